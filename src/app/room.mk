@@ -1,0 +1,2 @@
+bin_PROGRAMS += quantscope
+quantscope_SOURCES = src/app/main.c

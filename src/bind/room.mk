@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsbind.la
+libqsbind_la_SOURCES =

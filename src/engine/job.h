@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_ENGINE_JOB_H
+#define QS_ENGINE_JOB_H
+/*
+ * The job box between the UI thread and the worker: lines of Lua with ids,
+ * queued in order. Knows neither Lua nor the screen: plain text goes in, the
+ * worker's runner takes it out. Includes only base/, so that ui may use it.
+ *
+ *     UI thread                             worker thread
+ *     qs_jobs_submit(text)  --------------> runner(ctx, id, text)
+ *     qs_jobs_cancel()      --- id -------> qs_ctl_check fails
+ *     qs_jobs_select(sel)   --------------> serve(ctx)   also in the middle of a job
+ *     wake pipe             <-------------- qs_jobs_wake
+ */
+#include "base/sync.h"
+
+typedef struct qs_jobs qs_jobs;
+
+typedef struct qs_jobs_ops {
+    void *ctx;
+    /* Runs one job on the worker thread. */
+    void (*run)(void *ctx, uint64_t id, const char *text);
+    /* Serves what the UI selected (qs_jobs_take_selection); called between jobs and from qs_ctl_check inside them. */
+    void (*serve)(void *ctx);
+    /* Background work when there is nothing else: one slice of at most 10 ms; false when nothing is left. */
+    bool (*idle)(void *ctx);
+} qs_jobs_ops;
+
+/* Starts the worker (all signals blocked in it). One a process: the signal handler needs to find it. */
+qs_jobs *qs_jobs_start(const qs_jobs_ops *ops, qs_err *err);
+/* Cancels what runs, ends the worker, frees. */
+void qs_jobs_stop(qs_jobs *j);
+
+uint64_t qs_jobs_submit(qs_jobs *j, const char *text);    /* copies; returns the id */
+size_t qs_jobs_queued(const qs_jobs *j);                  /* waiting, without the one that runs */
+uint64_t qs_jobs_running(const qs_jobs *j);               /* id, 0: none */
+/* Cancels every job submitted so far. Async-signal-safe. */
+void qs_jobs_cancel(qs_jobs *j);
+/* Drops the jobs that wait. */
+void qs_jobs_drop(qs_jobs *j);
+
+/* The selection box: plain text of the newest request (a `qs.select{...}` line); an older one not yet taken is replaced,
+ * but its fields are kept where the new one does not set them: the worker applies them in order. */
+void qs_jobs_select(qs_jobs *j, const char *line);
+char *qs_jobs_take_selection(qs_jobs *j);                 /* worker: the lines so far, '\n' between; NULL: none. free() */
+bool qs_jobs_selection_waits(const qs_jobs *j);           /* any thread, one atomic read */
+
+int qs_jobs_wake_fd(const qs_jobs *j);                    /* the UI polls this for reading; non-blocking */
+void qs_jobs_wake(qs_jobs *j);                            /* async-signal-safe: one byte into the pipe */
+
+/* For qs_ctl: the cancel word, and the id of the job that runs. */
+const _Atomic uint64_t *qs_jobs_cancel_word(const qs_jobs *j);
+
+#endif

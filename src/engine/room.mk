@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsengine.la
+libqsengine_la_SOURCES =

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_ENGINE_SESSION_H
+#define QS_ENGINE_SESSION_H
+/*
+ * The session owns the models, the cache of indexes, the selection with its
+ * undo, and the log. Every face (screen, console, batch, module) works through
+ * it. It lives on one thread, the worker's; only the board and the job box are
+ * shared.
+ */
+#include "engine/job.h"
+#include "engine/snapshot.h"
+#include "model/model.h"
+#include "quant/init.h"
+
+typedef struct qs_session qs_session;
+
+qs_session *qs_session_new(void);
+void qs_session_free(qs_session *s);
+qs_cache *qs_session_cache(qs_session *s);
+
+/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it). */
+qs_model *qs_session_open(qs_session *s, const char *path, qs_err *err);
+size_t qs_session_models(const qs_session *s);
+qs_model *qs_session_model(const qs_session *s, size_t i);
+
+/* The selection: what all panes show. Fields of a request that are not set stay as they are. */
+typedef struct qs_select {
+    const char *model, *tensor, *format, *init, *view;  /* NULL: unchanged */
+    bool has_step, has_offset, has_channel;
+    double step, offset;      /* set by hand: init becomes "by hand" */
+    long channel;             /* -1: all */
+} qs_select;
+/* Nothing changes if anything in it is wrong. EARG, EFORMAT, EIO, EUNSUP with a message that names the field. */
+int qs_session_select(qs_session *s, const qs_select *sel, qs_err *err);
+int qs_session_undo(qs_session *s, qs_err *err);        /* ESTATE: nothing to undo */
+void qs_session_pin(qs_session *s);                     /* current quantizer becomes B; again: lets it go */
+const qs_selected *qs_session_selected(const qs_session *s);
+/* The selected objects; NULL where there are none. The quantizer is computed when needed. Borrowed. */
+qs_model *qs_session_cur_model(const qs_session *s);
+qs_tensor *qs_session_cur_tensor(const qs_session *s);
+const qs_format *qs_session_cur_format(const qs_session *s);
+qs_quantizer *qs_session_cur_quantizer(qs_session *s, const qs_ctl *ctl, qs_err *err);
+
+/* The log: what print, results and errors say. kind: '>' '=' '!' ' '. Several lines are split. */
+void qs_session_log(qs_session *s, char kind, const char *text);
+void qs_session_status(qs_session *s, const char *text);   /* a message for the status line; NULL clears */
+
+/* The screen, where there is one. */
+void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
+/* Makes a snapshot and publishes it if the board wants one (force: in any case). No board: nothing. */
+void qs_session_publish(qs_session *s, bool force);
+/* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. */
+qs_ctl *qs_session_ctl(qs_session *s);
+/* One slice of background work (rows of the list: sampled, then exact). false: nothing left. */
+bool qs_session_idle(qs_session *s);
+
+#endif

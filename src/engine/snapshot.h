@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_ENGINE_SNAPSHOT_H
+#define QS_ENGINE_SNAPSHOT_H
+/*
+ * What the screen may know: one immutable, reference-counted picture of the
+ * session, made by the worker, drawn by the UI. Numbers and names only, no
+ * engine pointers. Includes only base/.
+ *
+ * Not known yet: NaN for a number, state flags for a row; the UI shows "…".
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/sync.h"
+
+#define QS_SPARK 8            /* cells of a spark-line, values 0..8 eighths */
+#define QS_SNAP_LOG 400       /* lines of log a snapshot carries at most */
+
+/* ---- what the user looks at (also inside a snapshot) ------------------------------ */
+typedef struct qs_selected {
+    char model[256];          /* path */
+    char tensor[256];
+    char format[128];         /* canonical */
+    char init[64];            /* "by hand" when the step was moved */
+    char learn[16];
+    double step, offset;      /* of the channel looked at */
+    long channel;             /* part looked at; -1: all parts together */
+    size_t parts;
+    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" */
+} qs_selected;
+
+/* ---- the list --------------------------------------------------------------------------- */
+typedef struct qs_snap_row {
+    char *name;
+    char shape[48], dtype[16];
+    char *reason;             /* why not quantized (translated), or NULL */
+    size_t n;
+    double std, kurtosis;     /* NaN: not known yet */
+    double sqnr;              /* in the current format and init; NaN: not known yet or not quantized */
+    double mse_ratio;         /* error against the least-squares minimum; NaN: not known */
+    double sqnr_channel;      /* of the same format @channel; for the map's sentence */
+    bool sampled;             /* the numbers come from a sample so far */
+    bool has_spark;
+    unsigned char spark[QS_SPARK];
+} qs_snap_row;
+
+/* Shared between snapshots while nothing in it changes. */
+typedef struct qs_snap_list {
+    atomic_int refs;
+    size_t n;
+    qs_snap_row *row;         /* in the order of the model */
+    size_t weights, values;   /* tensors that are quantized, their elements */
+    double bits_total;        /* size of those in the current format, bits */
+    double sqnr_total;        /* energy-weighted over what is known, dB; NaN */
+    double sqnr_total_channel;
+    size_t known;             /* rows whose numbers are known */
+} qs_snap_list;
+
+/* ---- one quantizer on the tensor looked at ----------------------------------------------------- */
+typedef struct qs_snap_quant {
+    bool there;
+    char format[128], init[64];
+    double step, offset, clip_lo, clip_hi;
+    double mse, nmse, sqnr, clip_mse, round_mse, clipped, max_abs, bias, entropy;
+    double mse_ratio, step_ratio;
+    size_t levels, used;      /* all levels are counted here */
+    size_t nlevel;            /* levels given: (nlevel) <= 512, else none: too many to draw */
+    double *level, *cut;      /* (nlevel), (nlevel-1) levels and decision thresholds, unit of x */
+    double *occupancy;        /* (nlevel) counts */
+    double *qbins;            /* (hist.bins) histogram of the quantized values on the bins of `hist` */
+    char *formula, *source, *note;  /* or NULL */
+} qs_snap_quant;
+
+typedef struct qs_snap_hist {
+    size_t bins;              /* 0: none yet */
+    double lo, hi;
+    bool log_x;
+    double *count;            /* (bins) exact */
+    double under, over, skipped;
+    double *density;          /* (bins) expected count a bin from the density estimate, or NULL */
+    double left_out;          /* values outside the default range, or 0: "3 outliers not shown" */
+    bool zoomed;
+} qs_snap_hist;
+
+typedef struct qs_snap_marker { char init[64]; double step, error; bool ok; } qs_snap_marker;
+
+typedef struct qs_snap_curve {
+    size_t points;            /* 0: none yet */
+    double *step, *error, *clip, *round;
+    size_t nmark;
+    qs_snap_marker *mark;     /* every initialization */
+    bool approximate;         /* from buckets */
+} qs_snap_curve;
+
+typedef struct qs_snap_compare_row {
+    char init[64];
+    char *error;              /* or NULL */
+    double step, step_ratio, clip, mse, mse_ratio, sqnr, clipped, ms;
+    char *formula, *source;
+} qs_snap_compare_row;
+
+typedef struct qs_snapshot {
+    atomic_int refs;
+    uint64_t seq;
+    uint64_t selection_seq;   /* grows with every selection served */
+    qs_selected sel;
+    /* the tensor looked at */
+    char shape[48], dtype[16], *reason, *axes_note, *index_kind;
+    size_t n;
+    double min, max, mean, std, skewness, kurtosis;
+    double zeros, nans, infs, distinct;
+    qs_snap_list *list;       /* a reference; NULL: no model */
+    qs_snap_hist hist;
+    qs_snap_quant a;          /* the current quantizer */
+    qs_snap_quant b;          /* the pinned one (Space); there = false: none */
+    qs_snap_curve curve;
+    size_t ncompare;
+    qs_snap_compare_row *compare;
+    /* what goes on */
+    uint64_t running;         /* job id, 0: none */
+    size_t queued;
+    char doing[80];           /* "index conv1.weight", or "" */
+    double done;              /* 0..1; < 0: unknown */
+    bool background;          /* the list is still filling in */
+    /* the log: text lines, oldest first; number of the first line since the start */
+    uint64_t log_first;
+    size_t nlog;
+    char **log;               /* each begins with a kind: '>' echo, '=' result, '!' error, ' ' print */
+    char *status;             /* a message for the status line, or NULL */
+} qs_snapshot;
+
+qs_snapshot *qs_snapshot_new(void);
+qs_snapshot *qs_snapshot_ref(qs_snapshot *s);
+void qs_snapshot_unref(qs_snapshot *s);
+void qs_snap_list_unref(qs_snap_list *l);
+
+/* ---- the board: the newest snapshot -------------------------------------------------------------- */
+typedef struct qs_board qs_board;
+qs_board *qs_board_new(void (*wake)(void *), void *ctx);   /* wake: called after a publish */
+void qs_board_free(qs_board *b);
+void qs_board_publish(qs_board *b, qs_snapshot *s);        /* takes over the reference */
+qs_snapshot *qs_board_get(qs_board *b);                    /* a reference; NULL: none yet */
+void qs_board_want(qs_board *b);                           /* UI: I have drawn, the next one please */
+bool qs_board_wanted(const qs_board *b);                   /* worker: is a new one welcome? (NULL: no) */
+
+/* ---- what the UI asks for beyond the selection: sizes of its panes, zoom ---------------------------- */
+typedef struct qs_viewport {
+    size_t hist_bins;         /* cells * dots of the histogram */
+    double hist_lo, hist_hi;  /* NaN: the default range */
+    bool hist_log_x;
+    size_t curve_points;
+    double curve_lo, curve_hi;/* 0: default */
+} qs_viewport;
+void qs_board_set_viewport(qs_board *b, const qs_viewport *v);   /* UI */
+void qs_board_viewport(const qs_board *b, qs_viewport *v);       /* worker: the newest */
+uint64_t qs_board_viewport_seq(const qs_board *b);               /* grows with every change */
+
+/* ---- completion: words the console offers, kept up to date by the worker ------------------------------- */
+void qs_board_set_words(qs_board *b, char **words, size_t n);    /* takes over; sorted; "t:summary" style paths */
+/* Copies those that begin with prefix, at most max, into out (each malloc'd). */
+size_t qs_board_words(qs_board *b, const char *prefix, char **out, size_t max);
+
+#endif

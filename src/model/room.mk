@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsmodel.la
+libqsmodel_la_SOURCES =

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_NUM_KERNELS_H
+#define QS_NUM_KERNELS_H
+/*
+ * Vector kernels: one list (kernels.def), a scalar reference that defines the
+ * result, faster twins that give the same bits. Dispatched once; QUANTSCOPE_ISA
+ * (scalar, avx2) forces a choice. Every kernel works on one thread.
+ *
+ * The same lane order everywhere: 8 partial sums, folded as ((0+4)+(2+6)) + ((1+5)+(3+7)).
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What one pass over values learns. */
+typedef struct qs_pass1 {
+    double sum, sum_abs, sum_sq;   /* over finite values */
+    float min, max;                /* +inf, -inf if no value is finite */
+    uint64_t finite, zeros, nans, infs;
+} qs_pass1;
+
+/* Central sums over finite values: sum (x-m)^k. */
+typedef struct qs_pass2 { double m2, m3, m4, abs_dev; } qs_pass2;
+
+/* A uniform quantizer: code = clip(round((x - beta)/s), lo, hi), value = code*s + beta, all in float32. */
+typedef struct qs_fq {
+    float s;        /* > 0 */
+    float beta;
+    float lo, hi;   /* integers */
+    bool away;      /* ties away from zero instead of to even */
+} qs_fq;
+
+/* A quantizer with any codebook. level(x): u = (x - beta)/s; the number of thresholds t[k] with u > t[k], or
+ * u == t[k] where up[k] is set; value = c[k]*s + beta in float32. */
+typedef struct qs_fqbook {
+    float s, beta;
+    const float *c;           /* (n) ascending */
+    const float *t;           /* (n-1) decision thresholds in units of s, ascending */
+    const unsigned char *up;  /* (n-1) 1: a value on the threshold goes up */
+    size_t n;                 /* 1..65536 */
+} qs_fqbook;
+
+typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
+typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
+typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
+typedef void qs_bf16_fn(const uint16_t *x, size_t n, float *out);
+typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);          /* fake quantization; NaN stays NaN */
+typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
+typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);
+typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int32_t *code);
+/* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
+typedef struct qs_diff { double sq, bias, max; } qs_diff;
+typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
+
+#define QS_KERNEL(isa, name) qs_##name##_fn qs_##name##__##isa;
+#include "num/kernels.def"
+#undef QS_KERNEL
+
+/* The chosen kernels: one pointer a name. */
+typedef struct qs_kernels {
+    const char *isa;
+    qs_pass1_fn *pass1;
+    qs_pass2_fn *pass2;
+    qs_f16_fn *f16;
+    qs_bf16_fn *bf16;
+    qs_fq_fn *fq;
+    qs_fqcode_fn *fqcode;
+    qs_fqbook_fn *fqbook;
+    qs_fqbookcode_fn *fqbookcode;
+    qs_diff_fn *diff;
+} qs_kernels;
+const qs_kernels *qs_num(void);
+
+#endif

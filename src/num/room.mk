@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsnum.la
+libqsnum_la_SOURCES =

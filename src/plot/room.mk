@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsplot.la
+libqsplot_la_SOURCES =

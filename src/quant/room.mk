@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsquant.la
+libqsquant_la_SOURCES =

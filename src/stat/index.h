@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_STAT_INDEX_H
+#define QS_STAT_INDEX_H
+/*
+ * The index: the sorted values of a tensor (or channel, or group, or any list)
+ * with prefix sums of 1, x and x^2, or of w, wx, wx^2 where values carry weights.
+ * The error of any quantizer at any step is then O(levels * log n), never O(n).
+ *
+ * Only finite values are in it; NaN and infinity are counted as skipped.
+ * Immutable once made, reference counted, read from any thread.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/sync.h"
+#include "model/tensor.h"
+
+typedef struct qs_index qs_index;
+
+typedef enum qs_index_kind {
+    QS_INDEX_SORTED,   /* every value: radix sort */
+    QS_INDEX_COUNTED,  /* distinct values with counts (16-bit types: one counting pass) */
+    QS_INDEX_BUCKETS   /* float-bit buckets: sums exact at bucket edges, interpolated inside; qs_index_exact says no */
+} qs_index_kind;
+
+typedef struct qs_sums {
+    double w;    /* sum of weights; the count where there are none */
+    double wx;   /* sum of w x */
+    double wxx;  /* sum of w x^2 */
+} qs_sums;
+
+/* Of n floats; w: (n) weights >= 0 or NULL. ERANGE if n = 0, or all are NaN or infinite, or weights are
+ * negative, not finite or all 0; ENOMEM; ECANCEL. */
+qs_index *qs_index_new(const float *x, size_t n, const float *w, const qs_ctl *ctl, qs_err *err);
+/* Of a part of a tensor; weights: a tensor of the same shape, or NULL. 16-bit types take the counting pass. */
+qs_index *qs_index_of(const qs_tensor *t, const qs_split *s, size_t part, const qs_tensor *weights,
+                      const qs_ctl *ctl, qs_err *err);
+/* Of -x: needed for `flip`. */
+qs_index *qs_index_mirror(const qs_index *ix, qs_err *err);
+qs_index *qs_index_ref(qs_index *ix);
+void qs_index_unref(qs_index *ix);
+
+qs_index_kind qs_index_kind_of(const qs_index *ix);
+const char *qs_index_kind_text(const qs_index *ix);   /* "sorted", "counted", "buckets" */
+size_t qs_index_n(const qs_index *ix);         /* finite values */
+size_t qs_index_skipped(const qs_index *ix);   /* NaN and infinite values */
+size_t qs_index_distinct(const qs_index *ix);  /* distinct values (-0 and 0 are one); an estimate for buckets */
+size_t qs_index_bytes(const qs_index *ix);     /* memory held */
+bool qs_index_weighted(const qs_index *ix);
+float qs_index_min(const qs_index *ix);
+float qs_index_max(const qs_index *ix);
+float qs_index_absmax(const qs_index *ix);
+qs_sums qs_index_total(const qs_index *ix);
+
+/* Sums over all values < v. O(log n). v may be infinite. */
+qs_sums qs_index_below(const qs_index *ix, float v);
+/* The same for k ascending v; faster than k calls. */
+void qs_index_below_many(const qs_index *ix, const float *v, size_t k, qs_sums *out);
+
+/* Entries, ascending: values with the weight of each (1, or the count of equal values). For sweeps. */
+size_t qs_index_entries(const qs_index *ix);
+float qs_index_value(const qs_index *ix, size_t i);
+double qs_index_weight(const qs_index *ix, size_t i);
+size_t qs_index_rank(const qs_index *ix, float v);   /* entries < v */
+
+/* The p-quantile of the values (0..1), linear between ranks (NumPy's default); weights are ignored. */
+double qs_index_quantile(const qs_index *ix, double p);
+/* The p-quantile of |x|. */
+double qs_index_quantile_abs(const qs_index *ix, double p);
+/* Weighted means over the finite values. */
+typedef struct qs_moments {
+    double n, mean, mean_abs, mean_sq, std, skewness, kurtosis; /* std: n-1; kurtosis: normal = 3 */
+    double mean_abs_dev;  /* mean |x - mean|: ACIQ's Laplace b */
+} qs_moments;
+void qs_index_moments(const qs_index *ix, qs_moments *m);
+
+/* ---- a cache of indexes, bounded in bytes ------------------------------------------- */
+typedef struct qs_cache qs_cache;
+qs_cache *qs_cache_new(size_t bytes);
+void qs_cache_free(qs_cache *c);      /* NULL allowed */
+/* The index of a part, built on first use; a reference for the caller. NULL cache: just builds. The cache keeps
+ * the least recently used out when it is over its bound. Thread: any. */
+qs_index *qs_cache_get(qs_cache *c, qs_tensor *t, const qs_split *s, size_t part, const qs_ctl *ctl, qs_err *err);
+/* The same, only if it is there already; NULL otherwise. */
+qs_index *qs_cache_peek(qs_cache *c, const qs_tensor *t, const qs_split *s, size_t part);
+
+#endif

@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsstat.la
+libqsstat_la_SOURCES =

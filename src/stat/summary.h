@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_STAT_SUMMARY_H
+#define QS_STAT_SUMMARY_H
+/*
+ * What a tensor's values are like, in two passes over the raw values (vector
+ * kernels, double sums): no sort, no copy.
+ */
+#include "base/sync.h"
+#include "model/tensor.h"
+
+typedef struct qs_summary {
+    size_t n;                 /* all elements */
+    size_t zeros, nans, infs; /* zeros: +0 and -0 */
+    double min, max, absmax;  /* over finite values; 0 if there are none */
+    double mean;
+    double std;               /* n-1; 0 for one value */
+    double mean_abs;
+    double mean_sq;
+    double skewness;          /* 0 where std is 0 */
+    double kurtosis;          /* Pearson: normal = 3; 0 where std is 0 */
+} qs_summary;
+
+/* Of a whole tensor. Empty or no finite value: counts are set, the rest 0, returns 0. ECANCEL. Cost: two reads. */
+int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs_err *err);
+void qs_summary_floats(const float *x, size_t n, qs_summary *out);
+
+#endif

@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += libqsui.la
+libqsui_la_SOURCES =
