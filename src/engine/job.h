@@ -9,7 +9,7 @@
  *     UI thread                             worker thread
  *     qs_jobs_submit(text)  --------------> runner(ctx, id, text)
  *     qs_jobs_cancel()      --- id -------> qs_ctl_check fails
- *     qs_jobs_select(sel)   --------------> serve(ctx)   also in the middle of a job
+ *     qs_board_pick(pick)   --------------> serve(ctx)   also in the middle of a job
  *     wake pipe             <-------------- qs_jobs_wake
  */
 #include "base/sync.h"
@@ -20,7 +20,8 @@ typedef struct qs_jobs_ops {
     void *ctx;
     /* Runs one job on the worker thread. */
     void (*run)(void *ctx, uint64_t id, const char *text);
-    /* Serves what the UI selected (qs_jobs_take_selection); called between jobs and from qs_ctl_check inside them. */
+    /* Serves what the UI picked (qs_board_take_pick, qs_board_viewport) and publishes; called between jobs whenever the
+     * worker is poked. The runner also serves from qs_ctl_check and the Lua hook while a job runs. */
     void (*serve)(void *ctx);
     /* Background work when there is nothing else: one slice of at most 10 ms; false when nothing is left. */
     bool (*idle)(void *ctx);
@@ -39,11 +40,8 @@ void qs_jobs_cancel(qs_jobs *j);
 /* Drops the jobs that wait. */
 void qs_jobs_drop(qs_jobs *j);
 
-/* The selection box: plain text of the newest request (a `qs.select{...}` line); an older one not yet taken is replaced,
- * but its fields are kept where the new one does not set them: the worker applies them in order. */
-void qs_jobs_select(qs_jobs *j, const char *line);
-char *qs_jobs_take_selection(qs_jobs *j);                 /* worker: the lines so far, '\n' between; NULL: none. free() */
-bool qs_jobs_selection_waits(const qs_jobs *j);           /* any thread, one atomic read */
+/* Wakes the worker if it waits: something was picked. Any thread. */
+void qs_jobs_poke(qs_jobs *j);
 
 int qs_jobs_wake_fd(const qs_jobs *j);                    /* the UI polls this for reading; non-blocking */
 void qs_jobs_wake(qs_jobs *j);                            /* async-signal-safe: one byte into the pipe */

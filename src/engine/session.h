@@ -23,17 +23,13 @@ qs_model *qs_session_open(qs_session *s, const char *path, qs_err *err);
 size_t qs_session_models(const qs_session *s);
 qs_model *qs_session_model(const qs_session *s, size_t i);
 
-/* The selection: what all panes show. Fields of a request that are not set stay as they are. */
-typedef struct qs_select {
-    const char *model, *tensor, *format, *init, *view;  /* NULL: unchanged */
-    bool has_step, has_offset, has_channel;
-    double step, offset;      /* set by hand: init becomes "by hand" */
-    long channel;             /* -1: all */
-} qs_select;
-/* Nothing changes if anything in it is wrong. EARG, EFORMAT, EIO, EUNSUP with a message that names the field. */
-int qs_session_select(qs_session *s, const qs_select *sel, qs_err *err);
-int qs_session_undo(qs_session *s, qs_err *err);        /* ESTATE: nothing to undo */
-void qs_session_pin(qs_session *s);                     /* current quantizer becomes B; again: lets it go */
+/*
+ * The selection: what all panes show. Fields of a pick that are not set stay as they are; a new tensor keeps format and
+ * init; a new format keeps the init; "by hand" keeps the clip. Nothing changes if anything in it is wrong: EARG, EFORMAT,
+ * EIO, EUNSUP with a message that names the field. UNDO: ESTATE when there is nothing to undo. PIN: the current quantizer
+ * becomes B; again: lets it go.
+ */
+int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err);
 const qs_selected *qs_session_selected(const qs_session *s);
 /* The selected objects; NULL where there are none. The quantizer is computed when needed. Borrowed. */
 qs_model *qs_session_cur_model(const qs_session *s);

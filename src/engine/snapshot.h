@@ -138,7 +138,8 @@ void qs_snap_list_unref(qs_snap_list *l);
 
 /* ---- the board: the newest snapshot -------------------------------------------------------------- */
 typedef struct qs_board qs_board;
-qs_board *qs_board_new(void (*wake)(void *), void *ctx);   /* wake: called after a publish */
+/* wake: called after a publish (wakes the UI); poke: called after a pick or a new viewport (wakes the worker). NULL: nothing */
+qs_board *qs_board_new(void (*wake)(void *), void (*poke)(void *), void *ctx);
 void qs_board_free(qs_board *b);
 void qs_board_publish(qs_board *b, qs_snapshot *s);        /* takes over the reference */
 qs_snapshot *qs_board_get(qs_board *b);                    /* a reference; NULL: none yet */
@@ -156,6 +157,25 @@ typedef struct qs_viewport {
 void qs_board_set_viewport(qs_board *b, const qs_viewport *v);   /* UI */
 void qs_board_viewport(const qs_board *b, qs_viewport *v);       /* worker: the newest */
 uint64_t qs_board_viewport_seq(const qs_board *b);               /* grows with every change */
+
+/* ---- what the user picks: plain data, one call of `qs.select{...}`, qs.undo() or qs.pin() -------------- */
+enum {
+    QS_PICK_MODEL = 1, QS_PICK_TENSOR = 2, QS_PICK_FORMAT = 4, QS_PICK_INIT = 8, QS_PICK_VIEW = 16, QS_PICK_STEP = 32,
+    QS_PICK_OFFSET = 64, QS_PICK_CHANNEL = 128, QS_PICK_LEARN = 256,
+    QS_PICK_UNDO = 512, QS_PICK_PIN = 1024     /* these stand alone */
+};
+typedef struct qs_pick {
+    unsigned set;             /* which of the fields below are meant */
+    char model[256], tensor[256], format[128], init[64], view[16], learn[16];
+    double step, offset;      /* by hand: init becomes "by hand" */
+    long channel;             /* -1: all parts together */
+} qs_pick;
+/* "qs.select{tensor=\"conv1.weight\", step=0.1}": the call that does the same, for the echo. malloc'd. */
+char *qs_pick_text(const qs_pick *p);
+/* The UI puts picks in, in order; a pick of the same fields replaces the last one that still waits. Pokes the worker. */
+void qs_board_pick(qs_board *b, const qs_pick *p);
+bool qs_board_take_pick(qs_board *b, qs_pick *out);        /* worker: the oldest; false: none */
+bool qs_board_pick_waits(const qs_board *b);               /* any thread: one atomic read */
 
 /* ---- completion: words the console offers, kept up to date by the worker ------------------------------- */
 void qs_board_set_words(qs_board *b, char **words, size_t n);    /* takes over; sorted; "t:summary" style paths */

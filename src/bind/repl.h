@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_BIND_REPL_H
+#define QS_BIND_REPL_H
+/*
+ * A Lua state with quantscope in it: the console of the workbench, `repl`, `run` and `-e`.
+ * Includes no Lua header, so that app and tests can use it plainly. One thread.
+ */
+#include "engine/session.h"
+
+typedef struct qs_repl qs_repl;
+
+/* print goes to sink (kind as in qs_session_log: '>' '=' '!' ' '), one call a line; NULL: to stdout.
+ * screen: stdout belongs to curses: print goes to the log, os.exit calls quit, io.read, io.popen, os.execute say why not. */
+typedef struct qs_repl_opts {
+    qs_session *session;      /* injected */
+    void (*sink)(void *ctx, char kind, const char *line);
+    void (*quit)(int code);   /* screen only */
+    void *ctx;
+    bool screen;
+} qs_repl_opts;
+qs_repl *qs_repl_new(const qs_repl_opts *o, qs_err *err);
+void qs_repl_free(qs_repl *r);
+
+/* One line (or several) typed at a prompt: tried as an expression first; results are printed, tensors summarized.
+ * Returns 0; 1: incomplete, wants another line (nothing ran); negative: it failed, the message went to the sink. */
+int qs_repl_line(qs_repl *r, const char *text);
+/* A file with its arguments (`arg` and `...`); "-" is standard input. Exit code as in DESIGN 5: 0, 1, 3, 4, 130. */
+int qs_repl_file(qs_repl *r, const char *path, int argc, char **argv);
+/* -e: a chunk. Exit code likewise. */
+int qs_repl_chunk(qs_repl *r, const char *text, const char *chunkname);
+/* Completion of `word` (the last name path in the line, "t:su", "qs.lo", "m[\"conv"): at most max, malloc'd. */
+size_t qs_repl_complete(qs_repl *r, const char *word, char **out, size_t max);
+/* All words, for qs_board_set_words; malloc'd array of malloc'd strings. */
+size_t qs_repl_words(qs_repl *r, char ***out);
+
+#endif
