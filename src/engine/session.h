@@ -45,6 +45,9 @@ void qs_session_status(qs_session *s, const char *text);   /* a message for the 
 void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
 /* Makes a snapshot and publishes it if the board wants one (force: in any case). No board: nothing. */
 void qs_session_publish(qs_session *s, bool force);
+/* Headless (nothing attached): the ctl that qs_session_ctl then gives; copied. app sets it, with its signal handler's
+ * cancel word and its progress line, and the Lua hook asks qs_cancelled of it. NULL: none. */
+void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
 /* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. */
 qs_ctl *qs_session_ctl(qs_session *s);
 /* One slice of background work (rows of the list: sampled, then exact). false: nothing left. */
