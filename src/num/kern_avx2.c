@@ -312,33 +312,59 @@ static inline __m256 book_u(const float *x, __m256 s, __m256 beta)
 /* NaN where u is NaN, else v. */
 static inline __m256 keep_nan(__m256 v, __m256 u) { return _mm256_blendv_ps(v, u, _mm256_cmp_ps(u, u, _CMP_UNORD_Q)); }
 
-/* More levels: a search in memory by gathers; thresholds equal to u are rare and are settled one by one. */
-static inline __m256i large_level(__m256 u, const qs_fqbook *q)
+/*
+ * More levels: the same tree over 15 pivots that cut the thresholds into 16 windows, then a search inside the
+ * window. Loads are single: gathers are slower on the machines measured. Past the last threshold stands the last
+ * one again, and the sum is cut to n-1. Thresholds equal to u are rare and settled one by one.
+ */
+struct large {
+    struct small top;        /* its level is the window */
+    const qs_fqbook *q;
+    uint32_t width;          /* levels a window */
+    __m256i last;            /* n-2: the last threshold */
+};
+
+static struct large large_load(const qs_fqbook *q)
 {
-    __m256i base = _mm256_setzero_si256();
-    size_t len = q->n - 1;
-    while (len > 1) {
-        size_t half = len >> 1;
-        __m256 t = _mm256_i32gather_ps(q->t + half - 1, base, 4);
-        __m256i right = _mm256_castps_si256(_mm256_cmp_ps(t, u, _CMP_LT_OQ));
-        base = _mm256_add_epi32(base, _mm256_and_si256(right, _mm256_set1_epi32((int)half)));
-        len -= half;
+    float t[15], c[16] = {0};
+    unsigned char up[15] = {0};
+    uint32_t width = (uint32_t)(q->n + 15) / 16;
+    for (size_t k = 0; k < 15; k++) t[k] = (k + 1) * width < q->n ? q->t[(k + 1) * width - 1] : NAN;
+    qs_fqbook top = {.s = q->s, .beta = q->beta, .c = c, .t = t, .up = up, .n = 16};
+    return (struct large){small_load(&top), q, width, _mm256_set1_epi32((int)q->n - 2)};
+}
+
+/* from[k], k cut to the last threshold. */
+static inline __m256 fetch(const float *from, __m256i k, __m256i last)
+{
+    uint32_t i[8];
+    _mm256_storeu_si256((__m256i *)(void *)i, _mm256_min_epi32(k, last));
+    return _mm256_setr_ps(from[i[0]], from[i[1]], from[i[2]], from[i[3]], from[i[4]], from[i[5]], from[i[6]], from[i[7]]);
+}
+
+static __m256i settle_ties(__m256i k, __m256 u, const qs_fqbook *q, unsigned tie)
+{
+    int32_t i[8];
+    float v[8];
+    _mm256_storeu_si256((__m256i *)(void *)i, k);
+    _mm256_storeu_ps(v, u);
+    for (int j = 0; j < 8; j++)
+        if (tie >> j & 1) i[j] = (int32_t)qs_fqbook_level(v[j], q);
+    return _mm256_loadu_si256((const __m256i *)(const void *)i);
+}
+
+static inline __m256i large_level(__m256 u, const struct large *b)
+{
+    __m256i k = _mm256_mullo_epi32(small_level(u, &b->top), _mm256_set1_epi32((int)b->width));
+    for (uint32_t len = b->width; len > 1; len -= len >> 1) {
+        __m256i half = _mm256_set1_epi32((int)(len >> 1));
+        __m256i at = _mm256_sub_epi32(_mm256_add_epi32(k, half), _mm256_set1_epi32(1));
+        __m256 right = _mm256_cmp_ps(fetch(b->q->t, at, b->last), u, _CMP_LT_OQ);
+        k = _mm256_add_epi32(k, _mm256_and_si256(_mm256_castps_si256(right), half));
     }
-    __m256 t = _mm256_i32gather_ps(q->t, base, 4);
-    __m256i right = _mm256_castps_si256(_mm256_cmp_ps(t, u, _CMP_LT_OQ));
-    base = _mm256_sub_epi32(base, right);
-    __m256i at = _mm256_min_epi32(base, _mm256_set1_epi32((int)q->n - 2));
-    int tie = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_i32gather_ps(q->t, at, 4), u, _CMP_EQ_OQ));
-    if (tie) {
-        int32_t k[8];
-        float v[8];
-        _mm256_storeu_si256((__m256i *)(void *)k, base);
-        _mm256_storeu_ps(v, u);
-        for (int j = 0; j < 8; j++)
-            if (tie >> j & 1) k[j] = (int32_t)qs_fqbook_level(v[j], q);
-        base = _mm256_loadu_si256((const __m256i *)(const void *)k);
-    }
-    return base;
+    k = _mm256_min_epi32(k, _mm256_add_epi32(b->last, _mm256_set1_epi32(1)));
+    unsigned tie = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(fetch(b->q->t, k, b->last), u, _CMP_EQ_OQ));
+    return tie ? settle_ties(k, u, b->q, tie) : k;
 }
 
 void qs_fqbook__avx2(const float *x, size_t n, const qs_fqbook *q, float *out)
@@ -351,11 +377,11 @@ void qs_fqbook__avx2(const float *x, size_t n, const qs_fqbook *q, float *out)
             _mm256_storeu_ps(out + i, keep_nan(small_value(u, &b), u));
         }
     } else {
-        const __m256 s = _mm256_set1_ps(q->s), beta = _mm256_set1_ps(q->beta);
+        const struct large b = large_load(q);
+        const __m256i all = _mm256_set1_epi32((int)q->n - 1);
         for (; i + 8 <= n; i += 8) {
-            __m256 u = book_u(x + i, s, beta);
-            __m256 c = _mm256_i32gather_ps(q->c, large_level(u, q), 4);
-            _mm256_storeu_ps(out + i, keep_nan(_mm256_add_ps(_mm256_mul_ps(c, s), beta), u));
+            __m256 u = book_u(x + i, b.top.s, b.top.beta), c = fetch(q->c, large_level(u, &b), all);
+            _mm256_storeu_ps(out + i, keep_nan(_mm256_add_ps(_mm256_mul_ps(c, b.top.s), b.top.beta), u));
         }
     }
     for (; i < n; i++) out[i] = qs_fqbook_one(x[i], q);
@@ -369,9 +395,9 @@ void qs_fqbookcode__avx2(const float *x, size_t n, const qs_fqbook *q, int32_t *
         for (; i + 8 <= n; i += 8)
             _mm256_storeu_si256((__m256i *)(void *)(code + i), small_level(book_u(x + i, b.s, b.beta), &b));
     } else {
-        const __m256 s = _mm256_set1_ps(q->s), beta = _mm256_set1_ps(q->beta);
+        const struct large b = large_load(q);
         for (; i + 8 <= n; i += 8)
-            _mm256_storeu_si256((__m256i *)(void *)(code + i), large_level(book_u(x + i, s, beta), q));
+            _mm256_storeu_si256((__m256i *)(void *)(code + i), large_level(book_u(x + i, b.top.s, b.top.beta), &b));
     }
     for (; i < n; i++) code[i] = qs_fqbookcode_one(x[i], q);
 }
