@@ -50,6 +50,10 @@ void qs_session_publish(qs_session *s, bool force);
 void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
 /* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. */
 qs_ctl *qs_session_ctl(qs_session *s);
+/* Serves what the screen asked for: every pick that waits is selected and its call echoed (a refused one: message as
+ * status), then a snapshot is published if that or the viewport changed anything. Called between jobs (qs_jobs_ops.serve);
+ * the poll of qs_session_ctl does the same while a job runs. */
+void qs_session_serve(qs_session *s);
 /* One slice of background work (rows of the list: sampled, then exact). false: nothing left. */
 bool qs_session_idle(qs_session *s);
 
