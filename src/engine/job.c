@@ -31,7 +31,7 @@ struct qs_jobs {
     pthread_cond_t cv;
     struct job *first, **last;
     atomic_size_t queued;
-    atomic_bool poked, quit;
+    atomic_bool poked, quit, asleep;
     _Atomic uint64_t given;    /* the last id given out */
     _Atomic uint64_t running;
     _Atomic uint64_t cancel_upto;
@@ -58,6 +58,8 @@ bool qs_jobs_waiting(const qs_jobs *j)
 {
     return atomic_load(&j->queued) || atomic_load(&j->poked) || atomic_load(&j->quit);
 }
+
+bool qs_jobs_idle(const qs_jobs *j) { return atomic_load(&j->asleep) && !qs_jobs_waiting(j); }
 
 /* ---- the queue ------------------------------------------------------------------- */
 uint64_t qs_jobs_submit(qs_jobs *j, const char *text)
@@ -120,7 +122,11 @@ static void run(qs_jobs *j, struct job *b)
 static bool next(qs_jobs *j, bool more, bool *serve, struct job **b)
 {
     pthread_mutex_lock(&j->mu);
-    while (!more && !j->first && !atomic_load(&j->poked) && !atomic_load(&j->quit)) pthread_cond_wait(&j->cv, &j->mu);
+    while (!more && !j->first && !atomic_load(&j->poked) && !atomic_load(&j->quit)) {
+        atomic_store(&j->asleep, true);
+        pthread_cond_wait(&j->cv, &j->mu);
+    }
+    atomic_store(&j->asleep, false);
     bool quit = atomic_load(&j->quit);
     *serve = atomic_exchange(&j->poked, false);
     *b = quit ? NULL : take(j);

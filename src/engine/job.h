@@ -57,5 +57,7 @@ const _Atomic uint64_t *qs_jobs_cancel_word(const qs_jobs *j);
 uint64_t qs_jobs_own_id(qs_jobs *j);
 /* Does a job, a poke or the end wait? Any thread; three atomic reads. Background work asks it to give way. */
 bool qs_jobs_waiting(const qs_jobs *j);
+/* Does the worker sleep, with nothing left to do (no job, no poke, no idle slice)? Any thread. */
+bool qs_jobs_idle(const qs_jobs *j);
 
 #endif

@@ -50,17 +50,18 @@ void qs_session_status(qs_session *s, const char *text);   /* a message for the 
 
 /* The screen, where there is one. Call it before the first submit or poke. */
 void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
-/* The worker's `serve`: takes the picks, echoes each as the call it is, selects, computes what the panes show and
- * publishes in stages. Not while Lua runs (qs_session_ctl's poll does that then). */
+/* Serves what the screen asked for: every pick that waits is echoed as the call it is and selected (a refused one: message
+ * in the log and as status), then what the panes show is computed and published in stages. Called between jobs
+ * (qs_jobs_ops.serve); the poll of qs_session_ctl does the same while a job runs. */
 void qs_session_serve(qs_session *s);
 /* Makes a snapshot and publishes it if the board wants one (force: in any case). No board: nothing. */
 void qs_session_publish(qs_session *s, bool force);
+/* Headless (nothing attached): the ctl that qs_session_ctl then gives; copied. app sets it, with its signal handler's
+ * cancel word and its progress line, and the Lua hook asks qs_cancelled of it. NULL: none. */
+void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
 /* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. Never NULL; the
  * session's own, valid until the next call. */
 qs_ctl *qs_session_ctl(qs_session *s);
-/* Headless: what Ctrl-C writes to (as in qs_ctl), and who hears of progress (at most ten times a second). NULL: nobody. */
-void qs_session_set_cancel(qs_session *s, const _Atomic uint64_t *word, uint64_t job);
-void qs_session_set_progress(qs_session *s, void (*fn)(void *ctx, const char *what, double done), void *ctx);
 /* The worker's `idle`: what a job left open, then rows of the list, sampled, then exact. Gives way within 10 ms once a
  * job, pick or poke waits. false: nothing left. */
 bool qs_session_idle(qs_session *s);

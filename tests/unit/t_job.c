@@ -89,7 +89,7 @@ static void in_order(void)
     uint64_t a = qs_jobs_submit(w.j, "a"), b = qs_jobs_submit(w.j, "b");
     ok(hold < a && a < b, "ids grow");
     ok(qs_jobs_queued(w.j) == 2, "two jobs wait while one runs");
-    ok(qs_jobs_waiting(w.j), "something waits");
+    ok(qs_jobs_waiting(w.j) && !qs_jobs_idle(w.j), "something waits");
     atomic_store(&w.go, true);
     ok(until(&w.ran, 3), "all ran");
     same(w.said, "waitab", "jobs run in the order they were given");
@@ -138,6 +138,8 @@ static void poke_and_idle(void)
     qs_jobs_poke(w.j);
     ok(until(&w.served, 1), "a poke is served");
     ok(until(&w.idled, 5), "idle slices go on until nothing is left");
+    for (int i = 0; i < 25000 && !qs_jobs_idle(w.j); i++) nap();
+    ok(qs_jobs_idle(w.j), "then the worker sleeps");
     atomic_store(&w.idle_left, 3);
     qs_jobs_submit(w.j, "a");
     ok(until(&w.idled, 8), "and are asked for again after a job");
