@@ -130,10 +130,11 @@ static qs_sums sums_buckets(const qs_index *ix, float v)
     const qs_sums *e = &ix->edge[lo];
     if (lo == ix->m || ix->id[lo] != id) return *e;
     double a = qs_key_float(id << QS_BUCKET_SHIFT), h = qs_key_float(id << QS_BUCKET_SHIFT | QS_BUCKET_LOW) - a;
-    double f = ((double)v - a) / h, w = e[1].w - e[0].w;
+    double f = ((double)v - a) / h, w = e[1].w - e[0].w, zero = id == 0x80000000u >> QS_BUCKET_SHIFT && v > 0 ? ix->zero_w : 0;
+    w -= zero;   /* many values may be exactly 0: they are not spread */
     double bent = (e[1].wx - e[0].wx) - w * (a + h / 2);
     double bent2 = (e[1].wxx - e[0].wxx) - w * (a * a + a * h + h * h / 3);
-    return (qs_sums){e->w + f * w, e->wx + f * (w * (a + f * h / 2) + bent),
+    return (qs_sums){e->w + zero + f * w, e->wx + f * (w * (a + f * h / 2) + bent),
                      e->wxx + f * (w * (a * a + a * f * h + f * f * h * h / 3) + bent2)};
 }
 

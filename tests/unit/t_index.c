@@ -102,7 +102,7 @@ static size_t wrong_order(const qs_index *ix, const float *x, size_t n)
     qsort(y, m, sizeof *y, by_value);
     bad += qs_index_n(ix) != m || qs_index_entries(ix) != m || qs_index_skipped(ix) != n - m;
     for (size_t i = 0; i < m && !bad; i++) {
-        bad += qs_index_value(ix, i) != y[i] || qs_index_weight(ix, i) != 1 || signbit(qs_index_value(ix, i)) != (y[i] < 0);
+        bad += qs_index_value(ix, i) != y[i] || qs_index_weight(ix, i) != 1 || !signbit(qs_index_value(ix, i)) == (y[i] < 0);
         distinct += i == 0 || y[i] != y[i - 1];
     }
     bad += qs_index_distinct(ix) != distinct || qs_index_min(ix) != y[0] || qs_index_max(ix) != y[m - 1];
