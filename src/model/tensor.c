@@ -117,7 +117,7 @@ const char *qs_name_shown(const char *name, char *buf, size_t size)
     for (; name[n] && n + 4 < size; n++) buf[n] = (unsigned char)name[n] < 32 || name[n] == 127 ? '?' : name[n];
     bool cut = name[n] != '\0';
     while (cut && n && ((unsigned char)name[n] & 0xc0) == 0x80) n--; /* not within a character */
-    strcpy(buf + n, cut ? "..." : "");
+    memcpy(buf + n, cut ? "..." : "", cut ? 4 : 1);
     return buf;
 }
 
@@ -148,7 +148,7 @@ static qs_tensor *blank(const char *name, qs_dtype d, const char *text)
     t->out_axis = -1;
     t->name = qs_xmalloc(n + (text ? strlen(text) + 1 : 0));
     memcpy(t->name, name, n);
-    t->dtype_text = text ? strcpy(t->name + n, text) : types[d].name;
+    t->dtype_text = text ? memcpy(t->name + n, text, strlen(text) + 1) : types[d].name;
     return t;
 }
 
