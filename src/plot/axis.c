@@ -36,7 +36,7 @@ static double nice(double x)
 
 static size_t linear_ticks(const qs_axis *a, size_t max, double *out)
 {
-    double step = nice((a->hi - a->lo) / (double)max);
+    double step = nice((a->hi - a->lo) / (double)(max - 1));
     size_t n = 0;
     if (!(step > 0) || !isfinite(step)) return 0;
     for (double k = ceil(a->lo / step - 1e-9); n < max && k * step <= a->hi + step * 1e-9; k++)
@@ -46,12 +46,12 @@ static size_t linear_ticks(const qs_axis *a, size_t max, double *out)
 
 static size_t log_ticks(const qs_axis *a, size_t max, double *out)
 {
-    double d0 = floor(log10(a->lo)), d1 = ceil(log10(a->hi));
-    size_t decades = (size_t)(d1 - d0) + 1, n = 0;
-    size_t every = (decades + max - 1) / max;
-    bool between = decades * 3 <= max;
-    for (double d = d0; d <= d1; d++) {
-        if (every > 1 && (long)d % (long)every) continue;
+    double d0 = ceil(log10(a->lo) - 1e-9), d1 = floor(log10(a->hi) + 1e-9);
+    size_t decades = d1 >= d0 ? (size_t)(d1 - d0) + 1 : 0, n = 0;
+    size_t every = decades > max ? (decades + max - 1) / max : 1;
+    bool between = (decades + 1) * 3 <= max;
+    d0 = between ? d0 - 1 : d0;
+    for (double d = d0; d <= d1; d += (double)every) {
         static const double part[] = {1, 2, 5};
         for (int i = 0; i < (between ? 3 : 1); i++) {
             double v = part[i] * pow(10, d);
@@ -65,7 +65,7 @@ size_t qs_axis_ticks(const qs_axis *a, size_t max, double *out)
 {
     if (!qs_axis_ok(a) || max < 2) return 0;
     size_t n = a->log ? log_ticks(a, max, out) : linear_ticks(a, max, out);
-    if (n >= 2 || !a->log) return n;
+    if (n >= 2 || !a->log || a->hi / a->lo > 20) return n;
     qs_axis lin = {a->lo, a->hi, false};      /* less than a decade: plain numbers say more */
     return linear_ticks(&lin, max, out);
 }
@@ -74,10 +74,12 @@ void qs_axis_label(const qs_axis *a, const double *ticks, size_t n, double v, ch
 {
     double big = fmax(fabs(a->lo), fabs(a->hi));
     double gap = n > 1 ? fabs(ticks[1] - ticks[0]) : big;
-    if (a->log && n > 1)
-        for (size_t i = 1; i < n; i++) gap = fmin(gap, fabs(ticks[i] - ticks[i - 1]));
     if (v == 0) { snprintf(out, size, "0"); return; }
-    if (big >= 1e5 || gap < 1e-3 || (a->log && a->hi / a->lo > 1e3)) {
+    if (a->log && fabs(v) >= 0.9e-3 && big < 1e5 && a->lo >= 0.9e-3) {
+        snprintf(out, size, "%.3g", v);
+        return;
+    }
+    if (big >= 1e5 || gap < 1e-3 || (a->log && a->lo < 0.9e-3)) {
         int e = (int)floor(log10(fabs(v)) + 1e-9);
         double m = v / pow(10, e);
         bool whole = fabs(m - round(m)) < 1e-6;

@@ -149,6 +149,17 @@ int qs_grid_text(qs_grid *g, int y, int x, int w, const char *s, int role, int a
     return used;
 }
 
+int qs_grid_name(qs_grid *g, int y, int x, int w, const char *s, int role, int attr)
+{
+    int n = qs_text_width(s), tail = w / 2;
+    if (n <= w || w < 5) return qs_grid_text(g, y, x, w, s, role, attr);
+    const char *p = s;
+    for (int left = n; left > tail;) left -= qs_char_width(qs_utf8_next(&p));
+    tail = qs_text_width(p);
+    int head = qs_grid_text(g, y, x, w - tail, s, role, attr);      /* ends in the ellipsis by itself */
+    return head + qs_grid_text(g, y, x + head, tail, p, role, attr);
+}
+
 void qs_grid_right(qs_grid *g, int y, int x, int w, const char *s, int role, int attr)
 {
     int n = qs_text_width(s);

@@ -45,7 +45,9 @@ void qs_grid_mark(qs_grid *g, qs_rect r, int attr);
 /* Text in UTF-8, at most w columns; what does not fit ends in "…". Bytes that are no UTF-8 and control characters
  * show as '?'. Returns the columns used. */
 int qs_grid_text(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
-/* The same, its right end at column x+w-1. */
+/* A name: what does not fit loses its middle, since names differ at their ends. Returns the columns used. */
+int qs_grid_name(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
+/* The same as qs_grid_text, its right end at column x+w-1. */
 void qs_grid_right(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
 /* A frame with rounded corners. */
 void qs_grid_frame(qs_grid *g, qs_rect r, int role, int attr);

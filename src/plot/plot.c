@@ -218,23 +218,22 @@ static void draw_ruler(const qs_plot *p, const qs_ruler *u, qs_charset cs, qs_gr
             qs_grid_put(g, y, qs_plot_column(&p->x, r, u->level[k]), glyph[2], u->role, QS_BOLD);
 }
 
-static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, int line_y, int text_y)
+/* The numbers of x: in the axis line, or as a row. */
+static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, int y)
 {
     double t[64];
-    size_t max = (size_t)(r.w / 9);
+    size_t max = (size_t)(r.w / 10);
     size_t n = qs_axis_ticks(&p->x, max > 64 ? 64 : max, t);
     int used = r.x - 1;
-    if (line_y >= 0)
-        for (int x = r.x; x < r.x + r.w; x++) qs_grid_put(g, line_y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
+    for (int x = r.x; p->x_line && x < r.x + r.w; x++) qs_grid_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
     for (size_t i = 0; i < n; i++) {
         char b[24];
         qs_axis_label(&p->x, t, n, t[i], b, sizeof b);
         int c = qs_plot_column(&p->x, r, t[i]), len = (int)strlen(b), x = c - len / 2;
-        if (line_y >= 0) qs_grid_put(g, line_y, c, cs == QS_ASCII ? L'+' : L'┬', QS_ROLE_FRAME, 0);
         if (x < r.x) x = r.x;
         if (x + len > r.x + r.w) x = r.x + r.w - len;
-        if (text_y < 0 || x <= used) continue;
-        qs_grid_text(g, text_y, x, len, b, QS_ROLE_DIM, 0);
+        if (x <= used) continue;
+        qs_grid_text(g, y, x, len, b, QS_ROLE_DIM, 0);
         used = x + len;
     }
 }
@@ -260,12 +259,11 @@ static void draw_y_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r
 }
 
 /* Tries to put one marker's label into a row; the sign stands exactly at its place. */
-static bool place(const qs_plot *p, const qs_marker *m, qs_charset cs, qs_grid *g, qs_rect r, int y)
+static bool place(const qs_plot *p, const qs_marker *m, qs_charset cs, qs_grid *g, qs_rect r, int y, bool left)
 {
     int c = qs_plot_column(&p->x, r, m->x), len = qs_text_width(m->label) + 1;
-    bool left = c + len > r.x + r.w;
     int x = left ? c - len + 1 : c;
-    if (x < r.x) return false;
+    if (x < r.x || x + len > r.x + r.w) return false;
     for (int i = x - 1; i <= x + len; i++) {
         if (i < r.x || i >= r.x + r.w) continue;
         if (y < 0 || y >= g->h || i >= g->w || g->c[(size_t)y * (size_t)g->w + (size_t)i].ch != L' ') return false;
@@ -281,15 +279,18 @@ static void draw_markers(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r,
     for (int strong = 1; strong >= 0; strong--)
         for (size_t i = 0; i < p->nmarker; i++) {
             const qs_marker *m = &p->marker[i];
+            bool done = false;
             if (m->strong != strong || !inside(&p->x, m->x)) continue;
-            for (int k = 0; k < p->marker_rows; k++)
-                if (place(p, m, cs, g, r, y + k)) break;
+            for (int k = 0; k < p->marker_rows && !done; k++)
+                done = place(p, m, cs, g, r, y + k, false) || place(p, m, cs, g, r, y + k, true);
+            if (!done && p->x_line)
+                qs_grid_put(g, y - 1, qs_plot_column(&p->x, r, m->x), cs == QS_ASCII ? L'^' : L'▲', m->role, 0);
         }
 }
 
 void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rect *area)
 {
-    int below = (p->x_line ? 1 : 0) + (p->x_labels ? 1 : 0) + (int)p->nruler + p->marker_rows;
+    int below = (p->x_line || p->x_labels ? 1 : 0) + (int)p->nruler + p->marker_rows;
     qs_rect d = {r.y, r.x + p->y_width, r.h - below, r.w - p->y_width};
     if (area) *area = d;
     if (d.h < 1 || d.w < 4 || !qs_axis_ok(&p->x) || !qs_axis_ok(&p->y)) {
@@ -309,8 +310,7 @@ void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rec
     if (p->y_width > 0) draw_y_labels(p, cs, g, d);
     int y = d.y + d.h;
     for (size_t i = 0; i < p->nruler; i++) draw_ruler(p, &p->ruler[i], cs, g, d, y++);
-    int line_y = p->x_line ? y++ : -1, text_y = p->x_labels ? y++ : -1;
-    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, line_y, text_y);
+    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y++);
     draw_markers(p, cs, g, d, y);
 }
 

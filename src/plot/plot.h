@@ -55,8 +55,9 @@ typedef struct qs_plot {
     const qs_ruler *ruler;    size_t nruler;
     const qs_marker *marker;  size_t nmarker;
     int y_width;                 /* columns for the labels of y; 0: none */
-    bool x_line, x_labels;       /* an axis line, a row of numbers */
-    int marker_rows;             /* rows for markers; what does not fit is left out */
+    bool x_line;                 /* an axis line with its numbers in it; the signs of the markers stand on it */
+    bool x_labels;               /* a row of numbers of their own, where there is no line */
+    int marker_rows;             /* rows for the labels of markers; what does not fit keeps only its sign on the line */
 } qs_plot;
 
 /* Draws p into r. *area (or NULL): the cells of the data, for cursors and mouse. Axes that cannot be used: nothing is drawn. */

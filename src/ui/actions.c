@@ -146,6 +146,12 @@ static void follow_view(qs_ui *u)
 {
     const char *v = u->s->sel.view;
     if (!strcmp(v, u->seen_view)) return;
+    if (!u->seen_view[0]) {                                /* the first picture: what is shown, not where the keys go */
+        copy(u->seen_view, sizeof u->seen_view, v);
+        for (int i = 1; i < QS_VIEWS; i++)
+            if (!strcmp(qs_view_of(i)->name, v)) u->pane = i;
+        return;
+    }
     copy(u->seen_view, sizeof u->seen_view, v);
     if (u->want.set & QS_PICK_VIEW) return;
     for (int i = 0; i < QS_VIEWS; i++)

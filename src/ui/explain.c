@@ -307,7 +307,7 @@ void qs_explain_draw(qs_ui *u)
     int y = p->y < u->h / 2 ? u->h - 1 - h : 1;                   /* never over the number itself */
     if (y <= p->y && p->y < y + h) y = p->y > h ? p->y - h : p->y + 1;
     qs_rect r = {y < 0 ? 0 : y, (u->w - w) / 2, h, w};
-    char title[200];
+    char title[400];
     const char *of = p->view == QS_V_COMPARE ? f.init : f.row ? f.row->name : u->s->sel.tensor;
     snprintf(title, sizeof title, "%s  %s", _(kinds[p->kind].title), of);
     qs_grid_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);

@@ -24,6 +24,7 @@ typedef struct qs_key {
     const char *brief;                            /* for the status line, or NULL: only in the help */
     const char *help;                             /* one line */
     void (*run)(struct qs_ui *u, int key);
+    bool always;                                  /* has a place in the status line whatever its width */
 } qs_key;
 
 typedef struct qs_key_table { const char *title; const qs_key *key; size_t n; } qs_key_table;

@@ -39,7 +39,7 @@ void qs_ui_focus(qs_ui *u, int view)
 
 static void place_two(qs_ui *u, int top, int h)
 {
-    int list = clamp(u->w * 2 / 5, 32, u->w >= 100 ? 40 : 32);
+    int list = clamp(u->w * 2 / 5, 34, u->w >= 100 ? 42 : 34);
     u->place[QS_V_LIST] = (qs_rect){top, 0, h, list};
     u->place[u->pane] = (qs_rect){top, list, h, u->w - list};
 }
@@ -47,9 +47,9 @@ static void place_two(qs_ui *u, int top, int h)
 /* The list left, weights over the error curve right, the comparison below (with the map beside it where there is room). */
 static void place_all(qs_ui *u, int top, int h)
 {
-    int list = clamp(u->w * 31 / 100, 34, 64), right = u->w - list;
+    int list = clamp(u->w * 33 / 100, 36, 64), right = u->w - list;
     int rows = u->s && u->s->ncompare ? (int)u->s->ncompare + 3 : 10;
-    int low = clamp(rows, 7, h / 3), up = h - low, hist = (up * 11 + 10) / 20;
+    int low = clamp(rows, 7, h / 3), up = h - low, hist = (up + 1) / 2;
     u->place[QS_V_LIST] = (qs_rect){top, 0, up, list};
     if (u->w >= 160) {
         int map = u->w * 2 / 5;
@@ -250,11 +250,12 @@ static void draw_console(qs_ui *u)
 
 /* ---- status line ------------------------------------------------------------------------------------ */
 
-static int draw_hints(qs_ui *u, int y, int x, int end, const qs_key_table *t)
+/* Draws the hints of one kind (always shown or not) that fit; returns the column after them. y < 0: only counts. */
+static int draw_hints(qs_ui *u, int y, int x, int end, const qs_key_table *t, bool always)
 {
     for (size_t i = 0; i < t->n; i++) {
         const qs_key *k = &t->key[i];
-        if (!k->brief) continue;
+        if (!k->brief || k->always != always) continue;
         const char *name = _(k->shown), *what = _(k->brief);
         int n = qs_text_width(name) + 1 + qs_text_width(what);
         if (x + n > end) continue;
@@ -290,12 +291,12 @@ static int draw_progress(qs_ui *u, int y)
 }
 
 static const qs_key console_keys[] = {
-    {{QS_K_ESC}, "Esc", N_("panes"), "", NULL},       {{0}, "Tab", N_("complete"), "", NULL},
-    {{0}, "^R", N_("search"), "", NULL},              {{0}, "PgUp PgDn", N_("scroll"), "", NULL},
-    {{0}, "help(x)", N_("explains"), "", NULL},       {{0}, "^C", N_("cancel"), "", NULL},
+    {{QS_K_ESC}, "Esc", N_("panes"), "", NULL, false},       {{0}, "Tab", N_("complete"), "", NULL, false},
+    {{0}, "^R", N_("search"), "", NULL, false},              {{0}, "PgUp PgDn", N_("scroll"), "", NULL, false},
+    {{0}, "help(x)", N_("explains"), "", NULL, false},       {{0}, "^C", N_("cancel"), "", NULL, false},
 };
 static const qs_key explain_keys[] = {
-    {{0}, N_("arrows"), N_("another number"), "", NULL}, {{0}, "Esc", N_("back"), "", NULL},
+    {{0}, N_("arrows"), N_("another number"), "", NULL, false}, {{0}, "Esc", N_("back"), "", NULL, false},
 };
 
 static void draw_status(qs_ui *u)
@@ -309,12 +310,14 @@ static void draw_status(qs_ui *u)
     } else if (said) {
         qs_grid_text(&u->g, y, x, end - x, said, QS_ROLE_WARN, 0);
     } else if (u->con_focus) {
-        draw_hints(u, y, x, end, &con);
+        draw_hints(u, y, x, end, &con, false);
     } else if (u->explain) {
-        draw_hints(u, y, x, end, &exp);
+        draw_hints(u, y, x, end, &exp, false);
     } else {
-        x = draw_hints(u, y, x, end, &qs_view_of(u->focus)->keys);
-        draw_hints(u, y, x, end, &qs_keys_global);
+        int last = draw_hints(u, -1, 0, end, &qs_keys_global, true);     /* how to get help is never crowded out */
+        x = draw_hints(u, y, x, end - last, &qs_view_of(u->focus)->keys, false);
+        x = draw_hints(u, y, x, end - last, &qs_keys_global, false);
+        draw_hints(u, y, x, end, &qs_keys_global, true);
     }
 }
 

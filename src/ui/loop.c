@@ -78,7 +78,7 @@ static void take_news(qs_ui *u)
 
 bool qs_ui_idle(const qs_ui *u)
 {
-    return u->s && !qs_jobs_running(u->o->jobs) && !qs_jobs_queued(u->o->jobs) && !qs_board_pick_waits(u->o->board) && !u->s->background && !u->dirty;
+    return u->s && qs_jobs_idle(u->o->jobs) && !qs_jobs_queued(u->o->jobs) && !qs_board_pick_waits(u->o->board) && !u->dirty;
 }
 
 /* ---- Ctrl-C ------------------------------------------------------------------------------------- */

@@ -127,8 +127,8 @@ void qs_menu_draw(qs_ui *u)
             shown++;
         }
     }
-    int rows = (int)m->n < u->h - 7 ? (int)m->n : u->h - 7;
-    qs_rect r = qs_ui_box(u, rows + 4, name + note + 8 < 40 ? 40 : name + note + 8, m->title, m->hint);
+    int rows = (int)m->n < u->h - 7 ? (int)m->n : u->h - 7, wide = name + note + 8, hint = qs_text_width(m->hint) + 8;
+    qs_rect r = qs_ui_box(u, rows + 4, wide < hint ? hint : wide, m->title, m->hint);
     int x = r.x + 1 + qs_grid_text(&u->g, r.y, r.x + 1, r.w - 2, "› ", QS_ROLE_FOCUS, 0);
     x += qs_grid_text(&u->g, r.y, x, r.w - 4, m->typed, QS_ROLE_TEXT, QS_BOLD);
     u->cur_y = r.y;

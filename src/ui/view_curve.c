@@ -69,23 +69,22 @@ static void draw_legend(qs_ui *u, qs_rect area)
     static const struct { const char *text; int role; } parts[] = {
         {N_("error"), QS_ROLE_ERROR}, {N_("rounding"), QS_ROLE_ROUND}, {N_("clipping"), QS_ROLE_CLIP},
     };
-    int w = 0, x;
+    int w = 0, x = -1;
     for (size_t i = 0; i < 3; i++) w += qs_text_width(_(parts[i].text)) + 2;
-    x = area.x + (area.w - w) / 2;
-    if (area.w < w + 30) return;
-    for (size_t i = 0; i < 3; i++) {
-        int n = qs_text_width(_(parts[i].text));
-        for (int k = x; k < x + n; k++)                   /* only where nothing is drawn */
-            if (u->g.c[(size_t)area.y * (size_t)u->g.w + (size_t)k].ch != L' ') return;
-        x += qs_grid_text(&u->g, area.y, x, n, _(parts[i].text), parts[i].role, 0) + 2;
+    const qs_cell *row = u->g.c + (size_t)area.y * (size_t)u->g.w;
+    for (int at = area.x + area.w / 5, run = 0; at < area.x + area.w && x < 0; at++) {     /* only where nothing is drawn */
+        run = row[at].ch == L' ' ? run + 1 : 0;
+        if (run == w + 2) x = at - w;
     }
+    if (x < 0) return;
+    for (size_t i = 0; i < 3; i++) x += qs_grid_text(&u->g, area.y, x, w, _(parts[i].text), parts[i].role, 0) + 2;
 }
 
 static void draw_foot(qs_ui *u, qs_rect r)
 {
     const qs_snap_quant *a = &u->s->a;
     char b[QS_FMT], t[100];
-    int x = r.x + 3, y = r.y + r.h - 1, end = r.x + r.w - 3;
+    int x = r.x + 2, y = r.y + r.h - 1, end = r.x + r.w - 2;
     if (!a->there) return;
     const struct { const char *name; enum qs_num kind; double v; int role; } part[] = {
         {_("step"), QS_N_STEP, qs_cur_step(u), QS_ROLE_TEXT}, {"MSE", QS_N_MSE, a->mse, QS_ROLE_TEXT},
@@ -139,7 +138,7 @@ static void draw(qs_ui *u, qs_rect r)
     qs_limit limit[2] = {{qs_cur_step(u), L'┊', QS_ROLE_CURSOR, false}, {u->s->b.there ? u->s->b.step : NAN, L'┊', QS_ROLE_B, false}};
     qs_plot p = {.x = x_axis(u), .y = y_axis(c), .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit,
                  .nlimit = u->s->b.there ? 2 : 1, .marker = m, .nmarker = markers(u, m, 64), .y_width = in.w > 40 ? 7 : 0,
-                 .x_line = true, .x_labels = in.h >= 9, .marker_rows = in.h >= 11 ? 3 : in.h >= 8 ? 2 : in.h >= 6 ? 1 : 0};
+                 .x_line = true, .marker_rows = in.h >= 11 ? 3 : in.h >= 7 ? 2 : in.h >= 6 ? 1 : 0};
     qs_rect inner = {in.y, in.x, in.h, in.w - 1};
     qs_plot_draw(&p, u->cs, &u->g, inner, &u->curve.area);
     draw_here(u, &p, u->curve.area);
@@ -206,9 +205,9 @@ static void click(qs_ui *u, int y, int x)
 static void wheel(qs_ui *u, int by) { column(u, by); }
 
 static const qs_key keys[] = {
-    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, "← →", N_("drive"), N_("drives the step along the curve (Shift: faster)"), drive},
-    {{',', '.'}, ", .", N_("next init"), N_("the initialization with the next smaller or larger step"), hop},
-    {{'z', 'Z', 'a'}, "z Z", NULL, N_("zooms around the step; a: everything"), zoom},
-    {{'p'}, "p", N_("parts"), N_("the rounding and clipping parts as lines of their own"), parts},
+    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, "← →", N_("drive"), N_("drives the step along the curve (Shift: faster)"), drive, false},
+    {{',', '.'}, ", .", N_("next init"), N_("the initialization with the next smaller or larger step"), hop, false},
+    {{'z', 'Z', 'a'}, "z Z", NULL, N_("zooms around the step; a: everything"), zoom, false},
+    {{'p'}, "p", N_("parts"), N_("the rounding and clipping parts as lines of their own"), parts, false},
 };
 const qs_view qs_view_curve = {"curve", N_("Error against step"), {N_("Error against step"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

@@ -85,12 +85,17 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
 
 /* ---- what is said around it ------------------------------------------------------------------------ */
 
-static void title(const qs_ui *u, char *t, size_t size)
+/* As much as fits into w columns: the name always, then shape, type and count. */
+static void title(const qs_ui *u, char *t, size_t size, int w)
 {
     const qs_snapshot *s = u->s;
-    char n[QS_FMT];
-    snprintf(t, size, "%s  %s  %s %s  n=%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, qs_fmt_count(n, (double)s->n, 14));
-    if (s->sel.channel >= 0) snprintf(t + strlen(t), size - strlen(t), _("  channel %ld"), s->sel.channel);
+    char n[QS_FMT], ch[40] = "";
+    qs_fmt_count(n, (double)s->n, 14);
+    if (s->sel.channel >= 0) snprintf(ch, sizeof ch, _("  channel %ld"), s->sel.channel);
+    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, n, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), s->sel.tensor, s->shape, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", s->sel.tensor, ch);
 }
 
 static void draw_note(qs_ui *u, qs_rect r, int y)
@@ -165,12 +170,12 @@ static void draw(qs_ui *u, qs_rect r)
 {
     char t[700], f[300], right[80];
     bool have = usable(u);
-    if (u->s) title(u, t, sizeof t);
-    else snprintf(t, sizeof t, "%s", _("Weights"));
     if (have) foot(u, f, sizeof f);
     bool two = r.w >= 100 && u->s && u->s->a.there && u->s->a.qbins;
     snprintf(right, sizeof right, "%s%s%s", u->hist.quant && !two ? _("quantized · ") : "", have && u->s->hist.zoomed ? _("zoom · ") : "",
              u->hist.log_y ? _("log y") : _("linear y"));
+    if (u->s) title(u, t, sizeof t, r.w - 8 - qs_text_width(right));
+    else snprintf(t, sizeof t, "%s", _("Weights"));
     qs_rect in = qs_ui_frame(u, QS_V_HIST, r, t, right, have ? f : NULL);
     in.x++;
     in.w -= 2;
@@ -274,13 +279,13 @@ static void click(qs_ui *u, int y, int x) { (void)y; cursor_to(u, x); }
 static void wheel(qs_ui *u, int by) { zoom(u, by < 0 ? 'z' : 'Z'); }
 
 static const qs_key keys[] = {
-    {{'l', 'L'}, "l", N_("log"), N_("logarithmic counts (L: logarithmic values)"), flip},
-    {{'z', 'Z'}, "z Z", N_("zoom"), N_("zooms in and out, around the cursor if there is one"), zoom},
-    {{'<', '>'}, "< >", NULL, N_("to the left, to the right"), zoom},
-    {{'0', 'a'}, "0 a", NULL, N_("the whole range with all outliers; a: the range chosen by itself"), zoom},
-    {{'x'}, "x", N_("cursor"), N_("a cursor that shows the exact count; ← → move it, x or Esc takes it away"), toggle_cursor},
-    {{QS_K_LEFT, QS_K_RIGHT, QS_K_HOME, QS_K_END}, "← →", NULL, N_("the cursor, bin by bin; without it the step"), cursor_by},
-    {{'v'}, "v", N_("quantized"), N_("the quantized values in place of the weights (side by side where there is room)"), flip},
-    {{QS_K_ESC}, "Esc", NULL, N_("no cursor, no zoom"), leave},
+    {{'l', 'L'}, "l", N_("log"), N_("logarithmic counts (L: logarithmic values)"), flip, false},
+    {{'z', 'Z'}, "z Z", N_("zoom"), N_("zooms in and out, around the cursor if there is one"), zoom, false},
+    {{'<', '>'}, "< >", NULL, N_("to the left, to the right"), zoom, false},
+    {{'0', 'a'}, "0 a", NULL, N_("the whole range with all outliers; a: the range chosen by itself"), zoom, false},
+    {{'x'}, "x", N_("cursor"), N_("a cursor that shows the exact count; ← → move it, x or Esc takes it away"), toggle_cursor, false},
+    {{QS_K_LEFT, QS_K_RIGHT, QS_K_HOME, QS_K_END}, "← →", NULL, N_("the cursor, bin by bin; without it the step"), cursor_by, false},
+    {{'v'}, "v", N_("quantized"), N_("the quantized values in place of the weights (side by side where there is room)"), flip, false},
+    {{QS_K_ESC}, "Esc", NULL, N_("no cursor, no zoom"), leave, false},
 };
 const qs_view qs_view_hist = {"hist", N_("Weights"), {N_("Weights"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

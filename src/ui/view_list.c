@@ -22,10 +22,10 @@ static const struct { const char *title; int w, prio; bool right, can_sort; } co
     [C_SHAPE] = {N_("shape"), 16, 6, false, false},
     [C_DTYPE] = {N_("type"),  5,  7, false, false},
     [C_COUNT] = {N_("count"), 7,  4, true,  true},
-    [C_SPARK] = {"",          QS_SPARK, 3, false, false},
-    [C_STD]   = {N_("std"),   5,  2, true,  true},
+    [C_SPARK] = {"",          QS_SPARK, 2, false, false},
+    [C_STD]   = {N_("std"),   5,  3, true,  true},
     [C_KURT]  = {N_("kurt"),  5,  5, true,  true},
-    [C_SQNR]  = {N_("SQNR"),  5,  1, true,  true},
+    [C_SQNR]  = {N_("SQNR"),  4,  1, true,  true},
 };
 enum { SORT_MODEL = COLUMNS };          /* the order of the file */
 
@@ -90,7 +90,7 @@ static void fit(const qs_ui *u, int w, int *width)
         longest = n > longest ? n : longest;
     }
     for (int c = 0; c < COLUMNS; c++) width[c] = 0;
-    int least = w < 40 ? 11 : 16;
+    int least = w < 36 ? 9 : w < 44 ? 12 : 16;
     width[C_NAME] = longest < least ? longest : least;
     left = w - width[C_NAME] - 2;
     for (int p = 1; p <= 7; p++)
@@ -119,7 +119,7 @@ static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
     bool no = r->reason != NULL;
     int dim = no ? QS_ROLE_DIM : QS_ROLE_TEXT;
     switch (c) {
-    case C_NAME: qs_grid_text(&u->g, y, x, w, r->name, dim, attr); break;
+    case C_NAME: qs_grid_name(&u->g, y, x, w, r->name, dim, attr); break;
     case C_SHAPE: qs_grid_text(&u->g, y, x, w, r->shape, QS_ROLE_DIM, attr); break;
     case C_DTYPE: qs_grid_text(&u->g, y, x, w, r->dtype, QS_ROLE_DIM, attr); break;
     case C_COUNT: qs_ui_number(u, QS_V_LIST, y, x, w, qs_fmt_count(b, (double)r->n, w), QS_N_COUNT, i, (double)r->n, QS_ROLE_DIM, attr); break;
@@ -264,9 +264,9 @@ static void click(qs_ui *u, int y, int x)
 static void wheel(qs_ui *u, int by) { go(u, (long)u->list.cur + by); }
 
 static const qs_key keys[] = {
-    {{QS_K_UP, QS_K_DOWN, 'k', 'j'}, "↑ ↓", N_("tensor"), N_("the tensor before or after"), move},
-    {{QS_K_PGUP, QS_K_PGDN, QS_K_HOME, QS_K_END, 'g', 'G'}, "PgUp PgDn", NULL, N_("a page, Home and End: first and last"), move},
-    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort},
-    {{QS_K_ENTER}, N_("Enter"), NULL, N_("looks at its weights"), enter},
+    {{QS_K_UP, QS_K_DOWN, 'k', 'j'}, "↑ ↓", N_("tensor"), N_("the tensor before or after"), move, false},
+    {{QS_K_PGUP, QS_K_PGDN, QS_K_HOME, QS_K_END, 'g', 'G'}, "PgUp PgDn", NULL, N_("a page, Home and End: first and last"), move, false},
+    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, false},
+    {{QS_K_ENTER}, N_("Enter"), NULL, N_("looks at its weights"), enter, false},
 };
 const qs_view qs_view_list = {"list", N_("Tensors"), {N_("Tensors"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};
