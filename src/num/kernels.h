@@ -12,10 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config.h"   /* HAVE_AVX2, for kernels.def */
+
 /* What one pass over values learns. */
 typedef struct qs_pass1 {
     double sum, sum_abs, sum_sq;   /* over finite values */
-    float min, max;                /* +inf, -inf if no value is finite */
+    float min, max;                /* +inf, -inf if no value is finite; a zero is +0 */
     uint64_t finite, zeros, nans, infs;
 } qs_pass1;
 
@@ -46,8 +48,8 @@ typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
 typedef void qs_bf16_fn(const uint16_t *x, size_t n, float *out);
 typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);          /* fake quantization; NaN stays NaN */
 typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
-typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);
-typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int32_t *code);
+typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);           /* NaN stays NaN */
+typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int32_t *code);    /* NaN: level 0 */
 /* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
 typedef struct qs_diff { double sq, bias, max; } qs_diff;
 typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
@@ -70,5 +72,7 @@ typedef struct qs_kernels {
     qs_diff_fn *diff;
 } qs_kernels;
 const qs_kernels *qs_num(void);
+/* "scalar" or "avx2": those kernels; NULL where this machine or this build has none of that name. */
+const qs_kernels *qs_num_isa(const char *isa);
 
 #endif

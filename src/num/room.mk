@@ -1,2 +1,17 @@
 noinst_LTLIBRARIES += libqsnum.la
-libqsnum_la_SOURCES =
+libqsnum_la_SOURCES = src/num/kernels.c src/num/kernels.h src/num/kernels.def src/num/lanes.h src/num/kern_scalar.c \
+                      src/num/fft.c src/num/fft.h
+libqsnum_la_LIBADD  = $(FFTW_LIBS) -lm
+if HAVE_AVX2
+noinst_LTLIBRARIES += libqsavx2.la
+libqsavx2_la_SOURCES = src/num/kern_avx2.c
+libqsavx2_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c
+libqsnum_la_LIBADD  += libqsavx2.la
+endif
+
+check_PROGRAMS += tests/unit/t_kernels tests/unit/t_fft
+TESTS += tests/unit/t_kernels tests/unit/t_fft
+tests_unit_t_kernels_SOURCES = tests/unit/t_kernels.c tests/tap.h
+tests_unit_t_kernels_LDADD   = libqsnum.la libqsbase.la
+tests_unit_t_fft_SOURCES = tests/unit/t_fft.c tests/tap.h
+tests_unit_t_fft_LDADD   = libqsnum.la libqsbase.la

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The scalar reference: defines what every kernel gives, bit for bit. It knows
+ * nothing of instruction sets; speed is the business of its twins.
+ */
+#include "num/lanes.h"
+
+void qs_pass1__scalar(const float *x, size_t n, qs_pass1 *out)
+{
+    qs_lanes1 a = {.min = INFINITY, .max = -INFINITY};
+    for (size_t i = 0; i < n; i++) qs_lanes1_add(&a, x[i], i);
+    qs_lanes1_end(&a, out);
+}
+
+void qs_pass2__scalar(const float *x, size_t n, double mean, qs_pass2 *out)
+{
+    qs_lanes2 a = {.m2 = {0}};
+    for (size_t i = 0; i < n; i++) qs_lanes2_add(&a, x[i], i, mean);
+    qs_lanes2_end(&a, out);
+}
+
+void qs_f16__scalar(const uint16_t *x, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = qs_f16_float(x[i]);
+}
+
+void qs_bf16__scalar(const uint16_t *x, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = qs_bf16_float(x[i]);
+}
+
+void qs_fq__scalar(const float *x, size_t n, const qs_fq *q, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = qs_fq_one(x[i], q);
+}
+
+void qs_fqcode__scalar(const float *x, size_t n, const qs_fq *q, int32_t *code)
+{
+    for (size_t i = 0; i < n; i++) code[i] = qs_fqcode_one(x[i], q);
+}
+
+void qs_fqbook__scalar(const float *x, size_t n, const qs_fqbook *q, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = qs_fqbook_one(x[i], q);
+}
+
+void qs_fqbookcode__scalar(const float *x, size_t n, const qs_fqbook *q, int32_t *code)
+{
+    for (size_t i = 0; i < n; i++) code[i] = qs_fqbookcode_one(x[i], q);
+}
+
+void qs_diff__scalar(const float *x, const float *y, size_t n, qs_diff *out)
+{
+    qs_lanesd a = {.sq = {0}};
+    for (size_t i = 0; i < n; i++) qs_lanesd_add(&a, x[i], y[i], i);
+    qs_lanesd_end(&a, out);
+}

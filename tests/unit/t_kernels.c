@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every vector kernel gives the bits of the scalar reference; the reference gives what the header says. */
+#include <float.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "num/kernels.h"
+#include "../tap.h"
+
+#define NMAX 67
+#define PAD 8
+
+static const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 1.5f, -1.5f, 2.5f, 0.49999997f, -0.49999997f, FLT_MIN,
+                                -FLT_MIN, 1e-45f, -1e-45f, FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN, -NAN, 3.3f};
+#define NSPECIAL (sizeof special / sizeof *special)
+
+static float random_float(qs_rng *r, int kind)
+{
+    uint32_t b = (uint32_t)qs_rng_next(r);
+    float x;
+    if (kind == 0) return (float)qs_rng_normal(r);
+    if (kind == 1) return special[b % NSPECIAL];
+    if (kind == 2) return (float)((int)(b % 41) - 20) * 0.25f;   /* ties */
+    memcpy(&x, &b, sizeof x);                                     /* any bits at all */
+    return x;
+}
+
+static float X[NMAX + PAD], Y[NMAX + PAD], A[NMAX + PAD], B[NMAX + PAD];
+static uint16_t H[NMAX + PAD];
+static int32_t CA[NMAX + PAD], CB[NMAX + PAD];
+static const qs_kernels *s, *v;
+
+static void fill(qs_rng *r, int kind)
+{
+    for (size_t i = 0; i < NMAX + PAD; i++) {
+        X[i] = random_float(r, kind);
+        Y[i] = random_float(r, kind == 3 ? 0 : kind);
+        H[i] = (uint16_t)qs_rng_next(r);
+    }
+}
+
+static void wipe(void)
+{
+    for (size_t i = 0; i < NMAX + PAD; i++) {
+        A[i] = B[i] = 77;
+        CA[i] = CB[i] = 77;
+    }
+}
+
+static bool floats_same(void) { return !memcmp(A, B, sizeof A); }
+static bool codes_same(void) { return !memcmp(CA, CB, sizeof CA); }
+
+/* All lengths, at an offset: results equal, and nothing written past the end. */
+typedef bool trial(size_t n, size_t off, const void *how);
+
+static bool try_pass1(size_t n, size_t off, const void *how)
+{
+    qs_pass1 a, b;
+    (void)how;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    s->pass1(X + off, n, &a);
+    v->pass1(X + off, n, &b);
+    return !memcmp(&a, &b, sizeof a);
+}
+
+static bool try_pass2(size_t n, size_t off, const void *how)
+{
+    qs_pass2 a, b;
+    s->pass2(X + off, n, *(const double *)how, &a);
+    v->pass2(X + off, n, *(const double *)how, &b);
+    return !memcmp(&a, &b, sizeof a);
+}
+
+static bool try_diff(size_t n, size_t off, const void *how)
+{
+    qs_diff a, b;
+    (void)how;
+    for (size_t i = 0; i < NMAX + PAD; i++) A[i] = isfinite(Y[i]) ? Y[i] : 1;
+    s->diff(X + off, A + off, n, &a);
+    v->diff(X + off, A + off, n, &b);
+    return !memcmp(&a, &b, sizeof a);
+}
+
+static bool try_half(size_t n, size_t off, const void *how)
+{
+    bool brain = how != NULL;
+    wipe();
+    (brain ? s->bf16 : s->f16)(H + off, n, A + off);
+    (brain ? v->bf16 : v->f16)(H + off, n, B + off);
+    return floats_same();
+}
+
+static bool try_fq(size_t n, size_t off, const void *how)
+{
+    wipe();
+    s->fq(X + off, n, how, A + off);
+    v->fq(X + off, n, how, B + off);
+    s->fqcode(X + off, n, how, CA + off);
+    v->fqcode(X + off, n, how, CB + off);
+    return floats_same() && codes_same();
+}
+
+static bool try_book(size_t n, size_t off, const void *how)
+{
+    wipe();
+    s->fqbook(X + off, n, how, A + off);
+    v->fqbook(X + off, n, how, B + off);
+    s->fqbookcode(X + off, n, how, CA + off);
+    v->fqbookcode(X + off, n, how, CB + off);
+    return floats_same() && codes_same();
+}
+
+static void all_lengths(const char *what, trial *t, const void *how)
+{
+    qs_rng r;
+    size_t bad = 0;
+    qs_rng_seed(&r, 11);
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t n = 0; n <= NMAX; n++) {
+            fill(&r, kind);
+            for (size_t off = 0; off < PAD; off += 1 + n % 3) bad += !t(n, off, how);
+        }
+    ok(!bad, "%s: %s gives the bits of scalar (%zu differences)", what, v->isa, bad);
+}
+
+/* ---- codebooks ------------------------------------------------------------------------ */
+struct book { qs_fqbook q; float c[4096], t[4096]; unsigned char up[4096]; };
+
+static void make_book(struct book *b, size_t n, uint64_t seed)
+{
+    qs_rng r;
+    qs_rng_seed(&r, seed);
+    float x = -(float)n / 8;
+    for (size_t k = 0; k < n; k++) {
+        b->c[k] = x;
+        x += 0.25f * (float)(1 + qs_rng_next(&r) % 2);
+    }
+    for (size_t k = 0; k + 1 < n; k++) {
+        b->t[k] = 0.5f * (b->c[k] + b->c[k + 1]);
+        b->up[k] = qs_rng_next(&r) & 1;
+    }
+    b->q = (qs_fqbook){.s = 0.5f, .beta = seed & 1 ? 0.125f : 0.0f, .c = b->c, .t = b->t, .up = b->up, .n = n};
+}
+
+/* The definition in the header, word for word. */
+static size_t level_of(float x, const qs_fqbook *q)
+{
+    float u = (x - q->beta) / q->s;
+    size_t k = 0;
+    for (size_t j = 0; j + 1 < q->n; j++) k += u > q->t[j] || (u == q->t[j] && q->up[j]);
+    return k;
+}
+
+static void check_book(const struct book *b)
+{
+    qs_rng r;
+    size_t bad = 0;
+    qs_rng_seed(&r, 3);
+    for (int kind = 0; kind < 4; kind++) {
+        fill(&r, kind);
+        s->fqbookcode(X, NMAX, &b->q, CA);
+        s->fqbook(X, NMAX, &b->q, A);
+        for (size_t i = 0; i < NMAX; i++) {
+            size_t k = level_of(X[i], &b->q);
+            bad += CA[i] != (int32_t)k;
+            bad += isnan(X[i]) ? !isnan(A[i]) : A[i] != b->c[k] * b->q.s + b->q.beta;
+        }
+    }
+    ok(!bad, "codebook of %zu levels: scalar is the definition (%zu differences)", b->q.n, bad);
+}
+
+static void books(void)
+{
+    static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 255, 256, 1000, 4096};
+    static struct book b;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        make_book(&b, sizes[i], i);
+        check_book(&b);
+        if (v) all_lengths("fqbook", try_book, &b.q);
+    }
+    float c[] = {-1, -0.0f, 1}, t[] = {-0.0f, FLT_MAX};
+    unsigned char up[] = {0, 0};
+    qs_fqbook q = {.s = 1, .c = c, .t = t, .up = up, .n = 3};
+    float x[] = {0.0f, -0.0f, 1e-45f, -1e-45f, FLT_MAX, INFINITY, -INFINITY, NAN, 1};
+    int32_t code[9];
+    const int32_t want[] = {0, 0, 1, 0, 1, 2, 0, 0, 1};
+    (v ? v : s)->fqbookcode(x, 9, &q, code);
+    ok(!memcmp(code, want, sizeof want), "thresholds at zero and at the largest float hold to the last bit");
+}
+
+/* ---- what the reference means ----------------------------------------------------------- */
+static void meanings(void)
+{
+    qs_pass1 p;
+    float x[] = {1, -2, NAN, INFINITY, 0, -0.0f, 0.5f, -INFINITY};
+    s->pass1(x, 8, &p);
+    ok(p.finite == 5 && p.zeros == 2 && p.nans == 1 && p.infs == 2, "pass1 counts");
+    ok(p.sum == -0.5 && p.sum_abs == 3.5 && p.sum_sq == 5.25 && p.min == -2 && p.max == 1, "pass1 sums");
+    s->pass1(x + 2, 2, &p);
+    ok(p.finite == 0 && p.min == INFINITY && p.max == -INFINITY && p.sum == 0, "pass1 of nothing finite");
+    x[0] = -0.0f;
+    s->pass1(x, 1, &p);
+    ok(!signbit(p.min) && !signbit(p.max), "a zero extremum is +0");
+
+    qs_fq q = {.s = 0.5f, .lo = -2, .hi = 1};
+    float in[] = {0.25f, 0.75f, -0.25f, -0.75f, 9, -INFINITY, NAN, -0.1f}, out[8];
+    const float even[] = {0, 0.5f, 0, -1, 0.5f, -1}, away[] = {0.5f, 0.5f, -0.5f, -1, 0.5f, -1};
+    s->fq(in, 8, &q, out);
+    ok(!memcmp(out, even, sizeof even) && isnan(out[6]) && out[7] == 0 && !signbit(out[7]), "fq: half to even, clipped, NaN kept");
+    q.away = true;
+    s->fq(in, 8, &q, out);
+    ok(!memcmp(out, away, sizeof away), "fq: half away from zero");
+    int32_t code[8];
+    s->fqcode(in, 8, &q, code);
+    ok(code[0] == 1 && code[5] == -2 && code[6] == -2, "fqcode: NaN is lo");
+    in[0] = 0.49999997f * 0.5f;
+    s->fq(in, 1, &q, out);
+    ok(out[0] == 0, "fq away: the float below one half stays");
+
+    double bad = 0;
+    qs_rng r;
+    qs_rng_seed(&r, 5);
+    q = (qs_fq){.s = 0.1f, .beta = 0.03f, .lo = -8, .hi = 7};
+    for (int i = 0; i < 100000; i++) {
+        float w = random_float(&r, i % 3), got, u = (w - q.beta) / q.s;
+        s->fq(&w, 1, &q, &got);
+        float level = fminf(fmaxf(nearbyintf(u), q.lo), q.hi) * q.s + q.beta;
+        bad += isnan(w) ? !isnan(got) : got != level;
+    }
+    ok(!bad, "fq is fl(fl(c s) + beta) of the rounded quotient");
+}
+
+static void halves(void)
+{
+    size_t bad = 0;
+    for (uint32_t h = 0; h < 65536; h++) {
+        uint16_t b = (uint16_t)h;
+        float a, w;
+        s->f16(&b, 1, &a);
+        int e = (int)(h >> 10 & 31), m = (int)(h & 1023);
+        w = e == 31 ? (m ? NAN : INFINITY) : e ? ldexpf((float)(1024 + m), e - 25) : ldexpf((float)m, -24);
+        if (h >> 15) w = -w;
+        bad += isnan(w) ? !isnan(a) : a != w || signbit(a) != signbit(w);
+    }
+    ok(!bad, "f16: every one of 65536 codes");
+    if (!v) return;
+    uint16_t *all = qs_xmalloc(65536 * sizeof *all);
+    float *fa = qs_xmalloc(65536 * sizeof *fa), *fb = qs_xmalloc(65536 * sizeof *fb);
+    for (uint32_t h = 0; h < 65536; h++) all[h] = (uint16_t)h;
+    s->f16(all, 65536, fa);
+    v->f16(all, 65536, fb);
+    ok(!memcmp(fa, fb, 65536 * sizeof *fa), "f16: every code, to the bit");
+    s->bf16(all, 65536, fa);
+    v->bf16(all, 65536, fb);
+    ok(!memcmp(fa, fb, 65536 * sizeof *fa), "bf16: every code, to the bit");
+    free(all);
+    free(fa);
+    free(fb);
+}
+
+/* The path for large outputs, which starts where the output is aligned. */
+static void large(void)
+{
+    size_t n = ((size_t)1 << 20) + 29, bad = 0;
+    float *x = qs_xmalloc((n + 8) * sizeof *x), *a = qs_xmalloc((n + 8) * sizeof *a), *b = qs_xmalloc((n + 8) * sizeof *b);
+    qs_rng r;
+    qs_rng_seed(&r, 8);
+    for (size_t i = 0; i < n + 8; i++) x[i] = random_float(&r, (int)(i % 4));
+    qs_fq q = {.s = 0.07f, .lo = -8, .hi = 7};
+    for (size_t off = 0; off < 8; off += 3) {
+        b[off + n] = 5;
+        s->fq(x, n, &q, a);
+        v->fq(x, n, &q, b + off);
+        bad += memcmp(a, b + off, n * sizeof *a) != 0 || (off + n < n + 8 && b[off + n] != 5);
+    }
+    ok(!bad, "fq of a large array, aligned or not");
+    free(x);
+    free(a);
+    free(b);
+}
+
+int main(void)
+{
+    s = qs_num_isa("scalar");
+    v = qs_num_isa("avx2");
+    ok(s && qs_num(), "there is a reference and a choice");
+    ok(!qs_num_isa("pdp11"), "an unknown set is none");
+    meanings();
+    halves();
+    books();
+    if (v) {
+        double mean[] = {0, 0.3, -1e30};
+        qs_fq q[] = {{.s = 0.5f, .lo = -8, .hi = 7},
+                     {.s = 0.3f, .beta = 0.1f, .lo = 0, .hi = 255, .away = true},
+                     {.s = 1e-40f, .lo = -128, .hi = 127},
+                     {.s = 3e38f, .beta = -1e38f, .lo = -1, .hi = 1, .away = true}};
+        all_lengths("pass1", try_pass1, NULL);
+        for (int i = 0; i < 3; i++) all_lengths("pass2", try_pass2, &mean[i]);
+        all_lengths("diff", try_diff, NULL);
+        all_lengths("f16", try_half, NULL);
+        all_lengths("bf16", try_half, "");
+        for (int i = 0; i < 4; i++) all_lengths("fq", try_fq, &q[i]);
+        large();
+    }
+    return done();
+}
