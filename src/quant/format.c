@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <locale.h>
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,8 +112,8 @@ static bool take_number(struct reader *r, size_t max, size_t *out)
     size_t v = 0;
     if (!isdigit((unsigned char)*p) || (*p == '0' && isdigit((unsigned char)p[1]))) return false;
     for (; isdigit((unsigned char)*p); p++) {
-        if (v > (max - (size_t)(*p - '0')) / 10) return false;
-        v = v * 10 + (size_t)(*p - '0');
+        v = v * 10 + (size_t)(*p - '0');   /* max is far from the end of size_t, and we leave at once beyond it */
+        if (v > max) return false;
     }
     *out = v;
     r->p = p;
@@ -367,10 +369,10 @@ void qs_format_free(qs_format *f)
 /* The shortest decimal that reads back as this float, with a point whatever the locale. */
 static void add_level(qs_str *s, float v)
 {
-    char buf[40];
+    char buf[40] = "", one[40];
     for (int digits = 1; digits <= 9; digits++) {
-        snprintf(buf, sizeof buf, "%.*g", digits, (double)v);
-        if (strtof(buf, NULL) == v) break;
+        snprintf(one, sizeof one, "%.*g", digits, (double)v);
+        if (strtof(one, NULL) == v && (!*buf || strlen(one) < strlen(buf))) strcpy(buf, one);
     }
     for (char *p = buf; *p; p++)
         if (*p == ',') *p = '.';

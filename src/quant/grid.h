@@ -4,7 +4,7 @@
 /*
  * What the files of quant share about grids beyond quantizer.h. Private to quant.
  */
-#include "quant/quantizer.h"
+#include "quant/error.h"
 
 /* The grid of a format at any step and offset, without levels; qs_grid_levels adds them (again after s or beta
  * changed). qs_grid_clear frees. */
@@ -20,8 +20,11 @@ void qs_format_zp_range(const qs_format *f, double *lo, double *hi);
 /* The split of q's format on t; EARG where the number of parts differs. */
 int qs_quantizer_fits(const qs_quantizer *q, const qs_tensor *t, qs_split *split, qs_err *err);
 
-/* What a grid does to the values of an index, level by level. v, at: (n+1), at every edge: below the lowest level,
- * below each cut, up to and with the highest level. */
+/* The n+1 edges of a grid, ascending: the lowest level, the n-1 cuts, just above the highest level. */
 void qs_grid_edges(const qs_grid *g, float *v);
+/* Sums of squared errors from an index, in their two parts. v, at: room for n+1; at: sums below every edge. */
+void qs_grid_squares(const qs_grid *g, const qs_index *ix, float *v, qs_sums *at, double *clip, double *round);
+/* Only the mean squared error (g with levels), as qs_error_index gives it; clipped: fraction, or NULL. */
+double qs_error_mse(const qs_grid *g, const qs_index *ix, double *clipped);
 
 #endif
