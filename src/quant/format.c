@@ -80,7 +80,7 @@ static const char *shown(const char *s, char *buf, size_t size)
 {
     size_t i = 0;
     for (; s[i] && i + 4 < size; i++) buf[i] = isprint((unsigned char)s[i]) ? s[i] : '?';
-    strcpy(buf + i, s[i] ? "..." : "");
+    snprintf(buf + i, size - i, "%s", s[i] ? "..." : "");
     return buf;
 }
 
@@ -372,7 +372,7 @@ static void add_level(qs_str *s, float v)
     char buf[40] = "", one[40];
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(one, sizeof one, "%.*g", digits, (double)v);
-        if (strtof(one, NULL) == v && (!*buf || strlen(one) < strlen(buf))) strcpy(buf, one);
+        if (strtof(one, NULL) == v && (!*buf || strlen(one) < strlen(buf))) memcpy(buf, one, sizeof buf);
     }
     for (char *p = buf; *p; p++)
         if (*p == ',') *p = '.';

@@ -149,7 +149,7 @@ const qs_init *qs_init_find(const char *name, char variant[32], qs_err *err)
                 row->variants ? row->variants : "");
         return NULL;
     }
-    strcpy(variant, colon + 1);
+    snprintf(variant, 32, "%s", colon + 1);
     return row;
 }
 
@@ -160,7 +160,7 @@ static void add_note(qs_init_out *out, const char *fmt, ...)
     size_t n = strlen(out->note);
     va_list ap;
     if (n && n + 3 < sizeof out->note) {
-        strcpy(out->note + n, "; ");
+        memcpy(out->note + n, "; ", 3);
         n += 2;
     }
     va_start(ap, fmt);

@@ -391,19 +391,25 @@ static double mse_at(const qs_format *f, const qs_index *ix, double step, double
     return mse;
 }
 
-/* The arithmetic is float32's: of the nearest steps there, keep the best; ours, unrounded, if it is among the equals. */
+/*
+ * The arithmetic is float32's, whose rounding of the levels moves the error by parts in 1e8: of the nearest steps there,
+ * keep the best; ours, unrounded, if it is among the equals.
+ */
 static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 {
     double mse = mse_at(f, ix, a->step, a->offset), z = f->offset == QS_OFFSET_ZP ? -a->offset / a->step : 0;
-    float s = (float)a->step, near[4] = {nextafterf(s, -INFINITY), nextafterf(s, INFINITY)};
-    near[2] = nextafterf(near[0], -INFINITY);
-    near[3] = nextafterf(near[1], INFINITY);
-    for (int i = 0; i < 4; i++) {
-        double off = f->offset == QS_OFFSET_ZP ? (z != 0 ? -near[i] * z : 0) : a->offset, e = mse_at(f, ix, near[i], off);
-        if (e >= mse) continue;
-        mse = e;
-        a->step = near[i];
-        a->offset = off;
+    float up = (float)a->step, down = up;
+    for (int i = qs_index_entries(ix) < 4096 || f->n > 64 ? 2 : 8; i > 0; i--) {
+        up = nextafterf(up, INFINITY);
+        down = nextafterf(down, -INFINITY);
+        for (int side = 0; side < 2; side++) {
+            float s = side ? up : down;
+            double off = f->offset == QS_OFFSET_ZP ? (z != 0 ? -s * z : 0) : a->offset, e = mse_at(f, ix, s, off);
+            if (e >= mse) continue;
+            mse = e;
+            a->step = s;
+            a->offset = off;
+        }
     }
     return mse;
 }
@@ -475,7 +481,7 @@ static int refine(struct book *b, struct affine *p, const qs_ctl *ctl, qs_err *e
  * smallest value to one above the largest.
  */
 #define MAP ((size_t)512)
-#define MAP_STEPS 32
+#define MAP_STEPS 48
 
 static double profile(const struct book *b, double s, double x)
 {
@@ -489,8 +495,24 @@ static double profile(const struct book *b, double s, double x)
     return e * e;
 }
 
-static int map_row(const struct book *b, double s, double d, const double *fh, double *re, double *cx, size_t *at, double *least,
-                   qs_err *err)
+/* The MINIMA smallest local minima of a row; at[] in cells, least[] ascending, infinity where there are fewer. */
+#define MINIMA 4
+static void row_minima(const double *row, size_t n, size_t *at, double *least)
+{
+    for (int i = 0; i < MINIMA; i++) least[i] = INFINITY;
+    for (size_t m = 0; m < n; m++) {
+        if ((m > 0 && row[m - 1] < row[m]) || (m + 1 < n && row[m + 1] <= row[m]) || row[m] >= least[MINIMA - 1]) continue;
+        int i = MINIMA - 1;
+        for (; i > 0 && least[i - 1] > row[m]; i--) {
+            least[i] = least[i - 1];
+            at[i] = at[i - 1];
+        }
+        least[i] = row[m];
+        at[i] = m;
+    }
+}
+
+static int map_row(const struct book *b, double s, double d, const double *fh, double *re, double *cx, qs_err *err)
 {
     const size_t n = 8 * MAP, half = 2 * MAP;
     /* re[k] = E(x - beta) at x - beta = (k - half) d; the histogram's cell i and offset j need k = i - j + half. */
@@ -501,17 +523,10 @@ static int map_row(const struct book *b, double s, double d, const double *fh, d
         cx[2 * k + 1] = cx[2 * k + 1] * fh[2 * k] - cx[2 * k] * fh[2 * k + 1];
         cx[2 * k] = r;
     }
-    if (!rc) rc = qs_fft_inverse(n, cx, re, err);
-    *least = INFINITY;
-    for (size_t m = 0; m + MAP <= 2 * half && !rc; m++)   /* m = half - j */
-        if (re[m] < *least) {
-            *least = re[m];
-            *at = m;
-        }
-    return rc;
+    return rc ? rc : qs_fft_inverse(n, cx, re, err);
 }
 
-/* The best offset at each of MAP_STEPS steps: start values. */
+/* The best offsets at each of MAP_STEPS steps: start values. */
 static int offset_map(const struct book *b, struct affine *out, size_t *count, qs_err *err)
 {
     const size_t n = 8 * MAP, half = 2 * MAP;
@@ -527,10 +542,13 @@ static int offset_map(const struct book *b, struct affine *out, size_t *count, q
     }
     rc = qs_fft_forward(n, h, fh, err);
     for (int i = 0; i < MAP_STEPS && !rc; i++) {
-        double s = (hi - lo) / width * pow(0.02, (double)i / MAP_STEPS) * 1.2, least;
-        size_t m = 0;
-        rc = map_row(b, s, d, fh, h, cx, &m, &least, err);
-        if (!rc) out[(*count)++] = (struct affine){s, lo + ((double)half - (double)m) * d, least};
+        double s = (hi - lo) / width * pow(0.02, (double)i / MAP_STEPS) * 1.2, least[MINIMA];
+        size_t m[MINIMA] = {0};
+        rc = map_row(b, s, d, fh, h, cx, err);
+        if (rc) break;
+        row_minima(h, 2 * half - MAP + 1, m, least);   /* m = half - j */
+        for (int k = 0; k < MINIMA && least[k] < INFINITY; k++)
+            out[(*count)++] = (struct affine){s, lo + ((double)half - (double)m[k]) * d, least[k]};
     }
     qs_fft_free(h);
     qs_fft_free(fh);
@@ -561,10 +579,11 @@ static int zp_starts(const qs_format *f, const struct book *b, struct affine *ou
     return rc;
 }
 
+#define REFINED 6
 static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, const qs_ctl *ctl, struct affine *out, qs_err *err)
 {
     struct book b;
-    struct affine start[MAP_STEPS + 72];
+    struct affine start[MAP_STEPS * MINIMA + 72];
     size_t n = 0;
     book_init(&b, ix, f, 0, mirrored);
     b.by_entry = false;
@@ -572,8 +591,8 @@ static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, co
     if (!rc) rc = offset_map(&b, start, &n, err);
     for (size_t i = 0; i < n && !rc; i++) als(&b, &start[i], 40);
     qsort(start, n, sizeof *start, by_error);
-    for (size_t i = 0; i < n && i < 3 && !rc; i++) rc = refine(&b, &start[i], ctl, err);
-    qsort(start, n < 3 ? n : 3, sizeof *start, by_error);
+    for (size_t i = 0; i < n && i < REFINED && !rc; i++) rc = refine(&b, &start[i], ctl, err);
+    qsort(start, n < REFINED ? n : REFINED, sizeof *start, by_error);
     *out = start[0];
     book_clear(&b);
     return rc;
