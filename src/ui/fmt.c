@@ -8,7 +8,7 @@
 
 static char *odd(char out[QS_FMT], double v)
 {
-    strcpy(out, isnan(v) ? "…" : v > 0 ? "inf" : "-inf");
+    snprintf(out, QS_FMT, "%s", isnan(v) ? "…" : v > 0 ? "inf" : "-inf");
     return out;
 }
 
@@ -87,7 +87,7 @@ char *qs_fmt_percent(char out[QS_FMT], double f)
 {
     if (!isfinite(f)) return odd(out, f);
     double p = f * 100;
-    if (p > 0 && p < 0.01) strcpy(out, "<0.01 %");
+    if (p > 0 && p < 0.01) snprintf(out, QS_FMT, "<0.01 %%");
     else snprintf(out, QS_FMT, p < 1 ? "%.2f %%" : p < 99.95 ? "%.1f %%" : "%.0f %%", p);
     return out;
 }

@@ -36,7 +36,7 @@ int qs_key_of(const char *name)
 void qs_key_bytes(int key, char *out)
 {
     for (size_t i = 0; i < NAMES; i++)
-        if (names[i].key == key) { strcpy(out, names[i].bytes); return; }
+        if (names[i].key == key) { memcpy(out, names[i].bytes, strlen(names[i].bytes) + 1); return; }
     qs_utf8_put((wchar_t)key, out);
 }
 

@@ -95,9 +95,9 @@ static void draw_foot(qs_ui *u, qs_rect r)
         if (part[i].kind == QS_N_STEP) qs_fmt_sig(b, part[i].v, 5);
         if (part[i].kind == QS_N_MSE || part[i].kind == QS_N_ROUND) qs_fmt_sig(b, part[i].v, 4);
         if (part[i].kind == QS_N_MSE_RATIO) qs_fmt_fixed(b, part[i].v, 3);
-        if (part[i].kind == QS_N_SQNR) strcat(qs_fmt_db(b, part[i].v), " dB");
+        if (part[i].kind == QS_N_SQNR) qs_fmt_db(b, part[i].v);
         if (part[i].kind == QS_N_CLIPPED) qs_fmt_percent(b, part[i].v);
-        snprintf(t, sizeof t, " %s %s ", part[i].name, b);
+        snprintf(t, sizeof t, part[i].kind == QS_N_SQNR ? " %s %s dB " : " %s %s ", part[i].name, b);
         int n = qs_text_width(t);
         if (x + n > end) break;
         qs_ui_number(u, QS_V_CURVE, y, x, n, t, part[i].kind, SIZE_MAX, part[i].v, part[i].role, 0);

@@ -133,11 +133,14 @@ static void line_tests(void)
           "              ▲lsq     ●mse      minmax▲\n"
           "                ▲octav\n", "a log-log line with markers");
     shows(&p, QS_ASCII, 8, 40,
-          "             ..#####...     :\n"
-          "          :::##########::   :\n"
-          ".....:::####################::.....   ..\n"
-          "...+===='===+==='===+==='===+...........\n"
-          "-1                  0                  1\n", "the same in ASCII");
+          "    1+..                              ..\n"
+          "     |  '--..                    ..--'\n"
+          "     |       '--.            .--'\n"
+          "     |           ''--.  .--''\n"
+          " 0.01+                ''\n"
+          "      1---------------10-------------100\n"
+          "              ^lsq     *mse      minmax^\n"
+          "                ^octav\n", "the line in ASCII");
     s.y = gap;
     p.nmarker = 0;
     p.marker_rows = 0;
@@ -169,7 +172,7 @@ static void ruler_tests(void)
           "          :::##########::   :\n"
           ".....:::####################::.....   ..\n"
           "...+===='===+==='===+==='===+...........\n"
-          "-1                  0                  1\n", "the same in ASCII");
+          "-1                  0                  1\n", "the ruler in ASCII");
     for (int i = 0; i < 64; i++) many[i] = -0.8 + i * 0.02;
     r = (qs_ruler){many, NULL, 64, many[0], many[63], QS_ROLE_LEVEL};
     p.x_labels = false;
