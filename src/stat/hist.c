@@ -8,8 +8,8 @@
 
 #include <float.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -168,6 +168,8 @@ int qs_hist_index(const qs_index *ix, double lo, double hi, size_t bins, bool lo
 }
 
 /* ---- from values -------------------------------------------------------------------------------- */
+struct tally { uint64_t under, over, skipped; uint32_t *count; };
+
 struct job {
     const qs_tensor *t;
     const float *x;          /* in place, or NULL */
@@ -175,10 +177,8 @@ struct job {
     qs_hist *h;
     const float *cut;        /* (bins + 1) the last: beyond the end */
     double scale, origin;    /* bin of v is near (v - origin) * scale */
-    pthread_mutex_t mu;
+    struct tally *part;      /* (SLAB) one a chunk */
 };
-
-struct tally { uint64_t under, over, skipped; uint32_t *count; };
 
 static void count_values(const struct job *j, const float *x, size_t n, struct tally *t)
 {
@@ -202,33 +202,43 @@ static void count_values(const struct job *j, const float *x, size_t n, struct t
 static void count_chunk(void *arg, size_t k)
 {
     struct job *j = arg;
-    struct tally t = {.count = qs_xcalloc(j->h->bins, sizeof *t.count)};
+    struct tally *t = &j->part[k];
     float *buf = j->x ? NULL : qs_xmalloc(PIECE * sizeof *buf);
     size_t i = (j->first + k) * CHUNK, to = i + CHUNK < j->t->n ? i + CHUNK : j->t->n;
     for (; i < to; i += PIECE) {
         size_t n = to - i < PIECE ? to - i : PIECE;
         if (!j->x) qs_tensor_read(j->t, i, n, buf);
-        count_values(j, j->x ? j->x + i : buf, n, &t);
+        count_values(j, j->x ? j->x + i : buf, n, t);
     }
-    pthread_mutex_lock(&j->mu);   /* counts are integers: the order is of no matter */
-    for (size_t b = 0; b < j->h->bins; b++) j->h->count[b] += t.count[b];
-    j->h->under += t.under;
-    j->h->over += t.over;
-    j->h->skipped += t.skipped;
-    pthread_mutex_unlock(&j->mu);
     free(buf);
-    free(t.count);
+}
+
+static void add_part(qs_hist *h, struct tally *t)
+{
+    for (size_t b = 0; b < h->bins; b++) h->count[b] += t->count[b];
+    h->under += t->under;
+    h->over += t->over;
+    h->skipped += t->skipped;
+    memset(t->count, 0, h->bins * sizeof *t->count);
+    *t = (struct tally){.count = t->count};
 }
 
 static int count_all(struct job *j, const qs_ctl *ctl, qs_err *err)
 {
-    size_t chunks = (j->t->n + CHUNK - 1) / CHUNK;
-    for (j->first = 0; j->first < chunks; j->first += SLAB) {
-        int rc = qs_ctl_check(ctl, _("histogram"), (double)j->first / (double)chunks, err);
-        if (rc) return rc;
-        qs_parallel(chunks - j->first < SLAB ? chunks - j->first : SLAB, count_chunk, j);
+    size_t chunks = (j->t->n + CHUNK - 1) / CHUNK, slab = chunks < SLAB ? chunks : SLAB;
+    uint32_t *count = qs_xcalloc(slab * j->h->bins, sizeof *count);
+    struct tally part[SLAB];
+    int rc = 0;
+    for (size_t k = 0; k < slab; k++) part[k] = (struct tally){.count = count + k * j->h->bins};
+    j->part = part;
+    for (j->first = 0; j->first < chunks && !rc; j->first += slab) {
+        rc = qs_ctl_check(ctl, _("histogram"), (double)j->first / (double)chunks, err);
+        size_t n = rc ? 0 : chunks - j->first < slab ? chunks - j->first : slab;
+        qs_parallel(n, count_chunk, j);
+        for (size_t k = 0; k < n; k++) add_part(j->h, &part[k]);
     }
-    return 0;
+    free(count);
+    return rc;
 }
 
 /* Ends that are not given: from all values and a sample. */
@@ -259,9 +269,8 @@ int qs_hist_tensor(const qs_tensor *t, double lo, double hi, size_t bins, const 
     for (size_t i = 0; i < bins; i++) edges[i] = cut(out, i);
     edges[bins] = end_cut(out);
     struct job j = {.t = t, .x = qs_tensor_floats(t), .h = out, .cut = edges, .origin = out->lo,
-                    .scale = (double)bins / (out->hi - out->lo), .mu = PTHREAD_MUTEX_INITIALIZER};
+                    .scale = (double)bins / (out->hi - out->lo)};
     rc = count_all(&j, ctl, err);
-    pthread_mutex_destroy(&j.mu);
     free(edges);
     if (rc) qs_hist_clear(out);
     return rc;
