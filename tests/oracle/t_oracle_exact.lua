@@ -29,7 +29,7 @@ for _, r in ipairs(tap.rows "exact") do
 end
 for _, g in ipairs(order) do g:done() end
 
-local g = tap.group("mse with a real offset: no worse than any zero point, within 1 % of the best of a dense map of starts")
+local g = tap.group("mse with a real offset: no worse than any zero point, within 1 % of a dense map of starts")
 for _, r in ipairs(tap.rows "offset") do
   local t = data[r.data]
   local q = assert(qs.init("mse", t, qs.format(r.format)))

@@ -10,7 +10,8 @@ for _, r in ipairs(tap.rows "ort") do
   local q = assert(qs.quantizer(qs.format(r.format), { step = one and r.steps[1] or r.steps, offset = r.zp and
                                                        -r.steps[1] * r.zp or nil }))
   local t = m["x" .. r.case]
-  local x, got, value = tap.flat(t:totable()), tap.flat(q:quantize(t):totable()), tap.flat(m["value" .. r.case]:totable())
+  local x, got = tap.flat(t:totable()), tap.flat(q:quantize(t):totable())
+  local value = tap.flat(m["value" .. r.case]:totable())
   local codes = m["code" .. r.case]
   local want, code = codes and tap.flat(codes:totable()), tap.flat(q:encode(t):totable())
   for i = 1, #x do
