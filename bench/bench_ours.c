@@ -202,7 +202,7 @@ static int do_grid(bench *b, char **arg, qs_err *err)
 {
     size_t points = strtoull(arg[0], NULL, 10);
     double top = qs_index_absmax(b->kept) / 7, t = qs_now();
-    qs_curve_opts o = { .points = points, .lo = top / 20, .hi = top, .p = 2 };
+    qs_curve_opts o = { .points = points, .lo = top / 100, .hi = top, .p = 2 };
     qs_curve c = { 0 };
     int rc = qs_curve_index(b->int4, b->kept, &o, NULL, &c, err);
     if (rc) return rc;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The peers of `make bench`, NumPy and PyTorch as a careful user writes them: one command a line, answers with seconds.
 
-    numpy: load PATH | index | error STEP        torch: load PATH | grid K | curve LO HI POINTS EVERY
+    numpy: version | load PATH | index | error STEP
+    torch: version | load PATH | grid K | curve LO HI POINTS EVERY
 """
 import sys
 import time
@@ -10,6 +11,9 @@ import numpy as np
 
 
 class Numpy:
+    def version(self):
+        return "NumPy " + np.__version__
+
     def load(self, path):
         self.x = np.fromfile(path, np.float32)
         return 0.0
@@ -34,6 +38,9 @@ class Torch:
         import torch
         self.torch = torch
         torch.set_num_threads(2)
+
+    def version(self):
+        return "torch %s, %d threads" % (self.torch.__version__, self.torch.get_num_threads())
 
     def load(self, path):
         self.x = self.torch.from_numpy(np.fromfile(path, np.float32))
@@ -66,8 +73,8 @@ class Torch:
 def main(peer):
     for line in sys.stdin:
         name, *args = line.split()
-        args = args if name == "load" else [float(a) for a in args]
-        print("%.17g" % getattr(peer, name)(*args), flush=True)
+        answer = getattr(peer, name)(*(args if name == "load" else [float(a) for a in args]))
+        print(answer if isinstance(answer, str) else "%.17g" % answer, flush=True)
 
 
 if __name__ == "__main__":
