@@ -125,7 +125,7 @@ def bench_index(t, ours, numpy, n, target, repeats):
     if not numpy:
         return t.skip(what, "no NumPy (scripts/setup --extras)")
     a, b = interleaved(repeats, lambda: ours.time("index"), lambda: numpy.time("index"))
-    return t.add(what, ms(a), ms(b), b / a, target)
+    return t.add(what, ms(a), ms(b), b / a, target, " ".join(numpy.ask("version")))
 
 
 def bench_index16(t, ours, repeats):
@@ -142,7 +142,7 @@ def bench_curve(t, ours, torch, repeats):
     lo, hi = ours.ask("curve", 1000)[1:3]
     a, b = interleaved(max(repeats // 2, 3), lambda: ours.time("curve", 1000),
                        lambda: torch.time("curve", lo, hi, 1000, 40))
-    return t.add(what, ms(a), ms(b), b / a, 1000, "torch: every 40th step timed")
+    return t.add(what, ms(a), ms(b), b / a, 1000, "%s; every 40th step timed" % " ".join(torch.ask("version")))
 
 
 def bench_mse(t, ours, torch, repeats):
@@ -150,7 +150,7 @@ def bench_mse(t, ours, torch, repeats):
     if not torch:
         return t.skip(what, "no torch (scripts/setup --extras)")
     a, b = interleaved(repeats, lambda: ours.time("mse"), lambda: torch.time("grid", 100))
-    return t.add(what, ms(a), ms(b), b / a, 1)
+    return t.add(what, ms(a), ms(b), b / a, 1, " ".join(torch.ask("version")))
 
 
 def bench_quality(t, ours, numpy, folder):
