@@ -303,12 +303,12 @@ static void draw_status(qs_ui *u)
 {
     static const qs_key_table con = {"", console_keys, sizeof console_keys / sizeof *console_keys};
     static const qs_key_table exp = {"", explain_keys, sizeof explain_keys / sizeof *explain_keys};
-    int y = u->h - 1, end = draw_progress(u, y) - 1, x = 1;
-    const char *said = u->s && u->s->status ? u->s->status : NULL;
-    if (u->message[0]) {
-        qs_grid_text(&u->g, y, x, end - x, u->message, u->message_bad ? QS_ROLE_WARN : QS_ROLE_TEXT, 0);
-    } else if (said) {
-        qs_grid_text(&u->g, y, x, end - x, said, QS_ROLE_WARN, 0);
+    int y = u->h - 1, x = 1;
+    const char *said = u->message[0] ? u->message : u->s && u->s->status ? u->s->status : NULL;
+    bool all = said && qs_text_width(said) > u->w - 40;              /* a message comes before the progress */
+    int end = all ? u->w : draw_progress(u, y) - 1;
+    if (said) {
+        qs_grid_text(&u->g, y, x, end - x, said, u->message[0] && !u->message_bad ? QS_ROLE_TEXT : QS_ROLE_WARN, 0);
     } else if (u->con_focus) {
         draw_hints(u, y, x, end, &con, false);
     } else if (u->explain) {

@@ -98,7 +98,7 @@ void qs_ui_interrupt(qs_ui *u)
     u->stage++;
     qs_jobs_drop(u->o->jobs);
     if (u->stage == 1) qs_ui_say(u, false, "%s", _("cancelled; it ends at its next check"));
-    else if (u->stage == 2) qs_ui_say(u, true, "%s", _("still in one call of a C library, which cannot be stopped; ^C once more ends the program"));
+    else if (u->stage == 2) qs_ui_say(u, true, "%s", _("in a call of a C library, which cannot be stopped; ^C again ends the program"));
     else {
         qs_console_stop();
         qs_term_die();

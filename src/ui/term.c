@@ -197,7 +197,9 @@ int qs_term_start(int colors, qs_jobs *jobs, qs_err *err)
     if (!term || !*term || !strcmp(term, "dumb")) return no_terminal(err, _("TERM is not set, or dumb"));
     if (setupterm(term, STDOUT_FILENO, &status) != OK || status != 1)
         return qs_fail(err, QS_EUNSUP, _("TERM=%s is not known here; `quantscope list MODEL` prints without a screen"), term);
-    if (!cursor_address || !clear_screen) return no_terminal(err, _("this one cannot place the cursor"));
+    bool can = cursor_address && clear_screen;
+    del_curterm(cur_term);                      /* initscr makes its own */
+    if (!can) return no_terminal(err, _("this one cannot place the cursor"));
     waker = jobs;
     tcgetattr(STDIN_FILENO, &before);
     memset(&qs_term_signals, 0, sizeof qs_term_signals);

@@ -143,11 +143,11 @@ static void foot(const qs_ui *u, char *t, size_t size)
         snprintf(t, size, _("%s values in %s .. %s"), qs_fmt_count(c, h->count[i], 14), qs_fmt_sig(a, lo, 4), qs_fmt_sig(b, hi, 4));
         return;
     }
-    if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
+    if (u->s->b.there) snprintf(t, size, _("B  %s · %s  step %s  %s dB"), u->s->b.format, u->s->b.init, qs_fmt_sig(a, u->s->b.step, 4),
+                                qs_fmt_db(b, u->s->b.sqnr));
+    else if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
     else if (h->under + h->over > 0) snprintf(t, size, _("%s below, %s above"), qs_fmt_count(a, h->under, 9), qs_fmt_count(b, h->over, 9));
     if (h->skipped > 0) snprintf(t + strlen(t), size - strlen(t), _("  %s not finite"), qs_fmt_count(a, h->skipped, 9));
-    if (u->s->b.there && !t[0]) snprintf(t, size, _("B  %s · %s  step %s  %s dB"), u->s->b.format, u->s->b.init,
-                                         qs_fmt_sig(a, u->s->b.step, 4), qs_fmt_db(b, u->s->b.sqnr));
     if (u->s->a.note && !t[0]) snprintf(t, size, "%s", u->s->a.note);
 }
 
