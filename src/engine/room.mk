@@ -1,7 +1,10 @@
 # The workbench's engine room: job box, board and snapshots (base only), then the session that works on the rooms below.
 noinst_LTLIBRARIES += libqsengine.la
 libqsengine_la_SOURCES = src/engine/job.c src/engine/job.h src/engine/snapshot.c src/engine/snapshot.h \
-                         src/engine/board.c src/engine/pick.c src/engine/log.c src/engine/log.h src/engine/session.h
+                         src/engine/board.c src/engine/pick.c src/engine/log.c src/engine/log.h src/engine/session.h \
+                         src/engine/session.c src/engine/state.h src/engine/select.c src/engine/view.c \
+                         src/engine/compare.c src/engine/picture.c src/engine/list.c src/engine/background.c \
+                         src/engine/sample.c
 
 check_PROGRAMS += tests/unit/t_job tests/unit/t_board
 TESTS += tests/unit/t_job tests/unit/t_board
