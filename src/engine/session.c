@@ -281,10 +281,11 @@ static int job_poll(void *ctx, const char *what, double done)
 
 void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl) { s->given = ctl ? *ctl : (qs_ctl){0}; }
 
+/* Our own work between jobs, or at the end of one that was cancelled, goes by an id of its own. */
 static qs_ctl cancel_of(qs_session *s)
 {
     if (!s->jobs) return s->given;
-    uint64_t id = qs_jobs_running(s->jobs);
+    uint64_t id = s->serving && !s->nested ? 0 : qs_jobs_running(s->jobs);
     return (qs_ctl){.cancel_upto = qs_jobs_cancel_word(s->jobs), .job = id ? id : s->own_id ? s->own_id : UINT64_MAX};
 }
 

@@ -6,6 +6,7 @@
  *
  * session.c  models, log, ctl, serving         select.c  the selection, undo, pin
  * view.c     what the panes show, in stages    compare.c rows of the comparison, kept
+ * bins.c     where a quantizer puts the values
  * picture.c  all of it as a snapshot           list.c    rows of the list, as an object to share
  * background.c  the numbers of those rows      sample.c  the same from a few values
  */
@@ -206,6 +207,10 @@ void view_stale(qs_session *s, const struct gens *old);      /* lets go of what 
 void view_clear(struct view *v);
 void side_ratios(qs_session *s, struct side *x);
 void clear_snap_quant(qs_snap_quant *q);
+
+/* bins.c */
+int side_qbins(qs_session *s, struct side *x, qs_err *err);  /* the quantized histogram of a side */
+int parts_errors(qs_session *s, struct side *x, qs_err *err);/* x->e for all parts together */
 
 /* compare.c */
 struct cmp *cmp_find(qs_session *s, bool make);

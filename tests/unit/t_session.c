@@ -170,7 +170,7 @@ static void kept_but_unfit(void)
     qs_session *s = with_model();
     qs_err err = {0};
     ok(!select_text(s, QS_PICK_INIT, "sawb", NULL), "sawb on int4");
-    ok(!select_text(s, QS_PICK_FORMAT, "nf4", &err), "a format it does not apply to can be chosen");
+    ok(!select_text(s, QS_PICK_FORMAT, "int7", &err), "a format it does not apply to can be chosen");
     ok(!qs_session_cur_quantizer(s, NULL, &err) && err.msg[0], "there is no quantizer then: %s", err.msg);
     qs_pick p = {.set = QS_PICK_INIT, .init = "sawb"};
     ok(qs_session_select(s, &p, &err) < 0, "naming it there is an error");
@@ -193,7 +193,7 @@ static void pins(void)
 static void other_models(void)
 {
     qs_session *s = with_model();
-    qs_tensor *t[] = {bell_tensor("x", 4, 4, 3), bell_tensor("fc2", 6, 40, 4)};
+    qs_tensor *t[] = {bell_tensor("fc0", 4, 4, 3), bell_tensor("fc2", 6, 40, 4)};
     const char *path = scratch_file("b.safetensors");
     save(path, t, 2);
     select_text(s, QS_PICK_TENSOR, "fc2", NULL);
@@ -202,7 +202,7 @@ static void other_models(void)
     undo(s, NULL);
     select_text(s, QS_PICK_TENSOR, "fc1", NULL);
     select_text(s, QS_PICK_MODEL, path, NULL);
-    is_selected(s, "x", "int4", "mse", "or at its first one");
+    is_selected(s, "fc0", "int4", "mse", "or at its first one");
     qs_session_free(s);
 }
 
