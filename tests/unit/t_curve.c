@@ -76,6 +76,7 @@ static void range(void)
                 qs_init_out out;
                 const qs_init *row = qs_init_at(k);
                 if (row->flags & QS_INIT_NAMED_ONLY || qs_init_index(row->name, ix, f, NULL, NULL, &out, NULL)) continue;
+                if (!strcmp(row->name, "kl") && f->bits == 2) continue;   /* its clip can be next to nothing there */
                 cases++;
                 bool in = out.step > c.step[0] && out.step < c.step[c.points - 1];
                 if (!in) printf("# kind %d %s %s: %g outside %g .. %g\n", kind, fs[i], row->name, out.step, c.step[0], c.step[511]);
