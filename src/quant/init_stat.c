@@ -267,8 +267,9 @@ int qs_fit_aciq_laplace(const qs_init_in *in, qs_init_out *out, qs_err *err) { (
 static double measured(const qs_init_in *in, const qs_init_out *p)
 {
     qs_grid g;
-    if (!(p->step > 0) || (float)p->step == 0 || !isfinite((float)(p->step * in->f->cmax))) return INFINITY;
-    qs_grid_at(&g, in->f, p->step, p->offset);
+    if (!(p->step > 0)) return INFINITY;
+    double step = clamp(p->step, 0x1p-149, FLT_MAX / fmax(in->f->cmax, 1) / 4);
+    qs_grid_at(&g, in->f, step, in->f->offset == QS_OFFSET_ZP ? -step * rint(-p->offset / p->step) : p->offset);
     qs_grid_levels(&g);
     double mse = qs_error_mse(&g, in->ix, NULL);
     qs_grid_clear(&g);
