@@ -185,6 +185,11 @@ static int sentence(qs_ui *u, qs_rect r)
     x = say_number(u, r, y, x, t, QS_N_GAIN, SIZE_MAX, l->sqnr_total);
     if (strstr(qs_cur_format(u), "@channel") == NULL && !isnan(l->sqnr_total_channel)) {
         snprintf(t, sizeof t, _(", @channel would give %s dB"), qs_fmt_db(b, l->sqnr_total_channel));
+        if (x + qs_text_width(t) > r.x + r.w) {                   /* a line of its own, without the comma */
+            memmove(t, t + 2, strlen(t + 2) + 1);
+            x = r.x;
+            y++;
+        }
         x = say_number(u, r, y, x, t, QS_N_GAIN, SIZE_MAX - 1, l->sqnr_total_channel);
     }
     if (l->known < l->weights) {
