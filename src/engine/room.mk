@@ -1,2 +1,11 @@
+# The workbench's engine room: job box, board and snapshots (base only), then the session that works on the rooms below.
 noinst_LTLIBRARIES += libqsengine.la
-libqsengine_la_SOURCES =
+libqsengine_la_SOURCES = src/engine/job.c src/engine/job.h src/engine/snapshot.c src/engine/snapshot.h \
+                         src/engine/board.c src/engine/pick.c src/engine/log.c src/engine/log.h src/engine/session.h
+
+check_PROGRAMS += tests/unit/t_job tests/unit/t_board
+TESTS += tests/unit/t_job tests/unit/t_board
+tests_unit_t_job_SOURCES   = tests/unit/t_job.c tests/tap.h
+tests_unit_t_job_LDADD     = libqsengine.la libqsbase.la
+tests_unit_t_board_SOURCES = tests/unit/t_board.c tests/tap.h
+tests_unit_t_board_LDADD   = libqsengine.la libqsbase.la

@@ -18,16 +18,23 @@ qs_session *qs_session_new(void);
 void qs_session_free(qs_session *s);
 qs_cache *qs_session_cache(qs_session *s);
 
-/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it). */
+/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it). The first one
+ * opened is selected: its first tensor that is quantized, int4, mse, learn lsq. */
 qs_model *qs_session_open(qs_session *s, const char *path, qs_err *err);
 size_t qs_session_models(const qs_session *s);
 qs_model *qs_session_model(const qs_session *s, size_t i);
 
 /*
  * The selection: what all panes show. Fields of a pick that are not set stay as they are; a new tensor keeps format and
- * init; a new format keeps the init; "by hand" keeps the clip. Nothing changes if anything in it is wrong: EARG, EFORMAT,
- * EIO, EUNSUP with a message that names the field. UNDO: ESTATE when there is nothing to undo. PIN: the current quantizer
- * becomes B; again: lets it go.
+ * init; a new format keeps the init; "by hand" keeps the clip over formats, and ends with the tensor it was made on: the
+ * next one starts from the named init again. A step or offset by hand with channel -1 moves all parts: steps are scaled,
+ * offsets shifted, so that their median is the value given. A new model keeps the tensor's name if it has it, else takes
+ * the first one that is quantized. `channel` counts from 0 and is clamped to the parts there are.
+ * Nothing changes if anything named in it is wrong: EARG, EFORMAT, EIO, EUNSUP with a message that names the field. (What
+ * is kept and does not fit, an init for the new format, say, is no error: there is no quantizer then, and its note says why.)
+ * UNDO: ESTATE when there is nothing to undo; a change of the view alone is not kept for it. PIN: the current quantizer
+ * becomes B; again: lets it go. On another tensor B is its format and init there.
+ * Cost: nothing is computed here but what a step by hand starts from.
  */
 int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err);
 const qs_selected *qs_session_selected(const qs_session *s);
@@ -41,20 +48,22 @@ qs_quantizer *qs_session_cur_quantizer(qs_session *s, const qs_ctl *ctl, qs_err 
 void qs_session_log(qs_session *s, char kind, const char *text);
 void qs_session_status(qs_session *s, const char *text);   /* a message for the status line; NULL clears */
 
-/* The screen, where there is one. */
+/* The screen, where there is one. Call it before the first submit or poke. */
 void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
+/* Serves what the screen asked for: every pick that waits is echoed as the call it is and selected (a refused one: message
+ * in the log and as status), then what the panes show is computed and published in stages. Called between jobs
+ * (qs_jobs_ops.serve); the poll of qs_session_ctl does the same while a job runs. */
+void qs_session_serve(qs_session *s);
 /* Makes a snapshot and publishes it if the board wants one (force: in any case). No board: nothing. */
 void qs_session_publish(qs_session *s, bool force);
 /* Headless (nothing attached): the ctl that qs_session_ctl then gives; copied. app sets it, with its signal handler's
  * cancel word and its progress line, and the Lua hook asks qs_cancelled of it. NULL: none. */
 void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
-/* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. */
+/* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. Never NULL; the
+ * session's own, valid until the next call. */
 qs_ctl *qs_session_ctl(qs_session *s);
-/* Serves what the screen asked for: every pick that waits is selected and its call echoed (a refused one: message as
- * status), then a snapshot is published if that or the viewport changed anything. Called between jobs (qs_jobs_ops.serve);
- * the poll of qs_session_ctl does the same while a job runs. */
-void qs_session_serve(qs_session *s);
-/* One slice of background work (rows of the list: sampled, then exact). false: nothing left. */
+/* The worker's `idle`: what a job left open, then rows of the list, sampled, then exact. Gives way within 10 ms once a
+ * job, pick or poke waits. false: nothing left. */
 bool qs_session_idle(qs_session *s);
 
 #endif

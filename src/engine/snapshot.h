@@ -25,7 +25,7 @@ typedef struct qs_selected {
     char format[128];         /* canonical */
     char init[64];            /* "by hand" when the step was moved */
     char learn[16];
-    double step, offset;      /* of the channel looked at */
+    double step, offset;      /* of the channel looked at; all parts together: the medians */
     long channel;             /* part looked at; -1: all parts together */
     size_t parts;
     char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" */
@@ -60,14 +60,15 @@ typedef struct qs_snap_list {
 
 /* ---- one quantizer on the tensor looked at ----------------------------------------------------- */
 typedef struct qs_snap_quant {
-    bool there;
+    bool there;               /* false: none; the note says why, if format and init are given */
     char format[128], init[64];
     double step, offset, clip_lo, clip_hi;
     double mse, nmse, sqnr, clip_mse, round_mse, clipped, max_abs, bias, entropy;
     double mse_ratio, step_ratio;
     size_t levels, used;      /* all levels are counted here */
     size_t nlevel;            /* levels given: (nlevel) <= 512, else none: too many to draw */
-    double *level, *cut;      /* (nlevel), (nlevel-1) levels and decision thresholds, unit of x */
+    double *level, *cut;      /* (nlevel), (nlevel-1) levels and decision thresholds, unit of x; several parts: of the
+                                 part whose step is the median */
     double *occupancy;        /* (nlevel) counts */
     double *qbins;            /* (hist.bins) histogram of the quantized values on the bins of `hist` */
     char *formula, *source, *note;  /* or NULL */
@@ -131,6 +132,7 @@ typedef struct qs_snapshot {
     char *status;             /* a message for the status line, or NULL */
 } qs_snapshot;
 
+/* Empty: numbers NaN, nothing there. Whoever fills one gives it blocks of their own for its pointers (malloc). */
 qs_snapshot *qs_snapshot_new(void);
 qs_snapshot *qs_snapshot_ref(qs_snapshot *s);
 void qs_snapshot_unref(qs_snapshot *s);
@@ -138,7 +140,7 @@ void qs_snap_list_unref(qs_snap_list *l);
 
 /* ---- the board: the newest snapshot -------------------------------------------------------------- */
 typedef struct qs_board qs_board;
-/* wake: called after a publish (wakes the UI); poke: called after a pick or a new viewport (wakes the worker). NULL: nothing */
+/* wake: called after a publish (wakes the UI); poke: after a pick or a new viewport (wakes the worker). NULL: nothing */
 qs_board *qs_board_new(void (*wake)(void *), void (*poke)(void *), void *ctx);
 void qs_board_free(qs_board *b);
 void qs_board_publish(qs_board *b, qs_snapshot *s);        /* takes over the reference */
@@ -154,7 +156,7 @@ typedef struct qs_viewport {
     size_t curve_points;
     double curve_lo, curve_hi;/* 0: default */
 } qs_viewport;
-void qs_board_set_viewport(qs_board *b, const qs_viewport *v);   /* UI */
+void qs_board_set_viewport(qs_board *b, const qs_viewport *v);   /* UI; pokes the worker if anything changed */
 void qs_board_viewport(const qs_board *b, qs_viewport *v);       /* worker: the newest */
 uint64_t qs_board_viewport_seq(const qs_board *b);               /* grows with every change */
 
@@ -172,13 +174,14 @@ typedef struct qs_pick {
 } qs_pick;
 /* "qs.select{tensor=\"conv1.weight\", step=0.1}": the call that does the same, for the echo. malloc'd. */
 char *qs_pick_text(const qs_pick *p);
-/* The UI puts picks in, in order; a pick of the same fields replaces the last one that still waits. Pokes the worker. */
+/* The UI puts picks in, in order; a pick of the same fields replaces the last one that still waits. Pokes. */
 void qs_board_pick(qs_board *b, const qs_pick *p);
 bool qs_board_take_pick(qs_board *b, qs_pick *out);        /* worker: the oldest; false: none */
 bool qs_board_pick_waits(const qs_board *b);               /* any thread: one atomic read */
+unsigned qs_board_pick_fields(const qs_board *b);          /* QS_PICK_... of all that wait; one atomic read */
 
 /* ---- completion: words the console offers, kept up to date by the worker ------------------------------- */
-void qs_board_set_words(qs_board *b, char **words, size_t n);    /* takes over; sorted; "t:summary" style paths */
+void qs_board_set_words(qs_board *b, char **words, size_t n);    /* takes over; any order; "t:summary" style paths */
 /* Copies those that begin with prefix, at most max, into out (each malloc'd). */
 size_t qs_board_words(qs_board *b, const char *prefix, char **out, size_t max);
 

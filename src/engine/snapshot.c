@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Memory of snapshots: reference counts and freeing. Every pointer in a snapshot
+ * is a block of its own that the snapshot owns, but for the list, which is shared.
+ */
+#include "engine/snapshot.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static void no_numbers(qs_snap_quant *q)
+{
+    double *const all[] = {&q->step, &q->offset, &q->clip_lo, &q->clip_hi, &q->mse, &q->nmse, &q->sqnr,
+                           &q->clip_mse, &q->round_mse, &q->clipped, &q->max_abs, &q->bias, &q->entropy, &q->mse_ratio,
+                           &q->step_ratio};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = NAN;
+}
+
+qs_snapshot *qs_snapshot_new(void)
+{
+    qs_snapshot *s = qs_xcalloc(1, sizeof *s);
+    double *const unknown[] = {&s->min, &s->max, &s->mean, &s->std, &s->skewness, &s->kurtosis,
+                               &s->zeros, &s->nans, &s->infs, &s->distinct, &s->sel.step, &s->sel.offset};
+    atomic_init(&s->refs, 1);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
+    no_numbers(&s->a);
+    no_numbers(&s->b);
+    s->sel.channel = -1;
+    s->done = -1;
+    return s;
+}
+
+qs_snapshot *qs_snapshot_ref(qs_snapshot *s)
+{
+    if (s) atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void qs_snap_list_unref(qs_snap_list *l)
+{
+    if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->row[i].name);
+        free(l->row[i].reason);
+    }
+    free(l->row);
+    free(l);
+}
+
+static void clear_quant(qs_snap_quant *q)
+{
+    void *const own[] = {q->level, q->cut, q->occupancy, q->qbins, q->formula, q->source, q->note};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
+}
+
+static void clear_compare(qs_snapshot *s)
+{
+    for (size_t i = 0; i < s->ncompare; i++) {
+        free(s->compare[i].error);
+        free(s->compare[i].formula);
+        free(s->compare[i].source);
+    }
+    free(s->compare);
+}
+
+void qs_snapshot_unref(qs_snapshot *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    clear_quant(&s->a);
+    clear_quant(&s->b);
+    clear_compare(s);
+    for (size_t i = 0; i < s->nlog; i++) free(s->log[i]);
+    void *const own[] = {s->reason, s->axes_note, s->index_kind, s->hist.count, s->hist.density, s->curve.step,
+                         s->curve.error, s->curve.clip, s->curve.round, s->curve.mark, s->log, s->status};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
+    qs_snap_list_unref(s->list);
+    free(s);
+}
