@@ -21,8 +21,7 @@ typedef struct workbench {
     qs_session *session;
     qs_repl *repl;
     qs_board *board;
-    qs_jobs *_Atomic jobs;
-    atomic_bool ready;      /* the worker may touch session and Lua: everything is tied */
+    qs_jobs *jobs;
 } workbench;
 
 /* ---- the worker's side --------------------------------------------------------------------- */
@@ -47,20 +46,30 @@ static void run_job(void *ctx, uint64_t id, const char *text)
         qs_session_log(w->session, '?', more);
     }
     renew_words(w);
+    qs_session_serve(w->session);
     qs_session_publish(w->session, true);
+}
+
+/* A line that was cancelled before its turn came. */
+static void skip_job(void *ctx, uint64_t id, const char *text)
+{
+    workbench *w = ctx;
+    char *line = qs_xasprintf(_("not run: %s"), text);
+    (void)id;
+    qs_session_log(w->session, '!', line);
+    free(line);
 }
 
 static void serve(void *ctx)
 {
     workbench *w = ctx;
-    if (!atomic_load(&w->ready)) return;
     qs_session_serve(w->session);
 }
 
 static bool idle(void *ctx)
 {
     workbench *w = ctx;
-    return atomic_load(&w->ready) && qs_session_idle(w->session);
+    return qs_session_idle(w->session);
 }
 
 /* Called by the board, on either thread. */
@@ -155,7 +164,7 @@ static int colors(const qs_args *a)
 static int show(workbench *w, const qs_args *a)
 {
     qs_err err = {0};
-    qs_jobs_ops ops = {.ctx = w, .run = run_job, .serve = serve, .idle = idle};
+    qs_jobs_ops ops = {.ctx = w, .run = run_job, .skip = skip_job, .serve = serve, .idle = idle};
     char *history = qs_path_history();
     w->board = qs_board_new(wake, poke, w);
     w->jobs = qs_jobs_start(&ops, &err);
@@ -167,8 +176,7 @@ static int show(workbench *w, const qs_args *a)
     if (!code) {
         renew_words(w);
         qs_session_publish(w->session, true);
-        atomic_store(&w->ready, true);
-        qs_jobs_poke(w->jobs);
+        qs_jobs_poke(w->jobs);      /* from here on session and Lua are the worker's */
         qs_ui_opts o = {.board = w->board, .jobs = w->jobs, .history = history, .script = getenv("QUANTSCOPE_SCRIPT"),
                         .charset = a->plot, .colors = colors(a)};
         code = qs_ui_run(&o, &err);
