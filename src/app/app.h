@@ -45,7 +45,7 @@ void qs_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int qs_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Says err; the exit code for its kind: files 3, Ctrl-C 130, arguments 2, else 1. */
 int qs_say_err(const qs_err *err);
-/* Whether all that was printed could be written: 0, or an exit code with the reason said. A closed pipe is no failure. */
+/* Whether all that was printed could be written: 0, or an exit code, the reason said. A closed pipe is no failure. */
 int qs_flush_stdout(void);
 
 /* ---- places (paths.c): malloc'd; no file need be there ----------------------------------- */
@@ -60,7 +60,7 @@ typedef struct qs_headless {
     qs_session *session;
     struct qs_repl *repl;         /* only after qs_headless_lua */
 } qs_headless;
-/* A session whose work SIGINT cancels (again: ends the program) and that shows progress on stderr, if that is a terminal. */
+/* A session whose work SIGINT cancels (again: ends the program), with progress on stderr where that is a terminal. */
 int qs_headless_open(qs_headless *h);
 void qs_headless_close(qs_headless *h);
 /* A Lua state on that session; config: also runs config.lua, if it is there. 0 or an exit code. */

@@ -16,8 +16,8 @@
 
 #define DEFAULT_FORMAT "int4"
 
-enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS, FORMULA, SOURCE,
-       NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
+enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS, FORMULA,
+       SOURCE, NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
 
 static const qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", NULL, QS_COL_DATA, 0, NULL},
@@ -123,8 +123,10 @@ static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_
     qs_session *s = j->h.session;
     char shape[128];
     if (j->o.rows) qs_out_title(&j->o, "%s", "");
-    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n, format);
-    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s), qs_session_ctl(s), &c, err);
+    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n,
+                 format);
+    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s), qs_session_ctl(s),
+                               &c, err);
     if (rc == -QS_ECANCEL) return rc;
     qs_progress_clear();
     qs_out_head(&j->o);
@@ -148,7 +150,8 @@ static int all(job *j, const qs_args *a)
         }
     }
     if (!rc && j->more)
-        qs_out_title(&j->o, "\n%s", _("step/min, MSE/min: against the exact least-squares minimum of the same tensor and format."));
+        qs_out_title(&j->o, "\n%s",
+                     _("step/min, MSE/min: against the exact least-squares minimum of the same tensor and format."));
     int end = qs_out_end(&j->o);
     if (rc) return qs_say_err(&err);
     return end ? end : j->more && !j->good ? QS_EXIT_FAIL : 0;
@@ -179,7 +182,8 @@ static int parse_inits(job *j, const char *list)
         if (qs_init_named(j->init[i])) continue;
         qs_str known = {0};
         for (size_t k = 0; k < qs_init_count(); k++) qs_str_addf(&known, "%s%s", k ? ", " : "", qs_init_at(k)->name);
-        int code = qs_usage(_("--init: no initialization is called \"%s\"; there are %s"), j->init[i], known.s ? known.s : "");
+        int code = qs_usage(_("--init: no initialization is called \"%s\"; there are %s"), j->init[i],
+                            known.s ? known.s : "");
         free(known.s);
         return code;
     }
@@ -189,7 +193,8 @@ static int parse_inits(job *j, const char *list)
 static int nothing_to_compare(const qs_args *a, const qs_model *m)
 {
     if (a->json) puts("[]");
-    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"), m->path);
+    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"),
+           m->path);
     return QS_EXIT_FAIL;
 }
 

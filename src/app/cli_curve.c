@@ -33,7 +33,8 @@ static int print(const qs_args *a, const qs_tensor *t, const qs_format *f, const
     char *format = qs_format_print(f), shape[128];
     bool more = true;
     qs_out_begin(&o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
-    qs_out_title(&o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n, format);
+    qs_out_title(&o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n,
+                 format);
     if (a->channel >= 0) qs_out_title(&o, _("channel or group %ld"), a->channel);
     qs_out_title(&o, c->p == 2 ? _("error: mean squared error") : _("error: mean |error|^%g"), c->p);
     qs_out_head(&o);
@@ -59,10 +60,11 @@ static int choose_part(const qs_args *a, const qs_tensor *t, const qs_format *f,
     qs_err err = {0};
     if (qs_format_split(f, t, s, &err)) return qs_say_err(&err);
     if (a->channel < 0 && s->parts > 1)
-        return qs_usage(_("%s has %zu steps on %s and a curve is of one: say --channel 0 to %zu"), f->text, s->parts, t->name,
-                        s->parts - 1);
+        return qs_usage(_("%s has %zu steps on %s and a curve is of one: say --channel 0 to %zu"), f->text, s->parts,
+                        t->name, s->parts - 1);
     if (a->channel >= 0 && (size_t)a->channel >= s->parts)
-        return qs_usage(_("--channel %ld: %s has %zu of them on %s, counted from 0"), a->channel, f->text, s->parts, t->name);
+        return qs_usage(_("--channel %ld: %s has %zu of them on %s, counted from 0"), a->channel, f->text, s->parts,
+                        t->name);
     return 0;
 }
 
@@ -75,7 +77,8 @@ static int curve(qs_headless *h, const qs_args *a, qs_tensor *t, const qs_format
     const qs_ctl *ctl = qs_session_ctl(h->session);
     int code = choose_part(a, t, f, &s);
     if (code) return code;
-    qs_index *ix = qs_cache_get(qs_session_cache(h->session), t, &s, a->channel < 0 ? 0 : (size_t)a->channel, ctl, &err);
+    size_t part = a->channel < 0 ? 0 : (size_t)a->channel;
+    qs_index *ix = qs_cache_get(qs_session_cache(h->session), t, &s, part, ctl, &err);
     int rc = ix ? qs_curve_index(f, ix, &o, ctl, &c, &err) : -err.code;
     qs_index_unref(ix);
     if (rc) {
@@ -96,8 +99,8 @@ static int on_tensor(qs_headless *h, const qs_args *a, const qs_format *f)
     if (m) code = qs_choose_tensors(a, m, false, &t, &n);
     if (m && !code)
         code = n == 1 ? curve(h, a, t[0], f)
-                      : qs_usage(_("--tensor %s matches %zu tensors, as %s and %s: a curve is of one"), a->tensor[0], n, t[0]->name,
-                                 t[1]->name);
+                      : qs_usage(_("--tensor %s matches %zu tensors, as %s and %s: a curve is of one"), a->tensor[0], n,
+                                 t[0]->name, t[1]->name);
     free(t);
     return code;
 }

@@ -13,7 +13,8 @@
 #include "base/text.h"
 #include "stat/summary.h"
 
-enum { TENSOR, NAME, DTYPE, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS, REASON, COLS };
+enum { TENSOR, NAME, DTYPE, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS, REASON,
+       COLS };
 
 static qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", N_("tensor"), QS_COL_ALL, -6, NULL},
@@ -81,8 +82,8 @@ static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, si
         if (w > -cols[TENSOR].width) cols[TENSOR].width = w > 60 ? -60 : -w;
     }
     qs_out_begin(&o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
-    qs_out_title(&o, _("%s: %s, %zu tensors, %zu of them quantized with %zu values"), m->path, m->format, m->n, m->weights,
-                 m->values);
+    qs_out_title(&o, _("%s: %s, %zu tensors, %zu of them quantized with %zu values"), m->path, m->format, m->n,
+                 m->weights, m->values);
     if (m->note) qs_out_title(&o, "%s", m->note);
     qs_out_head(&o);
     for (size_t i = 0; i < n && more && !rc; i++) rc = row(&o, t[i], qs_session_ctl(h->session), &more, &err);

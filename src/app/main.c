@@ -48,22 +48,26 @@ typedef struct option_row {
 
 #define FIELD(f) offsetof(qs_args, f)
 static const option_row options[] = {
-    {"tensor", 't', N_("GLOB"), N_("only tensors whose name matches; may be repeated"), TEXTS, FIELD(tensor), FIELD(ntensor),
-     " list compare curve ", 0},
+    {"tensor", 't', N_("GLOB"), N_("only tensors whose name matches; may be repeated"), TEXTS, FIELD(tensor),
+     FIELD(ntensor), " list compare curve ", 0},
     {"format", 'f', N_("F,..."), N_("formats, as int4@channel (default int4; curve: one)"), TEXT, FIELD(format), 0,
      " compare curve ", 0},
-    {"init", 'i', N_("I,..."), N_("initializations, as lsq,mse (default: all that apply)"), TEXT, FIELD(init), 0, " compare ", 0},
+    {"init", 'i', N_("I,..."), N_("initializations, as lsq,mse (default: all that apply)"), TEXT, FIELD(init), 0,
+     " compare ", 0},
     {"points", 'n', N_("N"), N_("points of the curve (default 512)"), LONG, FIELD(points), 0, " curve ", 2},
-    {"channel", 'c', N_("N"), N_("the channel or group, where the format has several steps"), LONG, FIELD(channel), 0, " curve ", 0},
+    {"channel", 'c', N_("N"), N_("the channel or group, where the format has several steps"), LONG, FIELD(channel), 0,
+     " curve ", 0},
     {"lo", 0, N_("STEP"), N_("smallest step (default: to show the minimum)"), REAL, FIELD(lo), 0, " curve ", 0},
     {"hi", 0, N_("STEP"), N_("largest step"), REAL, FIELD(hi), 0, " curve ", 0},
     {"norm", 'p', N_("P"), N_("the mean of |error|^P (default 2)"), REAL, FIELD(norm), 0, " curve ", 0},
     {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve ", 0},
     {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve ", 0},
-    {"plot", 0, N_("KIND"), N_("plots from braille, block or ascii characters (default: by locale)"), TEXT, FIELD(plot), 0, " - ", 0},
+    {"plot", 0, N_("KIND"), N_("plots from braille, block or ascii characters (default: by locale)"), TEXT,
+     FIELD(plot), 0, " - ", 0},
     {"color", 0, N_("WHEN"), N_("auto, 256, 8 or none"), TEXT, FIELD(color), 0, " - ", 0},
     {"no-config", 0, NULL, N_("do not run config.lua"), FLAG, FIELD(no_config), 0, " - compare repl ", 0},
-    {"execute", 'e', N_("LUA"), N_("run Lua text and end; may be repeated"), TEXTS, FIELD(chunk), FIELD(nchunk), " - ", 0},
+    {"execute", 'e', N_("LUA"), N_("run Lua text and end; may be repeated"), TEXTS, FIELD(chunk), FIELD(nchunk),
+     " - ", 0},
     {"threads", 'j', N_("N"), N_("threads for computing (default: the usable CPUs)"), LONG, FIELD(threads), 0, " ", 1},
     {"help", 'h', NULL, N_("this text"), FLAG, FIELD(help), 0, " ", 0},
     {"version", 'V', NULL, N_("the version"), FLAG, FIELD(version), 0, " ", 0},
@@ -136,19 +140,21 @@ int qs_flush_stdout(void)
 static void print_option(const option_row *o)
 {
     char left[64];
-    snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? "," : " ",
-             o->name, o->arg ? " " : "", o->arg ? _(o->arg) : "");
+    snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+             o->letter ? "," : " ", o->name, o->arg ? " " : "", o->arg ? _(o->arg) : "");
     printf("  %-22s %s\n", left, _(o->doc));
 }
 
 static int print_help(const command *only)
 {
-    puts(only ? _("Usage:") : _("quantscope: a terminal workbench for analysing neural-network quantization\n\nUsage:"));
+    if (!only) puts(_("quantscope: a terminal workbench for analysing neural-network quantization\n"));
+    puts(_("Usage:"));
     for (int i = 0; i < NCOMMANDS; i++) {
         char left[64];
         const command *c = &commands[i];
         if (only && c != only) continue;
-        snprintf(left, sizeof left, "%s%s%s", c->name, *c->name && *c->synopsis ? " " : "", *c->synopsis ? _(c->synopsis) : "");
+        snprintf(left, sizeof left, "%s%s%s", c->name, *c->name && *c->synopsis ? " " : "",
+                 *c->synopsis ? _(c->synopsis) : "");
         printf("  quantscope %-28s %s\n", left, _(c->doc));
         if (!i) printf("  quantscope %-28s %s\n", "-e LUA", _("run Lua text"));
     }
@@ -229,6 +235,15 @@ static const option_row *option_of(int got)
     return NULL;
 }
 
+/* word: where it stands; letter: of a short one. */
+static int no_option(const command *c, const char *word, int letter)
+{
+    char name[3] = {'-', (char)letter, '\0'};
+    if (strncmp(word, "--", 2) && letter && letter < LONG_ONLY) word = name;
+    if (*c->name) return qs_usage(_("%s has no option %s"), c->name, word);
+    return qs_usage(_("there is no option %s"), word);
+}
+
 /* Reads options from argv[1] on; stops: at the first word that is none. *next: the first word that is no option. */
 static int read_options(qs_args *a, const command *c, int argc, char **argv, bool stops, int *next)
 {
@@ -241,11 +256,7 @@ static int read_options(qs_args *a, const command *c, int argc, char **argv, boo
     for (int got; (got = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
         const char *word = argv[optind - 1];
         if (got == ':') return qs_usage(_("%s needs a value"), word);
-        if (got == '?') {
-            if (strncmp(word, "--", 2) && optopt && optopt < LONG_ONLY)
-                return *c->name ? qs_usage(_("%s has no option -%c"), c->name, optopt) : qs_usage(_("there is no option -%c"), optopt);
-            return *c->name ? qs_usage(_("%s has no option %s"), c->name, word) : qs_usage(_("there is no option %s"), word);
-        }
+        if (got == '?') return no_option(c, word, optopt);
         int code = take_option(a, option_of(got), optarg);
         if (code) return code;
     }
@@ -268,7 +279,8 @@ static int one_of(const char *option, const char *value, const char *const *know
 
 static int check_args(const qs_args *a)
 {
-    static const char *const plots[] = {"braille", "block", "ascii", NULL}, *const colors[] = {"auto", "256", "8", "none", NULL};
+    static const char *const plots[] = {"braille", "block", "ascii", NULL};
+    static const char *const colors[] = {"auto", "256", "8", "none", NULL};
     if (a->json && a->csv) return qs_usage(_("--json and --csv: choose one"));
     if (a->threads > 256) return qs_usage(_("--threads: at most 256"));
     if (a->points > 1000000) return qs_usage(_("--points: at most 1000000"));

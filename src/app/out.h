@@ -26,7 +26,7 @@ typedef struct qs_out_col {
     const char *key;      /* name in JSON and CSV */
     const char *head;     /* N_() heading in the table */
     int where;
-    int width;            /* in the table: > 0 to the right, < 0 to the left; the last column may be 0: as long as it is */
+    int width;            /* in the table: > 0 to the right, < 0 to the left; the last may be 0: as long as it is */
     const char *fmt;      /* of numbers in the table, for one double; NULL: "%.5g" */
 } qs_out_col;
 
@@ -40,7 +40,10 @@ typedef struct qs_out_val {
     size_t n;
 } qs_out_val;
 
-static inline qs_out_val qs_out_text(const char *s) { return (qs_out_val){.type = s ? QS_OUT_TEXT : QS_OUT_NONE, .s = s}; }
+static inline qs_out_val qs_out_text(const char *s)
+{
+    return (qs_out_val){.type = s ? QS_OUT_TEXT : QS_OUT_NONE, .s = s};
+}
 static inline qs_out_val qs_out_real(double d) { return (qs_out_val){.type = QS_OUT_REAL, .d = d}; }
 static inline qs_out_val qs_out_count(int64_t i) { return (qs_out_val){.type = QS_OUT_COUNT, .i = i}; }
 static inline qs_out_val qs_out_bool(bool b) { return (qs_out_val){.type = QS_OUT_BOOL, .i = b}; }
