@@ -16,8 +16,8 @@
 
 #define DEFAULT_FORMAT "int4"
 
-enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS, FORMULA,
-       SOURCE, NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
+enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS,
+       FORMULA, SOURCE, NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
 
 static const qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", NULL, QS_COL_DATA, 0, NULL},
@@ -123,10 +123,10 @@ static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_
     qs_session *s = j->h.session;
     char shape[128];
     if (j->o.rows) qs_out_title(&j->o, "%s", "");
-    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n,
-                 format);
-    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s), qs_session_ctl(s),
-                               &c, err);
+    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
+                 t->n, format);
+    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s),
+                               qs_session_ctl(s), &c, err);
     if (rc == -QS_ECANCEL) return rc;
     qs_progress_clear();
     qs_out_head(&j->o);

@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "stat/summary.h"
 
-enum { TENSOR, NAME, DTYPE, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS, REASON,
-       COLS };
+enum { TENSOR, NAME, DTYPE, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS,
+       REASON, COLS };
 
 static qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", N_("tensor"), QS_COL_ALL, -6, NULL},
