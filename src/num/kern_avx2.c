@@ -151,6 +151,21 @@ void qs_diff__avx2(const float *x, const float *y, size_t n, qs_diff *out)
     qs_lanesd_end(&a, out);
 }
 
+void qs_block16__avx2(const float *x, size_t blocks, double *sum)
+{
+    for (size_t k = 0; k < blocks; k++, x += 16) {
+        __m256 a = _mm256_loadu_ps(x), b = _mm256_loadu_ps(x + 8);
+        __m256d al = low(a), ah = high(a), bl = low(b), bh = high(b);
+        __m256d s = _mm256_add_pd(_mm256_add_pd(al, bl), _mm256_add_pd(ah, bh));
+        __m256d q = _mm256_add_pd(_mm256_fmadd_pd(bl, bl, _mm256_mul_pd(al, al)),
+                                  _mm256_fmadd_pd(bh, bh, _mm256_mul_pd(ah, ah)));
+        /* s and q hold (0+4, 1+5, 2+6, 3+7) */
+        __m128d s2 = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
+        __m128d q2 = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
+        _mm_storeu_pd(sum + 2 * k, _mm_hadd_pd(s2, q2));
+    }
+}
+
 /* ---- 16-bit floats --------------------------------------------------------------------- */
 void qs_f16__avx2(const uint16_t *x, size_t n, float *out)
 {

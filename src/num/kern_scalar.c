@@ -55,3 +55,17 @@ void qs_diff__scalar(const float *x, const float *y, size_t n, qs_diff *out)
     for (size_t i = 0; i < n; i++) qs_lanesd_add(&a, x[i], y[i], i);
     qs_lanesd_end(&a, out);
 }
+
+void qs_block16__scalar(const float *x, size_t blocks, double *sum)
+{
+    for (size_t k = 0; k < blocks; k++, x += 16) {
+        double l[8], q[8];
+        for (int j = 0; j < 8; j++) {
+            double a = x[j], b = x[j + 8];
+            l[j] = a + b;
+            q[j] = a * a + b * b;   /* both products are exact */
+        }
+        sum[2 * k] = qs_lanes_fold(l);
+        sum[2 * k + 1] = qs_lanes_fold(q);
+    }
+}

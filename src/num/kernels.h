@@ -53,6 +53,8 @@ typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int3
 /* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
 typedef struct qs_diff { double sq, bias, max; } qs_diff;
 typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
+/* Of `blocks` runs of 16 finite values: sum[2k] = sum x, sum[2k+1] = sum x^2 of run k. */
+typedef void qs_block16_fn(const float *x, size_t blocks, double *sum);
 
 #define QS_KERNEL(isa, name) qs_##name##_fn qs_##name##__##isa;
 #include "num/kernels.def"
@@ -70,6 +72,7 @@ typedef struct qs_kernels {
     qs_fqbook_fn *fqbook;
     qs_fqbookcode_fn *fqbookcode;
     qs_diff_fn *diff;
+    qs_block16_fn *block16;
 } qs_kernels;
 const qs_kernels *qs_num(void);
 /* "scalar" or "avx2": those kernels; NULL where this machine or this build has none of that name. */

@@ -42,6 +42,7 @@ qs_index *qs_index_ref(qs_index *ix);
 void qs_index_unref(qs_index *ix);
 
 qs_index_kind qs_index_kind_of(const qs_index *ix);
+bool qs_index_exact(const qs_index *ix);              /* sums below any value are exact: all kinds but buckets */
 const char *qs_index_kind_text(const qs_index *ix);   /* "sorted", "counted", "buckets" */
 size_t qs_index_n(const qs_index *ix);         /* finite values */
 size_t qs_index_skipped(const qs_index *ix);   /* NaN and infinite values */
@@ -53,12 +54,13 @@ float qs_index_max(const qs_index *ix);
 float qs_index_absmax(const qs_index *ix);
 qs_sums qs_index_total(const qs_index *ix);
 
-/* Sums over all values < v. O(log n). v may be infinite. */
+/* Sums over all values < v. O(log n). v may be infinite. Each sum is within a few 1e-16 of the total of its magnitudes. */
 qs_sums qs_index_below(const qs_index *ix, float v);
-/* The same for k ascending v; faster than k calls. */
+/* The same for k values v, best ascending; faster than k calls. */
 void qs_index_below_many(const qs_index *ix, const float *v, size_t k, qs_sums *out);
 
-/* Entries, ascending: values with the weight of each (1, or the count of equal values). For sweeps. */
+/* Entries, ascending: values with the weight of each (1, or the count of equal values, or the weights' sum). For sweeps.
+ * Of buckets: the mean value of each. */
 size_t qs_index_entries(const qs_index *ix);
 float qs_index_value(const qs_index *ix, size_t i);
 double qs_index_weight(const qs_index *ix, size_t i);
@@ -75,12 +77,16 @@ typedef struct qs_moments {
 } qs_moments;
 void qs_index_moments(const qs_index *ix, qs_moments *m);
 
+/* Above this many values float-bit buckets take the place of sorting; 0: the default, 2^24. For tests. Thread: any. */
+void qs_index_bucket_limit(size_t n);
+
 /* ---- a cache of indexes, bounded in bytes ------------------------------------------- */
 typedef struct qs_cache qs_cache;
 qs_cache *qs_cache_new(size_t bytes);
+size_t qs_cache_bytes(qs_cache *c);   /* held now */
 void qs_cache_free(qs_cache *c);      /* NULL allowed */
 /* The index of a part, built on first use; a reference for the caller. NULL cache: just builds. The cache keeps
- * the least recently used out when it is over its bound. Thread: any. */
+ * the least recently used out when it is over its bound, and keeps nothing larger than that. Thread: any. */
 qs_index *qs_cache_get(qs_cache *c, qs_tensor *t, const qs_split *s, size_t part, const qs_ctl *ctl, qs_err *err);
 /* The same, only if it is there already; NULL otherwise. */
 qs_index *qs_cache_peek(qs_cache *c, const qs_tensor *t, const qs_split *s, size_t part);

@@ -222,7 +222,9 @@ static void concurrent(void)
         }
         qs_snapshot_unref(s);
         qs_board_want(p.b);
-        qs_board_pick(p.b, &(qs_pick){.set = i & 1 ? QS_PICK_STEP : QS_PICK_OFFSET, .step = i});
+        /* no faster than they are taken, or the queue outgrows its reader */
+        if (!qs_board_pick_waits(p.b))
+            qs_board_pick(p.b, &(qs_pick){.set = i & 1 ? QS_PICK_STEP : QS_PICK_OFFSET, .step = i});
         qs_board_set_viewport(p.b, &(qs_viewport){.hist_bins = (size_t)i + 1});
         char *out[2];
         for (size_t n = qs_board_words(p.b, "w", out, 2); n--;) free(out[n]);

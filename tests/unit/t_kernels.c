@@ -83,6 +83,16 @@ static bool try_diff(size_t n, size_t off, const void *how)
     return !memcmp(&a, &b, sizeof a);
 }
 
+static bool try_block16(size_t n, size_t off, const void *how)
+{
+    double a[8] = {0}, b[8] = {0};
+    (void)how;
+    for (size_t i = 0; i < NMAX + PAD; i++) A[i] = isfinite(X[i]) ? X[i] : 1;
+    s->block16(A + off, n / 16, a);
+    v->block16(A + off, n / 16, b);
+    return !memcmp(a, b, sizeof a);
+}
+
 static bool try_half(size_t n, size_t off, const void *how)
 {
     bool brain = how != NULL;
@@ -204,6 +214,11 @@ static void meanings(void)
     s->pass1(x, 1, &p);
     ok(!signbit(p.min) && !signbit(p.max), "a zero extremum is +0");
 
+    double b[4];
+    float runs[32] = {1, 2, 3, [15] = -4, [16] = 0.5f};
+    s->block16(runs, 2, b);
+    ok(b[0] == 2 && b[1] == 30 && b[2] == 0.5 && b[3] == 0.25, "block16 sums runs of 16");
+
     qs_fq q = {.s = 0.5f, .lo = -2, .hi = 1};
     float in[] = {0.25f, 0.75f, -0.25f, -0.75f, 9, -INFINITY, NAN, -0.1f}, out[8];
     const float even[] = {0, 0.5f, 0, -1, 0.5f, -1}, away[] = {0.5f, 0.5f, -0.5f, -1, 0.5f, -1};
@@ -299,6 +314,7 @@ int main(void)
         all_lengths("pass1", try_pass1, NULL);
         for (int i = 0; i < 3; i++) all_lengths("pass2", try_pass2, &mean[i]);
         all_lengths("diff", try_diff, NULL);
+        all_lengths("block16", try_block16, NULL);
         all_lengths("f16", try_half, NULL);
         all_lengths("bf16", try_half, "");
         for (int i = 0; i < 4; i++) all_lengths("fq", try_fq, &q[i]);

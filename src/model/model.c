@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Models: the ordered list of tensors, their names, and the table of readers. Knows no file format.
+ */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "model/reader.h"
+
+/* In the order they are asked: from the surest mark to the weakest. */
+const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_safetensors, NULL};
+
+/* ---- names: open addressing, at most half full ------------------------------- */
+struct qs_model_names {
+    size_t cap;     /* a power of two */
+    size_t *slot;   /* (cap) number of the tensor + 1; 0: free */
+};
+
+static size_t hash(const char *s) /* FNV-1a */
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (size_t)(h ^ h >> 32);
+}
+
+/* The slot of that name, or the free one where it would go. */
+static size_t *find_slot(const qs_model *m, const char *name)
+{
+    struct qs_model_names *t = m->names;
+    size_t i = hash(name) & (t->cap - 1);
+    while (t->slot[i] && strcmp(m->tensors[t->slot[i] - 1]->name, name)) i = (i + 1) & (t->cap - 1);
+    return &t->slot[i];
+}
+
+static void names_grow(qs_model *m)
+{
+    struct qs_model_names *t = m->names;
+    free(t->slot);
+    t->cap *= 2;
+    t->slot = qs_xcalloc(t->cap, sizeof *t->slot);
+    for (size_t i = 0; i < m->n; i++) *find_slot(m, m->tensors[i]->name) = i + 1;
+}
+
+qs_tensor *qs_model_find(const qs_model *m, const char *name)
+{
+    size_t i = *find_slot(m, name);
+    return i ? m->tensors[i - 1] : NULL;
+}
+
+/* ---- the list ---------------------------------------------------------------- */
+qs_model *qs_model_new(const char *path, const char *format)
+{
+    qs_model *m = qs_xcalloc(1, sizeof *m);
+    m->refs = 1;
+    m->path = qs_xstrdup(path ? path : "");
+    m->format = format;
+    m->names = qs_xcalloc(1, sizeof *m->names);
+    m->names->cap = 32;
+    m->names->slot = qs_xcalloc(m->names->cap, sizeof *m->names->slot);
+    return m;
+}
+
+int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
+{
+    char buf[80];
+    if (*find_slot(m, t->name)) {
+        qs_fail(err, QS_EFORMAT, _("two tensors are called %s"), qs_name_shown(t->name, buf, sizeof buf));
+        qs_tensor_unref(t);
+        return -QS_EFORMAT;
+    }
+    if ((m->n & (m->n - 1)) == 0) /* capacity: the powers of two */
+        m->tensors = qs_xrealloc(m->tensors, (m->n ? 2 * m->n : 1) * sizeof(qs_tensor *));
+    m->tensors[m->n++] = t;
+    if (2 * m->n > m->names->cap) names_grow(m);
+    else *find_slot(m, t->name) = m->n;
+    if (!qs_tensor_reason(t)) {
+        m->weights++;
+        m->values += t->n;
+    }
+    return 0;
+}
+
+qs_model *qs_model_ref(qs_model *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void qs_model_unref(qs_model *m)
+{
+    if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
+    for (size_t i = 0; i < m->n; i++) qs_tensor_unref(m->tensors[i]);
+    free(m->tensors);
+    free(m->names->slot);
+    free(m->names);
+    free(m->note);
+    free(m->path);
+    free(m);
+}
+
+/* ---- opening ----------------------------------------------------------------- */
+#define HEAD 4096
+
+/* Files people are likely to try: saying what they are helps more than saying what they are not. */
+static const struct { const char *magic; size_t n; const char *what; } strangers[] = {
+    {"PK\3\4", 4, N_("a zip archive (.npz, or a PyTorch file)")},
+    {"\x80\2", 2, N_("a Python pickle (an old PyTorch file)")},
+    {"\x89HDF", 4, N_("an HDF5 file (Keras)")},
+    {"GGUF", 4, N_("a GGUF file")},
+    {"\x1f\x8b", 2, N_("compressed with gzip")},
+    {"{", 1, N_("a JSON file")},
+};
+
+static const qs_reader *reader_for(const qs_blob *b)
+{
+    for (size_t i = 0; qs_readers[i]; i++)
+        if (qs_readers[i]->probe(b->data, b->size < HEAD ? b->size : HEAD, b->size)) return qs_readers[i];
+    return NULL;
+}
+
+static int fail_unknown(const qs_blob *b, const char *path, qs_err *err)
+{
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
+        if (b->size >= strangers[i].n && !memcmp(b->data, strangers[i].magic, strangers[i].n))
+            return qs_fail(err, QS_EFORMAT, _("%s: %s, which is not read here; safetensors, .npy and ONNX are"), path,
+                           _(strangers[i].what));
+    return qs_fail(err, QS_EFORMAT, _("%s: not a safetensors, .npy or ONNX file"), path);
+}
+
+static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)
+{
+    const qs_reader *r = reader_for(b);
+    if (!r) {
+        fail_unknown(b, path, err);
+        return NULL;
+    }
+    qs_model *m = qs_model_new(path, r->name);
+    if (!r->read(m, b, err)) return m;
+    qs_fail_prefix(err, "%s: %s", path, r->name);
+    qs_model_unref(m);
+    return NULL;
+}
+
+qs_model *qs_model_open(const char *path, qs_err *err)
+{
+    qs_blob *b = qs_blob_map(path, err);
+    if (!b) return NULL;
+    qs_model *m = read_blob(path, b, err);
+    qs_blob_unref(b); /* the tensors keep it */
+    return m;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_MODEL_READER_H
+#define QS_MODEL_READER_H
+/* What the readers and writers of this room share; nobody else includes this. */
+#include <stdio.h>
+
+#include "model/model.h"
+
+extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx;
+
+/*
+ * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that a
+ * tensor cannot have (too many axes, too many elements, negative) is left out: ndim 0, n 0.
+ */
+qs_tensor *qs_tensor_unknown(const char *name, const char *text, int ndim, const int64_t *shape, qs_blob *blob);
+
+/* The product of a shape and its size in bytes (size 0: any). EFORMAT where it is negative or overflows. */
+int qs_shape_count(int ndim, const int64_t *shape, size_t size, size_t *n, qs_err *err);
+
+static inline bool qs_big_endian(void) { return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__; }
+
+/* A name from a file for a message: not longer than a line, without control characters. buf: at least 8. */
+const char *qs_name_shown(const char *name, char *buf, size_t size);
+
+/* ---- writers: tensors already checked, f open for writing; errors need not name the file ---- */
+int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err);
+int qs_npy_write(FILE *f, const qs_tensor *t, qs_err *err);
+/* The elements of t in C order and little-endian. */
+int qs_bytes_write(FILE *f, const qs_tensor *t, qs_err *err);
+/* Elements start, start + stride, ... (n of them, C order) as they are stored, in this machine's byte order. */
+void qs_tensor_bytes(const qs_tensor *t, size_t start, size_t stride, size_t n, unsigned char *out);
+
+/* The same as float32. */
+void qs_tensor_read_strided(const qs_tensor *t, size_t start, size_t stride, size_t n, float *out);
+
+#endif

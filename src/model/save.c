@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Saving tensors: chooses the writer by the ending of the path, writes beside and renames, so that a file is
+ * either the old one or the new one, and so that a model may be saved over the file it is mapped from.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "model/reader.h"
+
+static int write_npy(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    if (n != 1) return qs_fail(err, QS_EARG, _(".npy holds one tensor, not %zu; use .safetensors"), n);
+    return qs_npy_write(f, tensors[0], err);
+}
+
+static const struct writer {
+    const char *ending;
+    int (*write)(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err);
+} writers[] = {{".safetensors", qs_safetensors_write}, {".npy", write_npy}};
+
+static const struct writer *writer_for(const char *path)
+{
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+        size_t e = strlen(writers[i].ending);
+        if (n > e && !strcmp(path + n - e, writers[i].ending)) return &writers[i];
+    }
+    return NULL;
+}
+
+int qs_bytes_write(FILE *f, const qs_tensor *t, qs_err *err)
+{
+    unsigned char raw[4096];
+    size_t size = qs_dtype_size(t->dtype), block = sizeof raw / size;
+    bool plain = !t->fortran && !t->swapped && !qs_big_endian();
+    if (plain && t->n && fwrite(t->data, size, t->n, f) != t->n) return qs_fail(err, QS_EIO, "%s", strerror(errno));
+    for (size_t i = 0; i < t->n && !plain; i += block) {
+        size_t m = t->n - i < block ? t->n - i : block;
+        qs_tensor_bytes(t, i, 1, m, raw);
+        for (size_t k = 0; k < m && qs_big_endian(); k++)
+            for (size_t a = k * size, b = a + size - 1; a < b; a++, b--) {
+                unsigned char c = raw[a];
+                raw[a] = raw[b];
+                raw[b] = c;
+            }
+        if (fwrite(raw, size, m, f) != m) return qs_fail(err, QS_EIO, "%s", strerror(errno));
+    }
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(qs_tensor *const *)a)->name, (*(qs_tensor *const *)b)->name);
+}
+
+static int check_tensors(qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    int rc = 0;
+    qs_tensor **sorted = qs_xmalloc(n * sizeof *sorted);
+    if (n) memcpy(sorted, tensors, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_name);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (!qs_dtype_size(sorted[i]->dtype))
+            rc = qs_fail(err, QS_EARG, _("tensor %s: type %s cannot be saved"), sorted[i]->name, sorted[i]->dtype_text);
+        else if (i && !by_name(&sorted[i - 1], &sorted[i]))
+            rc = qs_fail(err, QS_EARG, _("two tensors are called %s"), sorted[i]->name);
+        else if (!strcmp(sorted[i]->name, "__metadata__"))
+            rc = qs_fail(err, QS_EARG, _("no tensor can be called __metadata__"));
+    }
+    free(sorted);
+    return rc;
+}
+
+/* A new file beside path; *tmp is its name. NULL: err is set, *tmp too. */
+static FILE *open_beside(const char *path, char **tmp, qs_err *err)
+{
+    static atomic_uint counter;
+    *tmp = qs_xasprintf("%s.tmp%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
+    int fd = open(*tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (!f) qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
+    return f;
+}
+
+static int write_file(const struct writer *w, const char *path, qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    char *tmp;
+    FILE *f = open_beside(path, &tmp, err);
+    if (!f) {
+        free(tmp);
+        return -QS_EIO;
+    }
+    int rc = w->write(f, tensors, n, err);
+    if (rc) qs_fail_prefix(err, "%s", path);
+    if (fclose(f) && !rc) rc = qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
+    if (!rc && rename(tmp, path)) rc = qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
+    if (rc) unlink(tmp);
+    free(tmp);
+    return rc;
+}
+
+int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    const struct writer *w = writer_for(path);
+    if (!w) return qs_fail(err, QS_EARG, _("%s: the name must end in .safetensors or .npy"), path);
+    int rc = check_tensors(tensors, n, err);
+    return rc ? rc : write_file(w, path, tensors, n, err);
+}

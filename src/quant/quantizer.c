@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A format with numbers: steps and offsets, and the float32 arithmetic that
+ * goes with them, over values, parts and whole tensors. How good a quantizer
+ * is, error.c knows; where its numbers come from, init.c.
+ */
+#include "quant/quantizer.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "num/kernels.h"
+#include "quant/book.h"
+#include "quant/grid.h"
+
+#define CHUNK ((size_t)1 << 16)
+#define BATCH 64   /* chunks between two looks at the cancel token */
+
+/* ---- making one --------------------------------------------------------------------- */
+void qs_format_zp_range(const qs_format *f, double *lo, double *hi)
+{
+    *lo = fmin(0, ceil((double)f->c[0]));
+    *hi = fmax(0, floor((double)f->c[f->n - 1]));
+}
+
+static int check_step(const qs_format *f, size_t part, double step, qs_err *err)
+{
+    if (!isfinite(step) || step == 0 || (step < 0 && !f->flip))
+        return qs_fail(err, QS_EARG, _("step %zu is %g: a step is a finite number %s"), part + 1, step,
+                       f->flip ? _("other than 0") : _("> 0"));
+    if ((float)step == 0) return qs_fail(err, QS_EARG, _("step %zu, %g, is 0 in float32"), part + 1, step);
+    if (!isfinite((float)step) || !isfinite((float)step * (float)f->cmax))
+        return qs_fail(err, QS_EARG, _("step %zu, %g, puts the outermost level (%g steps) beyond float32"), part + 1, step,
+                       f->cmax);
+    return 0;
+}
+
+/* Rounds a zero point's offset to -step*z for the nearest integer z in range. */
+static int check_offset(const qs_format *f, size_t part, double step, double *offset, qs_err *err)
+{
+    double lo, hi, z = 0;
+    if (f->offset == QS_OFFSET_NONE) {
+        if (*offset == 0) return 0;
+        return qs_fail(err, QS_EARG, _("format %s has no offset: write %s+offset or %s+zp"), f->text, f->text, f->text);
+    }
+    float out = fabsf((float)step) * (float)f->cmax + fabsf((float)*offset);
+    if (!isfinite(out)) return qs_fail(err, QS_EARG, _("offset %zu, %g, is beyond float32"), part + 1, *offset);
+    if (f->offset == QS_OFFSET_REAL) return 0;
+    qs_format_zp_range(f, &lo, &hi);
+    z = rint(-*offset / step);
+    if (z < lo || z > hi)
+        return qs_fail(err, QS_EARG, _("offset %zu, %g, asks for the zero point %g; %s has %g .. %g"), part + 1, *offset, z,
+                       f->text, lo, hi);
+    *offset = z ? -step * z : 0;
+    return 0;
+}
+
+qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
+                               const double *offset, qs_err *err)
+{
+    if (parts < 1) {
+        qs_fail(err, QS_EARG, _("a quantizer needs at least one step"));
+        return NULL;
+    }
+    qs_quantizer *q = qs_xcalloc(1, sizeof *q);
+    q->refs = 1;
+    q->f = qs_format_copy(f);
+    q->parts = parts;
+    q->split = split ? *split : (qs_split){.kind = QS_SPLIT_TENSOR, .parts = 1, .contiguous = true};
+    q->step = qs_xmalloc(parts * sizeof(double));
+    q->offset = f->offset ? qs_xcalloc(parts, sizeof(double)) : NULL;
+    snprintf(q->init, sizeof q->init, "by hand");
+    for (size_t i = 0; i < parts; i++) {
+        double beta = offset ? offset[i] : 0;
+        if (check_step(f, i, step[i], err) || check_offset(f, i, step[i], &beta, err)) {
+            qs_quantizer_unref(q);
+            return NULL;
+        }
+        q->step[i] = step[i];
+        if (q->offset) q->offset[i] = beta;
+    }
+    return q;
+}
+
+qs_quantizer *qs_quantizer_ref(qs_quantizer *q)
+{
+    atomic_fetch_add(&q->refs, 1);
+    return q;
+}
+
+void qs_quantizer_unref(qs_quantizer *q)
+{
+    if (!q || atomic_fetch_sub(&q->refs, 1) != 1) return;
+    qs_format_free(q->f);
+    free(q->step);
+    free(q->offset);
+    free(q->formula);
+    free(q->note);
+    free(q);
+}
+
+/* ---- the grid of one part ---------------------------------------------------------------- */
+/* The codebook moved by -z, then mirrored; its thresholds follow the same rule as any codebook's. */
+static void own_book(qs_grid *g, double z)
+{
+    const qs_format *f = g->f;
+    size_t n = f->n;
+    float *c = qs_xmalloc(n * (2 * sizeof(float) + 1)), *t = c + n;
+    unsigned char *up = (unsigned char *)(t + n);
+    for (size_t k = 0; k < n; k++) {
+        float v = (float)((double)f->c[k] - z);
+        if (g->mirrored) c[n - 1 - k] = -v;
+        else c[k] = v;
+    }
+    qs_book_thresholds(c, n, f->away, t, up);
+    g->c = c;
+    g->t = t;
+    g->up = up;
+    g->own = c;
+}
+
+void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset)
+{
+    bool zp = f->offset == QS_OFFSET_ZP;
+    double z = zp ? rint(-offset / step) : 0;
+    *g = (qs_grid){.f = f, .s = fabsf((float)step), .beta = zp ? 0 : (float)offset, .n = f->n, .c = f->c, .t = f->t,
+                   .up = f->up, .uniform = f->uniform, .mirrored = step < 0};
+    if (z != 0 || g->mirrored) own_book(g, z);
+    if (f->uniform) {
+        g->lo = g->c[0];
+        g->hi = g->c[g->n - 1];
+        g->code0 = -f->qn;
+    }
+}
+
+void qs_grid_levels(qs_grid *g)
+{
+    if (!g->lv) g->lv = qs_xmalloc(g->n * sizeof(float));
+    for (size_t k = 0; k < g->n; k++) g->lv[k] = g->c[k] * g->s + g->beta;
+}
+
+void qs_grid_init(qs_grid *g, const qs_quantizer *q, size_t part)
+{
+    qs_grid_at(g, q->f, q->step[part], q->offset ? q->offset[part] : 0);
+    qs_grid_levels(g);
+}
+
+void qs_grid_clear(qs_grid *g)
+{
+    free(g->lv);
+    free(g->own);
+    g->lv = NULL;
+    g->own = NULL;
+}
+
+static qs_fq fq_of(const qs_grid *g)
+{
+    return (qs_fq){.s = g->s, .beta = g->beta, .lo = g->lo, .hi = g->hi, .away = g->f->away};
+}
+
+static qs_fqbook fqbook_of(const qs_grid *g)
+{
+    return (qs_fqbook){.s = g->s, .beta = g->beta, .c = g->c, .t = g->t, .up = g->up, .n = g->n};
+}
+
+void qs_grid_apply(const qs_grid *g, const float *x, size_t n, float *out)
+{
+    if (g->uniform) {
+        qs_fq q = fq_of(g);
+        qs_num()->fq(x, n, &q, out);
+    } else {
+        qs_fqbook q = fqbook_of(g);
+        qs_num()->fqbook(x, n, &q, out);
+    }
+}
+
+void qs_grid_rank(const qs_grid *g, const float *x, size_t n, int32_t *rank)
+{
+    if (g->uniform) {
+        qs_fq q = fq_of(g);
+        int32_t lo = (int32_t)g->lo;
+        qs_num()->fqcode(x, n, &q, rank);
+        for (size_t i = 0; i < n; i++) rank[i] -= lo;
+    } else {
+        qs_fqbook q = fqbook_of(g);
+        qs_num()->fqbookcode(x, n, &q, rank);
+    }
+}
+
+void qs_grid_encode(const qs_grid *g, const float *x, size_t n, int32_t *code)
+{
+    int32_t last = (int32_t)g->n - 1, code0 = g->code0;
+    qs_grid_rank(g, x, n, code);
+    if (g->mirrored)
+        for (size_t i = 0; i < n; i++) code[i] = last - code[i] + code0;
+    else if (code0)
+        for (size_t i = 0; i < n; i++) code[i] += code0;
+}
+
+/* ---- cuts ---------------------------------------------------------------------------------- */
+static inline bool goes_up(float x, float s, float beta, float t, bool up)
+{
+    float u = (x - beta) / s;
+    return up ? u >= t : u > t;
+}
+
+/* Floats in order as integers, and back. */
+static inline int32_t order_of(float x)
+{
+    int32_t i;
+    memcpy(&i, &x, sizeof i);
+    return i < 0 ? INT32_MIN - i : i;
+}
+
+static inline float float_at(int32_t i)
+{
+    float x;
+    if (i < 0) i = INT32_MIN - i;
+    memcpy(&x, &i, sizeof x);
+    return x;
+}
+
+static float cut_by_halving(float s, float beta, float t, bool up)
+{
+    int64_t lo = order_of(-FLT_MAX) - 1, hi = (int64_t)order_of(FLT_MAX) + 1;   /* lo stays below, hi goes up */
+    while (hi - lo > 1) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (goes_up(float_at((int32_t)mid), s, beta, t, up)) hi = mid;
+        else lo = mid;
+    }
+    return hi > order_of(FLT_MAX) ? INFINITY : float_at((int32_t)hi);
+}
+
+float qs_cut(float s, float beta, float t, bool up)
+{
+    double near = (double)t * s + beta;
+    if (!(fabs(near) < FLT_MAX / 2)) return cut_by_halving(s, beta, t, up);
+    int32_t i = order_of((float)near);
+    if (goes_up(float_at(i), s, beta, t, up)) {
+        for (int tries = 0; tries < 6; tries++, i--)
+            if (!goes_up(float_at(i - 1), s, beta, t, up)) return float_at(i) + 0.0f;
+    } else {
+        for (int tries = 0; tries < 6; tries++)
+            if (goes_up(float_at(++i), s, beta, t, up)) return float_at(i) + 0.0f;
+    }
+    return cut_by_halving(s, beta, t, up) + 0.0f;
+}
+
+float qs_grid_cut(const qs_grid *g, size_t k) { return qs_cut(g->s, g->beta, g->t[k], g->up[k]); }
+
+/* ---- whole tensors ------------------------------------------------------------------------------ */
+int qs_quantizer_fits(const qs_quantizer *q, const qs_tensor *t, qs_split *split, qs_err *err)
+{
+    int rc = qs_format_split(q->f, t, split, err);
+    if (rc) return rc;
+    if (split->parts == q->parts) return 0;
+    char shape[128];
+    return qs_fail(err, QS_EARG, _("the quantizer has %zu steps; %s %s in %s needs %zu"), q->parts, t->name ? t->name : "?",
+                   qs_tensor_shape_text(t, shape, sizeof shape), q->f->text, split->parts);
+}
+
+struct walk {
+    const qs_quantizer *q;
+    const qs_tensor *t;
+    const qs_split *s;
+    float *out;            /* values, or NULL */
+    int32_t *code;         /* codes, or NULL */
+    size_t per;            /* parts a chunk; 0: chunks of one part that is the tensor */
+    size_t first;          /* chunk number of this batch's first */
+};
+
+static void do_run(const struct walk *w, const qs_grid *g, const float *x, size_t n, float *out, int32_t *code)
+{
+    (void)w;
+    if (out) qs_grid_apply(g, x, n, out);
+    else qs_grid_encode(g, x, n, code);
+}
+
+/* Elements start .. start+n-1 of the C order under one grid. */
+static void do_flat(const struct walk *w, const qs_grid *g, size_t start, size_t n)
+{
+    const float *in = qs_tensor_floats(w->t);
+    float *buf = NULL;
+    if (!in) {
+        buf = qs_xmalloc(n * sizeof *buf);
+        qs_tensor_read(w->t, start, n, buf);
+    }
+    do_run(w, g, in ? in + start : buf, n, w->out ? w->out + start : NULL, w->code ? w->code + start : NULL);
+    free(buf);
+}
+
+/* A part whose elements lie apart. */
+static void do_part(const struct walk *w, const qs_grid *g, size_t part, size_t n)
+{
+    float *buf = qs_xmalloc(n * sizeof *buf);
+    qs_split_gather(w->s, w->t, part, buf);
+    if (w->out) {
+        qs_grid_apply(g, buf, n, buf);
+        qs_split_scatter(w->s, w->t, part, buf, w->out);
+    } else {
+        int32_t *code = qs_xmalloc(n * sizeof *code);
+        qs_grid_encode(g, buf, n, code);
+        for (size_t i = 0; i < n; i++) w->code[qs_split_where(w->s, w->t, part, i)] = code[i];
+        free(code);
+    }
+    free(buf);
+}
+
+static void do_parts(const struct walk *w, size_t chunk)
+{
+    size_t from = chunk * w->per, to = from + w->per < w->s->parts ? from + w->per : w->s->parts;
+    for (size_t p = from; p < to; p++) {
+        qs_grid g;
+        size_t n = qs_split_len(w->s, w->t, p);
+        if (!n) continue;
+        qs_grid_at(&g, w->q->f, w->q->step[p], w->q->offset ? w->q->offset[p] : 0);
+        if (w->s->contiguous) do_flat(w, &g, qs_split_where(w->s, w->t, p, 0), n);
+        else do_part(w, &g, p, n);
+        qs_grid_clear(&g);
+    }
+}
+
+static void do_chunk(void *arg, size_t i)
+{
+    const struct walk *w = arg;
+    size_t chunk = w->first + i;
+    if (w->per) {
+        do_parts(w, chunk);
+        return;
+    }
+    qs_grid g;
+    size_t start = chunk * CHUNK, n = w->t->n - start < CHUNK ? w->t->n - start : CHUNK;
+    qs_grid_at(&g, w->q->f, w->q->step[0], w->q->offset ? w->q->offset[0] : 0);
+    do_flat(w, &g, start, n);
+    qs_grid_clear(&g);
+}
+
+static int walk_tensor(struct walk *w, const qs_ctl *ctl, qs_err *err)
+{
+    qs_split s;
+    int rc = qs_quantizer_fits(w->q, w->t, &s, err);
+    if (rc) return rc;
+    w->s = &s;
+    size_t chunks = (w->t->n + CHUNK - 1) / CHUNK;
+    if (s.parts > 1) {
+        size_t longest = qs_split_longest(&s, w->t);
+        w->per = longest && longest < CHUNK ? CHUNK / longest : 1;
+        chunks = (s.parts + w->per - 1) / w->per;
+    }
+    for (w->first = 0; w->first < chunks && !rc; w->first += BATCH) {
+        rc = qs_ctl_check(ctl, _("quantizing"), (double)w->first / (double)chunks, err);
+        if (!rc) qs_parallel(chunks - w->first < BATCH ? chunks - w->first : BATCH, do_chunk, w);
+    }
+    return rc;
+}
+
+int qs_quantizer_apply(const qs_quantizer *q, const qs_tensor *t, float *out, const qs_ctl *ctl, qs_err *err)
+{
+    struct walk w = {.q = q, .t = t, .out = out};
+    return walk_tensor(&w, ctl, err);
+}
+
+int qs_quantizer_encode(const qs_quantizer *q, const qs_tensor *t, int32_t *out, const qs_ctl *ctl, qs_err *err)
+{
+    struct walk w = {.q = q, .t = t, .code = out};
+    return walk_tensor(&w, ctl, err);
+}
