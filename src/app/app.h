@@ -45,6 +45,8 @@ void qs_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int qs_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Says err; the exit code for its kind: files 3, Ctrl-C 130, arguments 2, else 1. */
 int qs_say_err(const qs_err *err);
+/* The same for a file that cannot be opened, whatever the reason: 3. */
+int qs_say_file(const qs_err *err);
 /* Whether all that was printed could be written: 0, or an exit code, the reason said. A closed pipe is no failure. */
 int qs_flush_stdout(void);
 

@@ -149,9 +149,11 @@ static int all(job *j, const qs_args *a)
             free(format);
         }
     }
-    if (!rc && j->more)
-        qs_out_title(&j->o, "\n%s",
+    if (!rc && j->more) {
+        qs_out_title(&j->o, "%s", "");
+        qs_out_title(&j->o, "%s",
                      _("step/min, MSE/min: against the exact least-squares minimum of the same tensor and format."));
+    }
     int end = qs_out_end(&j->o);
     if (rc) return qs_say_err(&err);
     return end ? end : j->more && !j->good ? QS_EXIT_FAIL : 0;

@@ -119,7 +119,7 @@ qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code)
         return NULL;
     }
     qs_model *m = qs_session_open(h->session, a->rest[0], &err);
-    if (!m) *code = qs_say_err(&err);
+    if (!m) *code = qs_say_file(&err);
     return m;
 }
 

@@ -125,6 +125,12 @@ int qs_say_err(const qs_err *err)
     return err->code > 0 && err->code < QS_CODES && codes[err->code] ? codes[err->code] : QS_EXIT_FAIL;
 }
 
+int qs_say_file(const qs_err *err)
+{
+    int code = qs_say_err(err);
+    return code == QS_EXIT_INT ? code : QS_EXIT_FILE;
+}
+
 int qs_flush_stdout(void)
 {
     static bool said;

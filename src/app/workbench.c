@@ -98,7 +98,7 @@ static int cannot_open(const qs_args *a, int i, const qs_err *err)
     if (i == 0 && err->code == QS_EIO && access(path, F_OK) && !strchr(path, '/') && !strchr(path, '.'))
         qs_say(_("there is no file \"%s\", and no command of that name; quantscope --help lists them"), path);
     else
-        return qs_say_err(err);
+        return qs_say_file(err);
     return QS_EXIT_FILE;
 }
 
@@ -110,7 +110,7 @@ static int open_bundled(workbench *w)
         qs_say(_("the bundled model is not where it was installed (%s); name a MODEL"), QS_DATADIR);
         return QS_EXIT_FILE;
     }
-    int code = qs_session_open(w->session, path, &err) ? 0 : qs_say_err(&err);
+    int code = qs_session_open(w->session, path, &err) ? 0 : qs_say_file(&err);
     free(path);
     return code;
 }
