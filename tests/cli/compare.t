@@ -69,12 +69,12 @@ py "a format is printed canonically" <<'P'
 assert rows[0]["format"] == "int4"
 P
 
-run compare $m --init mse,sawb --format int8 --tensor fc.weight --json; exits 0 "an initialization that does not apply"
+run compare $m --init mse,sawb --format int6 --tensor fc.weight --json; exits 0 "an initialization that does not apply"
 py "is a row with its error and null numbers" <<'P'
 r = [r for r in rows if r["init"] == "sawb"][0]
 assert r["error"] and r["mse"] is None and [r for r in rows if r["init"] == "mse"][0]["mse"] > 0
 P
-run compare $m --init sawb --format int8 --tensor fc.weight; exits 1 "if that was all, it failed"
+run compare $m --init sawb --format int6 --tensor fc.weight; exits 1 "if that was all, it failed"
 
 run compare $m --json; exits 0 "every tensor that is quantized"
 py "and no other; an all-NaN tensor is a row with an error" <<'P'
