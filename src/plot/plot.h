@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_PLOT_PLOT_H
+#define QS_PLOT_PLOT_H
+/*
+ * What a plot is, and how it becomes cells: bars, lines, vertical limits, a
+ * ruler of levels under the axis, labelled markers. Plain data in, cells out.
+ *
+ *     qs_plot p = {.x = {-1, 1, false}, .y = {0, 90, false}, .series = s, .nseries = 2};
+ *     qs_plot_draw(&p, QS_BRAILLE, &grid, rect, NULL);
+ *
+ * Thread: any. Cost: cells drawn + points of the series. Test: t_plot (as text).
+ */
+#include "plot/axis.h"
+#include "plot/grid.h"
+
+typedef enum { QS_BRAILLE, QS_BLOCK, QS_ASCII } qs_charset;
+
+typedef enum { QS_PLOT_LINE, QS_PLOT_BARS } qs_series_kind;
+
+typedef struct qs_series {
+    qs_series_kind kind;
+    const double *x;       /* (n) ascending; NULL for bars: n equal bins from x.lo to x.hi */
+    const double *y;       /* (n) NaN: a gap */
+    size_t n;
+    unsigned char role, attr;
+} qs_series;
+
+/* A vertical line through the plot: a clip bound, a cursor. Drawn where no data is, unless over is set. */
+typedef struct qs_limit {
+    double x;
+    wchar_t ch;
+    unsigned char role;
+    bool over;
+} qs_limit;
+
+/* A row under the plot: where levels and thresholds lie. Solid between lo and hi, dotted outside. */
+typedef struct qs_ruler {
+    const double *level, *cut;   /* (n), (n-1) ascending; n = 0: no marks */
+    size_t n;
+    double lo, hi;               /* clip range */
+    unsigned char role;
+} qs_ruler;
+
+typedef struct qs_marker {
+    double x;
+    const char *label;
+    unsigned char role;
+    bool strong;                 /* the chosen one: ● instead of ▲, bold, placed first */
+} qs_marker;
+
+typedef struct qs_plot {
+    qs_axis x, y;
+    const qs_series *series;  size_t nseries;
+    const qs_limit *limit;    size_t nlimit;
+    const qs_ruler *ruler;    size_t nruler;
+    const qs_marker *marker;  size_t nmarker;
+    int y_width;                 /* columns for the labels of y; 0: none */
+    bool x_line;                 /* an axis line with its numbers in it; the signs of the markers stand on it */
+    bool x_labels;               /* a row of numbers of their own, where there is no line */
+    int marker_rows;             /* rows for the labels of markers; what does not fit keeps only its sign on the line */
+} qs_plot;
+
+/* Draws p into r. *area (or NULL): the cells of the data, for cursors and mouse. Axes that cannot be used: nothing is drawn. */
+void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rect *area);
+
+/* Bins a cell column shows as bars: 2 for braille, 1 otherwise. */
+int qs_plot_bins_per_cell(qs_charset cs);
+/* The column (of area) where x lies, clamped; and the value at the middle of a column. */
+int qs_plot_column(const qs_axis *a, qs_rect area, double x);
+double qs_plot_at_column(const qs_axis *a, qs_rect area, int col);
+
+/* Where n bins each of some weight must show as `cells` bars: sums. in (n), out (cells). */
+void qs_plot_rebin(const double *in, size_t n, double *out, size_t cells);
+
+/* A spark-line of n values 0..8 eighths (0: nothing), one cell each. */
+void qs_spark(qs_grid *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr);
+
+#endif

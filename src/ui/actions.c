@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the user wants of the session, as picks. Remembers what was asked for
+ * until a snapshot answers, so that keys held down add up and lists do not
+ * jump back. Computes nothing.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/screen.h"
+
+static void copy(char *to, size_t size, const char *from) { snprintf(to, size, "%s", from); }
+
+static void send(qs_ui *u, const qs_pick *p)
+{
+    u->want_since = qs_now();
+    u->want_seq = u->s ? u->s->selection_seq : 0;
+    qs_board_pick(u->o->board, p);
+    qs_ui_touch(u);
+}
+
+const char *qs_cur_tensor(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_TENSOR) return u->want.tensor;
+    return u->s ? u->s->sel.tensor : "";
+}
+
+const char *qs_cur_format(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_FORMAT) return u->want.format;
+    return u->s ? u->s->sel.format : "";
+}
+
+double qs_cur_step(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_STEP) return u->want.step;
+    return u->s && u->s->a.there ? u->s->a.step : NAN;
+}
+
+/* A change of tensor, format or initialization makes a step that was asked for before pointless. */
+static void forget_step(qs_ui *u) { u->want.set &= ~(unsigned)QS_PICK_STEP; }
+
+void qs_act_tensor(qs_ui *u, const char *name)
+{
+    qs_pick p = {.set = QS_PICK_TENSOR};
+    if (!strcmp(name, qs_cur_tensor(u))) return;
+    copy(p.tensor, sizeof p.tensor, name);
+    copy(u->want.tensor, sizeof u->want.tensor, name);
+    forget_step(u);
+    u->want.set |= QS_PICK_TENSOR;
+    u->hist.lo = u->hist.hi = NAN;               /* a new tensor: its own range */
+    u->curve.lo = u->curve.hi = 0;
+    send(u, &p);
+}
+
+void qs_act_format(qs_ui *u, const char *format)
+{
+    qs_pick p = {.set = QS_PICK_FORMAT};
+    copy(p.format, sizeof p.format, format);
+    copy(u->want.format, sizeof u->want.format, format);
+    forget_step(u);
+    u->want.set |= QS_PICK_FORMAT;
+    send(u, &p);
+}
+
+void qs_act_init(qs_ui *u, const char *init)
+{
+    qs_pick p = {.set = QS_PICK_INIT};
+    copy(p.init, sizeof p.init, init);
+    forget_step(u);
+    send(u, &p);
+}
+
+void qs_act_step(qs_ui *u, double step)
+{
+    qs_pick p = {.set = QS_PICK_STEP, .step = step};
+    if (!(step > 0) || !isfinite(step)) return;
+    u->want.step = step;
+    u->want.set |= QS_PICK_STEP;
+    send(u, &p);
+}
+
+void qs_act_step_by(qs_ui *u, double factor)
+{
+    double s = qs_cur_step(u);
+    if (isnan(s)) qs_ui_say(u, true, _("there is no step to move here"));
+    else qs_act_step(u, s * factor);
+}
+
+void qs_act_channel(qs_ui *u, long channel)
+{
+    qs_pick p = {.set = QS_PICK_CHANNEL, .channel = channel};
+    forget_step(u);
+    send(u, &p);
+}
+
+void qs_act_undo(qs_ui *u)
+{
+    u->want.set = 0;
+    send(u, &(qs_pick){.set = QS_PICK_UNDO});
+}
+
+void qs_act_pin(qs_ui *u) { send(u, &(qs_pick){.set = QS_PICK_PIN}); }
+
+void qs_act_view(qs_ui *u, int view)
+{
+    qs_pick p = {.set = QS_PICK_VIEW};
+    copy(p.view, sizeof p.view, qs_view_of(view)->name);
+    copy(u->want.view, sizeof u->want.view, p.view);
+    u->want.set |= QS_PICK_VIEW;
+    send(u, &p);
+}
+
+/* The number of bits in a canonical format: the first digits of its base ("uint4:narrow@channel"). */
+void qs_act_bits(qs_ui *u, int by)
+{
+    const char *f = qs_cur_format(u);
+    char out[128];
+    size_t i = 0;
+    while (f[i] && isalpha((unsigned char)f[i])) i++;
+    if (!isdigit((unsigned char)f[i])) {
+        qs_ui_say(u, true, _("%s has no number of bits to change; f chooses a format"), *f ? f : "…");
+        return;
+    }
+    char *rest;
+    long bits = strtol(f + i, &rest, 10);
+    bool whole = !strncmp(f, "int", 3) || !strncmp(f, "uint", 4);
+    long next = whole && bits == 8 && by > 0 ? 16 : whole && bits == 16 && by < 0 ? 8 : bits + by;
+    snprintf(out, sizeof out, "%.*s%ld%s", (int)i, f, next, rest);
+    qs_act_format(u, out);
+}
+
+void qs_act_granularity(qs_ui *u, const char *gran)
+{
+    char out[160];
+    const char *f = qs_cur_format(u);
+    snprintf(out, sizeof out, "%.*s%s", (int)strcspn(f, "@"), f, gran);
+    qs_act_format(u, out);
+}
+
+static void follow_view(qs_ui *u)
+{
+    const char *v = u->s->sel.view;
+    if (!strcmp(v, u->seen_view)) return;
+    if (!u->seen_view[0]) {                                /* the first picture: what is shown, not where the keys go */
+        copy(u->seen_view, sizeof u->seen_view, v);
+        for (int i = 1; i < QS_VIEWS; i++)
+            if (!strcmp(qs_view_of(i)->name, v)) u->pane = i;
+        return;
+    }
+    copy(u->seen_view, sizeof u->seen_view, v);
+    if (u->want.set & QS_PICK_VIEW) return;
+    for (int i = 0; i < QS_VIEWS; i++)
+        if (!strcmp(qs_view_of(i)->name, v)) qs_ui_focus(u, i);
+    if (!strcmp(v, "explain") && !u->explain) qs_explain_start(u);
+}
+
+void qs_act_news(qs_ui *u)
+{
+    bool answered = u->s->selection_seq > u->want_seq && !qs_board_pick_waits(u->o->board);
+    if (u->want.set && (answered || qs_now() - u->want_since > 3)) {
+        if (u->want.set & QS_PICK_VIEW) copy(u->seen_view, sizeof u->seen_view, u->s->sel.view);
+        u->want.set = 0;
+    }
+    follow_view(u);
+}

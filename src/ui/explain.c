@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * `?`: every number on screen says how it came about: the formula, the values
+ * in it, the source. Knows the formulas as text; computes nothing but what the
+ * line shows.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "ui/screen.h"
+
+/* ---- what is known about a number -------------------------------------------------------- */
+
+/* One set of names for the current quantizer and for a row of the comparison. */
+typedef struct facts {
+    const qs_snapshot *s;
+    const qs_snap_row *row;              /* of the list, or NULL */
+    const char *init, *formula, *source, *format;
+    double step, clip, mse, sqnr, mse_ratio, step_ratio, clipped, ms;
+    double power;                        /* mean(x^2) */
+    double v;                            /* the number itself */
+} facts;
+
+static facts facts_of(const qs_ui *u, const qs_spot *p)
+{
+    const qs_snapshot *s = u->s;
+    const qs_snap_quant *a = &s->a;
+    facts f = {.s = s, .v = p->value, .format = s->sel.format, .init = a->init, .formula = a->formula, .source = a->source, .step = a->step,
+               .clip = a->clip_hi, .mse = a->mse, .sqnr = a->sqnr, .mse_ratio = a->mse_ratio, .step_ratio = a->step_ratio,
+               .clipped = a->clipped, .ms = NAN, .power = a->nmse > 0 ? a->mse / a->nmse : NAN};
+    if (p->view == QS_V_LIST || p->view == QS_V_MAP) f.row = s->list && p->row < s->list->n ? &s->list->row[p->row] : NULL;
+    if (p->view == QS_V_COMPARE && p->row < s->ncompare) {
+        const qs_snap_compare_row *c = &s->compare[p->row];
+        f.init = c->init; f.formula = c->formula; f.source = c->source; f.step = c->step; f.clip = c->clip; f.mse = c->mse;
+        f.sqnr = c->sqnr; f.mse_ratio = c->mse_ratio; f.step_ratio = c->step_ratio; f.clipped = c->clipped; f.ms = c->ms;
+    }
+    return f;
+}
+
+static const char *sig(char b[QS_FMT], double v) { return qs_fmt_sig(b, v, 4); }
+
+/* ---- one text a kind: lines; the first is the formula ------------------------------------------ */
+
+static void t_count(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_addf(o, _("elements of the tensor: the product of its shape\n"));
+    if (f->row) qs_str_addf(o, "%s = %s\n", f->row->shape, qs_fmt_count(a, (double)f->row->n, 20));
+}
+
+static void t_std(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    qs_str_addf(o, _("std = sqrt( sum (x - mean)^2 / (n - 1) ), sums in double, values that are not finite left out\n"));
+    qs_str_addf(o, "std = %s", sig(a, f->v));
+    if (f->row && !strcmp(f->row->name, f->s->sel.tensor)) qs_str_addf(o, "   mean = %s", sig(b, f->s->mean));
+    if (f->row && f->row->sampled) qs_str_add(o, _("   from a sample so far"));
+    qs_str_add(o, "\n");
+}
+
+static void t_kurt(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("kurtosis = (1/n) sum (x - mean)^4 / ((1/n) sum (x - mean)^2)^2   (Pearson: a normal distribution has 3)\n"));
+    qs_str_addf(o, "%s: %s\n", sig(a, f->v),
+                isnan(f->v) ? _("not known yet") : f->v > 20 ? _("a few values far out; a step for all of them wastes most levels")
+                : f->v > 4 ? _("heavier tails than normal (Laplace has 6)") : f->v < 2.5 ? _("lighter tails than normal (uniform has 1.8)") : _("close to normal"));
+}
+
+static void t_sqnr(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("SQNR = -10 log10( mse / mean(x^2) )   signal to quantization noise; 6.02 dB is one bit\n"));
+    if (f->row) {
+        qs_str_addf(o, _("%s dB: mse / mean(x^2) = 10^(-%s/10) = %s%s\n"), qs_fmt_db(a, f->v), qs_fmt_fixed(b, f->v, 2), sig(c, pow(10, -f->v / 10)),
+                    f->row->sampled ? _("   from a sample so far") : "");
+        return;
+    }
+    qs_str_addf(o, "-10 log10( %s / %s ) = %s dB\n", sig(a, f->mse), sig(b, f->power), qs_fmt_fixed(c, f->sqnr, 2));
+}
+
+static void t_mse(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("mse = (1/n) sum ( x - Q(x) )^2, exact over all values, = rounding part + clipping part\n"));
+    if (f->init == f->s->a.init)
+        qs_str_addf(o, "%s = %s + %s\n", sig(a, f->mse), sig(b, f->s->a.round_mse), sig(c, f->s->a.clip_mse));
+    else
+        qs_str_addf(o, "%s: mse = %s\n", f->init, sig(a, f->mse));
+}
+
+static void t_mse_ratio(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("mse of this initialization / least mse over all steps of this format on this tensor (1.00 is the best there is)\n"));
+    qs_str_addf(o, "%s / %s = %s\n", sig(a, f->mse), sig(b, f->mse / f->mse_ratio), qs_fmt_fixed(c, f->mse_ratio, 3));
+    qs_str_add(o, _("A larger squared error is not by itself a worse start for training.\n"));
+}
+
+static void t_step(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    qs_str_addf(o, "%s\n", f->formula ? f->formula : _("moved by hand: the levels are step times the codebook"));
+    qs_str_addf(o, _("%s: step = %s, clip = %s\n"), f->init, sig(a, f->step), sig(b, f->clip));
+    if (f->source) qs_str_addf(o, "%s\n", f->source);
+}
+
+static void t_step_ratio(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("step / the step of least squared error; above 1 too coarse, below 1 clips too much\n"));
+    qs_str_addf(o, "%s / %s = %s\n", sig(a, f->step), sig(b, f->step / f->step_ratio), qs_fmt_fixed(c, f->step_ratio, 3));
+}
+
+static void t_clip(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("clip = step * largest level of the codebook; what lies beyond is set to it\n"));
+    qs_str_addf(o, "%s = %s * %s   (%s)\n", sig(a, f->clip), sig(b, f->step), sig(c, f->clip / f->step), f->format);
+    if (f->init == f->s->a.init) qs_str_addf(o, _("range %s .. %s\n"), sig(a, f->s->a.clip_lo), sig(b, f->s->a.clip_hi));
+}
+
+static void t_clipped(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("values strictly beyond the outermost levels / all values\n"));
+    qs_str_addf(o, "%s / %s = %s\n", qs_fmt_count(a, f->clipped * (double)f->s->n, 14), qs_fmt_count(b, (double)f->s->n, 14), qs_fmt_percent(c, f->clipped));
+}
+
+static void t_ms(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_addf(o, _("time this initialization took on the index of the tensor: %s ms\n"), qs_fmt_fixed(a, f->ms, 3));
+}
+
+static void t_levels(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_quant *q = &f->s->a;
+    qs_str_add(o, _("levels of the codebook, and those at least one value falls on\n"));
+    qs_str_addf(o, _("%s levels, %s used; entropy of the codes %s bits\n"), qs_fmt_count(a, (double)q->levels, 9), qs_fmt_count(b, (double)q->used, 9),
+                qs_fmt_fixed(c, q->entropy, 3));
+}
+
+static void t_size(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_list *l = f->s->list;
+    if (!l) return;
+    qs_str_add(o, _("codes and their steps of all weight tensors in this format, tables packed without gaps\n"));
+    qs_str_addf(o, _("%s bits / 8 = %s; %s bits a weight\n"), qs_fmt_count(a, l->bits_total, 20), qs_fmt_bytes(b, l->bits_total / 8),
+                qs_fmt_fixed(c, l->bits_total / (double)(l->values ? l->values : 1), 3));
+}
+
+static void t_gain(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    const qs_snap_list *l = f->s->list;
+    if (!l) return;
+    qs_str_add(o, _("SQNR of the whole model = -10 log10( sum |x - Q(x)|^2 / sum |x|^2 ), over all weight tensors\n"));
+    qs_str_addf(o, _("as it is %s dB, with a step for each output channel %s dB\n"), qs_fmt_fixed(a, l->sqnr_total, 2), qs_fmt_fixed(b, l->sqnr_total_channel, 2));
+}
+
+static void t_round(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_quant *q = &f->s->a;
+    qs_str_add(o, _("(1/n) sum ( x - Q(x) )^2 over the values inside the clip range\n"));
+    qs_str_addf(o, _("%s; a uniform error would give step^2 / 12 = %s; clipping adds %s\n"), sig(a, q->round_mse), sig(b, q->step * q->step / 12), sig(c, q->clip_mse));
+}
+
+static void t_ratio_map(const facts *f, qs_str *o) { t_mse_ratio(f, o); }
+
+static const struct { const char *title; void (*text)(const facts *, qs_str *); } kinds[QS_NUMS] = {
+    [QS_N_COUNT] = {N_("Count"), t_count},              [QS_N_STD] = {N_("Standard deviation"), t_std},
+    [QS_N_KURT] = {N_("Kurtosis"), t_kurt},             [QS_N_SQNR] = {N_("SQNR"), t_sqnr},
+    [QS_N_MSE] = {N_("Mean squared error"), t_mse},     [QS_N_MSE_RATIO] = {N_("Error against the least"), t_mse_ratio},
+    [QS_N_STEP] = {N_("Step"), t_step},                 [QS_N_STEP_RATIO] = {N_("Step against the best"), t_step_ratio},
+    [QS_N_CLIP] = {N_("Clip range"), t_clip},           [QS_N_CLIPPED] = {N_("Clipped"), t_clipped},
+    [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_count},
+    [QS_N_LEVELS] = {N_("Levels"), t_levels},           [QS_N_SIZE] = {N_("Size"), t_size},
+    [QS_N_GAIN] = {N_("What a step a channel gains"), t_gain}, [QS_N_ROUND] = {N_("Rounding error"), t_round},
+    [QS_N_OUTLIERS] = {N_("Error against the least"), t_ratio_map},
+};
+
+/* ---- numbers on screen ------------------------------------------------------------------------------ */
+
+void qs_ui_number(qs_ui *u, int view, int y, int x, int w, const char *text, enum qs_num kind, size_t row, double value, int role, int attr)
+{
+    qs_grid_right(&u->g, y, x, w, text, role, attr);
+    int n = qs_text_width(text);
+    if (u->nspot < QS_SPOTS && n > 0) u->spot[u->nspot++] = (qs_spot){y, x + w - (n < w ? n : w), n < w ? n : w, kind, view, row, value};
+}
+
+static bool same_spot(const qs_spot *a, const qs_spot *b) { return a->view == b->view && a->kind == b->kind && a->row == b->row; }
+
+static const qs_spot *find(const qs_ui *u)
+{
+    for (size_t i = 0; i < u->nspot; i++)
+        if (same_spot(&u->spot[i], &u->at)) return &u->spot[i];
+    return NULL;
+}
+
+void qs_explain_start(qs_ui *u)
+{
+    const qs_spot *best = NULL;
+    for (size_t i = 0; i < u->nspot; i++) {
+        const qs_spot *p = &u->spot[i];
+        bool here = p->view == u->focus;
+        bool row = u->focus != QS_V_LIST || (u->s && u->s->list && !strcmp(u->s->list->row[p->row < u->s->list->n ? p->row : 0].name, qs_cur_tensor(u)));
+        if (here && row && (!best || (p->kind == QS_N_SQNR && best->kind != QS_N_SQNR && u->focus == QS_V_LIST))) best = p;
+    }
+    if (!best && u->nspot) best = &u->spot[0];
+    if (!best) { qs_ui_say(u, true, "%s", _("no number here to explain")); return; }
+    u->at = *best;
+    u->explain = true;
+    qs_ui_touch(u);
+}
+
+/* The nearest number in a direction; sideways costs more than ahead. */
+static const qs_spot *nearest(const qs_ui *u, int dy, int dx)
+{
+    const qs_spot *best = NULL, *from = find(u);
+    double least = INFINITY;
+    if (!from) return u->nspot ? &u->spot[0] : NULL;
+    for (size_t i = 0; i < u->nspot; i++) {
+        const qs_spot *p = &u->spot[i];
+        int ay = p->y - from->y, ax = (p->x + p->w) - (from->x + from->w);
+        int ahead = dy ? ay * dy : ax * dx, side = dy ? abs(ax) : abs(ay) * 4;
+        if (ahead <= 0) continue;
+        double d = ahead * (dy ? 4 : 1) + side * 3.0;
+        if (d < least) { least = d; best = p; }
+    }
+    return best;
+}
+
+void qs_explain_key(qs_ui *u, int key)
+{
+    const qs_spot *p = NULL;
+    const qs_spot *from = find(u);
+    size_t i = from ? (size_t)(from - u->spot) : 0, n = u->nspot;
+    switch (key) {
+    case QS_K_UP: p = nearest(u, -1, 0); break;
+    case QS_K_DOWN: p = nearest(u, 1, 0); break;
+    case QS_K_LEFT: p = nearest(u, 0, -1); break;
+    case QS_K_RIGHT: p = nearest(u, 0, 1); break;
+    case QS_K_TAB: p = n ? &u->spot[(i + 1) % n] : NULL; break;
+    case QS_K_BACKTAB: p = n ? &u->spot[(i + n - 1) % n] : NULL; break;
+    default: u->explain = false;
+    }
+    if (p) u->at = *p;
+    qs_ui_touch(u);
+}
+
+/* Breaks text at blanks so that it fits into w columns; draws what fits into h rows. Returns the rows it takes. */
+static int paragraph(qs_ui *u, qs_rect r, int y, const char *t, size_t n, int role, bool draw)
+{
+    char line[1024];
+    size_t at = 0;
+    int rows = 0;
+    while (at < n) {
+        size_t end = at, fit = at;
+        int w = 0;
+        while (end < n && w <= r.w) {
+            const char *p = t + end;
+            wchar_t c = qs_utf8_next(&p);
+            w += qs_char_width(c);
+            if (w > r.w) break;
+            end = (size_t)(p - t);
+            if (c == ' ' || end == n) fit = end;
+        }
+        if (fit == at) fit = end > at ? end : at + 1;
+        snprintf(line, sizeof line, "%.*s", (int)(fit - at), t + at);
+        if (draw && y + rows < r.y + r.h) qs_grid_text(&u->g, y + rows, r.x, r.w, line, role, 0);
+        rows++;
+        at = fit;
+    }
+    return rows ? rows : 1;
+}
+
+static int lines(qs_ui *u, qs_rect r, const char *text, bool draw)
+{
+    int y = r.y, k = 0;
+    for (const char *s = text; *s; k++) {
+        size_t n = strcspn(s, "\n");
+        y += paragraph(u, r, y, s, n, k == 0 ? QS_ROLE_TITLE : k == 1 ? QS_ROLE_TEXT : QS_ROLE_DIM, draw);
+        s += n + (s[n] == '\n');
+    }
+    return y - r.y;
+}
+
+void qs_explain_draw(qs_ui *u)
+{
+    const qs_spot *p = find(u);
+    qs_str t = {0};
+    if (!p || !u->s) { u->explain = false; return; }
+    facts f = facts_of(u, p);
+    qs_str_add(&t, "");
+    kinds[p->kind].text(&f, &t);
+    qs_grid_mark(&u->g, (qs_rect){p->y, p->x, 1, p->w}, QS_REVERSE);
+    int w = u->w < 84 ? u->w - 2 : 82, inside = w - 4;
+    int h = lines(u, (qs_rect){0, 0, 99, inside}, t.s, false) + 2;
+    int y = p->y < u->h / 2 ? u->h - 1 - h : 1;                   /* never over the number itself */
+    if (y <= p->y && p->y < y + h) y = p->y > h ? p->y - h : p->y + 1;
+    qs_rect r = {y < 0 ? 0 : y, (u->w - w) / 2, h, w};
+    char title[400];
+    const char *of = p->view == QS_V_COMPARE ? f.init : f.row ? f.row->name : u->s->sel.tensor;
+    snprintf(title, sizeof title, "%s  %s", _(kinds[p->kind].title), of);
+    qs_grid_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
+    qs_rect in = qs_ui_frame(u, -1, r, title, _("arrows: another number · Esc"), NULL);
+    in.x++;
+    in.w -= 2;
+    lines(u, in, t.s, true);
+    free(t.s);
+}

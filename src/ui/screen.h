@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_UI_SCREEN_H
+#define QS_UI_SCREEN_H
+/*
+ * The state of the screen, shared by the files of this room and by nobody else.
+ * A view draws a snapshot into the grid and changes only its own part here;
+ * what the user wants changed in the session goes out as a pick (actions.c).
+ */
+#include "plot/grid.h"
+#include "plot/plot.h"
+#include "ui/keys.h"
+#include "ui/ui.h"
+
+enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_VIEWS };
+
+/* ---- numbers on screen that can be explained ------------------------------------------- */
+enum qs_num {
+    QS_N_COUNT, QS_N_STD, QS_N_KURT, QS_N_SQNR, QS_N_MSE, QS_N_MSE_RATIO, QS_N_STEP, QS_N_STEP_RATIO, QS_N_CLIP,
+    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND, QS_N_OUTLIERS, QS_NUMS
+};
+typedef struct qs_spot {
+    int y, x, w;
+    enum qs_num kind;
+    int view;
+    size_t row;               /* of the list or of the comparison */
+    double value;
+} qs_spot;
+#define QS_SPOTS 1024
+
+/* ---- small states ------------------------------------------------------------------------- */
+enum { QS_POP_NONE, QS_POP_HELP, QS_POP_MENU, QS_POP_ASK, QS_POP_FILTER };
+
+typedef struct qs_menu {
+    const char *title, *hint;
+    char **item;              /* owned */
+    char **note;              /* (n) beside each, or NULL; owned */
+    size_t n, cur, top;
+    char typed[128];
+    void (*chosen)(struct qs_ui *u, const char *text);
+} qs_menu;
+
+typedef struct qs_ui {
+    const qs_ui_opts *o;
+    qs_snapshot *s;           /* the newest, or NULL */
+    qs_grid g;
+    qs_charset cs;
+    bool ascii;               /* only ASCII can be shown */
+    int h, w;
+    int quit;                 /* -1: go on; else the exit code */
+    bool dirty, fresh;        /* something to draw; something to draw at once */
+
+    /* layout */
+    int focus;                /* QS_V_*; the console has con_focus */
+    bool con_focus;
+    int pane;                 /* the view that shows where there is room for one */
+    bool wide;                /* the focused pane alone */
+    qs_rect place[QS_VIEWS];  /* h = 0: hidden */
+    qs_rect con;              /* log lines; the prompt is its last row */
+    int con_scroll;
+    int cur_y, cur_x;         /* the terminal's cursor; -1: hidden */
+
+    /* what was asked for and is not answered yet */
+    qs_pick want;
+    uint64_t want_seq;
+    double want_since;
+    char seen_view[16];
+    qs_viewport vp;
+
+    /* views */
+    struct { size_t cur, top, n; size_t *order; int sort; bool down; char filter[64]; char cur_name[256]; } list;
+    struct { bool log_y, quant, cursor_on; double cursor; qs_rect area; double lo, hi; bool log_x; } hist;
+    struct { qs_rect area; double lo, hi; bool parts; } curve;
+    struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
+    struct { int metric; size_t row, col, top, left; void *model; } map;
+
+    /* popups */
+    int pop;
+    int pop_top;
+    qs_menu menu;
+
+    /* explain */
+    qs_spot spot[QS_SPOTS];
+    size_t nspot;
+    bool explain;
+    qs_spot at;               /* the number that is explained */
+
+    /* messages */
+    char message[300];
+    bool message_bad;
+    uint64_t stage_job;       /* job that Ctrl-C was pressed for */
+    int stage;
+    uint64_t sent_id;         /* the last line submitted, and its text */
+    char *sent_text;
+    uint64_t log_seen;
+} qs_ui;
+
+/* ---- loop.c ---- */
+void qs_ui_say(qs_ui *u, bool bad, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void qs_ui_touch(qs_ui *u);                       /* draw at once */
+void qs_ui_key(qs_ui *u, int key);
+void qs_ui_console_bytes(qs_ui *u, const char *b, size_t n);
+void qs_ui_draw_now(qs_ui *u);
+bool qs_ui_idle(const qs_ui *u);                  /* nothing runs, nothing is awaited */
+void qs_ui_interrupt(qs_ui *u);                   /* Ctrl-C was pressed */
+
+/* ---- layout.c ---- */
+void qs_ui_layout(qs_ui *u);
+void qs_ui_draw(qs_ui *u);                        /* everything into u->g */
+/* A frame with a title left and notes right and below; returns the inside. */
+qs_rect qs_ui_frame(qs_ui *u, int view, qs_rect r, const char *title, const char *right, const char *foot);
+void qs_ui_focus(qs_ui *u, int view);
+size_t qs_ui_log_lines(const qs_ui *u);
+
+/* ---- actions.c ---- */
+void qs_act_tensor(qs_ui *u, const char *name);
+void qs_act_format(qs_ui *u, const char *format);
+void qs_act_init(qs_ui *u, const char *init);
+void qs_act_step(qs_ui *u, double step);
+void qs_act_step_by(qs_ui *u, double factor);
+void qs_act_channel(qs_ui *u, long channel);
+void qs_act_view(qs_ui *u, int view);
+void qs_act_bits(qs_ui *u, int by);
+void qs_act_granularity(qs_ui *u, const char *gran);
+void qs_act_undo(qs_ui *u);
+void qs_act_pin(qs_ui *u);
+/* As the user sees it: what was asked for, else what the snapshot says. */
+const char *qs_cur_tensor(const qs_ui *u);
+const char *qs_cur_format(const qs_ui *u);
+double qs_cur_step(const qs_ui *u);
+/* Drops what is answered, follows qs.select{view=}; called with every new snapshot. */
+void qs_act_news(qs_ui *u);
+
+/* ---- views ---- */
+typedef struct qs_view {
+    const char *name;                             /* as in qs_selected.view */
+    const char *title;
+    qs_key_table keys;
+    void (*draw)(qs_ui *u, qs_rect r);
+    void (*click)(qs_ui *u, int y, int x);        /* or NULL */
+    void (*wheel)(qs_ui *u, int by);              /* or NULL */
+} qs_view;
+extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map;
+const qs_view *qs_view_of(int v);
+
+/* ---- menu.c ---- */
+void qs_menu_formats(qs_ui *u);
+void qs_menu_inits(qs_ui *u);
+void qs_menu_channels(qs_ui *u);
+void qs_menu_key(qs_ui *u, int key);
+void qs_menu_draw(qs_ui *u);
+void qs_menu_close(qs_ui *u);
+void qs_help_draw(qs_ui *u);
+void qs_help_key(qs_ui *u, int key);
+/* An empty box in the middle, cleared and framed; returns the inside. */
+qs_rect qs_ui_box(qs_ui *u, int h, int w, const char *title, const char *foot);
+
+/* ---- explain.c ---- */
+/* Draws a number and makes it explainable. width: right-aligned. */
+void qs_ui_number(qs_ui *u, int view, int y, int x, int w, const char *text, enum qs_num kind, size_t row, double value,
+                  int role, int attr);
+void qs_explain_start(qs_ui *u);
+void qs_explain_key(qs_ui *u, int key);
+void qs_explain_draw(qs_ui *u);
+
+/* ---- fmt.c: numbers as text; NaN is "…" ---- */
+#define QS_FMT 32
+char *qs_fmt_sig(char out[QS_FMT], double v, int digits);      /* 0.1012, 3.412e-04 */
+char *qs_fmt_fit(char out[QS_FMT], double v, int width);       /* as many digits as fit */
+char *qs_fmt_fixed(char out[QS_FMT], double v, int decimals);
+char *qs_fmt_count(char out[QS_FMT], double n, int width);     /* 1,234,567 or 1.23M */
+char *qs_fmt_bytes(char out[QS_FMT], double bytes);
+char *qs_fmt_db(char out[QS_FMT], double v);                   /* 16.6; 8.95e+01 never: "99+" */
+char *qs_fmt_percent(char out[QS_FMT], double fraction);       /* 0.63 % */
+
+/* The colour of an initialization. */
+int qs_init_role(const char *init);
+
+/* ---- script.c: QUANTSCOPE_SCRIPT ---- */
+int qs_script_open(const char *path, qs_err *err);
+bool qs_script_active(void);
+/* Milliseconds until the next action may be due; does what is due. Negative: the script failed (err). */
+int qs_script_step(qs_ui *u, qs_err *err);
+void qs_script_close(void);
+
+#endif
