@@ -33,7 +33,7 @@ static size_t next_char(const char *s, wchar_t *w)
     return n;
 }
 
-int qs_text_width(const char *s)
+int qs_out_width(const char *s)
 {
     int cols = 0;
     while (*s) {
@@ -59,7 +59,7 @@ static void put_clean(const char *s)
 /* ---- table ------------------------------------------------------------------------ */
 static void put_cell(const char *s, int width)
 {
-    int fill = abs(width) - qs_text_width(s);
+    int fill = abs(width) - qs_out_width(s);
     if (fill < 0) fill = 0;
     if (width > 0) printf("%*s", fill, "");
     put_clean(s);
@@ -104,7 +104,7 @@ static void table_line(const qs_out *o, const qs_out_val *v)
             continue;
         }
         printf("%*s", owed, "");
-        int fill = abs(c->width) - qs_text_width(s);
+        int fill = abs(c->width) - qs_out_width(s);
         put_cell(s, c->width > 0 ? c->width : 0);
         owed = c->width < 0 && fill > 0 ? fill : 0;
     }
