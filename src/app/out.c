@@ -236,6 +236,7 @@ void qs_out_begin(qs_out *o, qs_out_kind kind, const qs_out_col *col, size_t n)
 bool qs_out_row(qs_out *o, const qs_out_val *v)
 {
     qs_progress_clear();
+    errno = 0;
     if (o->kind == QS_OUT_TABLE) table_line(o, v);
     else if (o->kind == QS_OUT_JSON) json_line(o, v);
     else csv_line(o, v);
@@ -245,7 +246,7 @@ bool qs_out_row(qs_out *o, const qs_out_val *v)
         fflush(stdout);
         o->flushed = qs_now();
     }
-    return !ferror(stdout);
+    return qs_stdout_open();
 }
 
 int qs_out_end(qs_out *o)
