@@ -45,7 +45,7 @@ static const qs_init builtin[] = {
     {"sawb", N_("SAWB: a fit through rms and mean magnitude, 2 3 4 5 8 bits"), "s = 2 alpha / (2^b-1), alpha = c1 rms(x) + c2 E|x|",
      "Choi et al. 2019, SysML; constants of public code", "older qp 2^b 2^b-1", 0, qs_applies_sawb, qs_fit_sawb, NULL},
     {"kl", N_("the clip whose histogram keeps the most information"), "s = alpha / Qp, alpha = argmin KL(P || Q)",
-     "the entropy calibration of TensorRT and MXNet, 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
+     "the entropy calibration of TensorRT and MXNet; up to 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
     {"apot", N_("APoT's start: 3 sigma for weights, a constant for activations"),
      "clip = 3 sigma; activations 8 (CIFAR code) or 6 (ImageNet code)", "Li, Dong, Wang 2020, APoT, arXiv 1909.13144, and its code",
      "<number>", 0, qs_applies_apot, qs_fit_apot, NULL},
