@@ -58,6 +58,9 @@ key Enter
 type end
 key Enter
 wait idle
+type qs.compare(t, f, {"mine"})[1].init .. " runs"
+key Enter
+wait idle
 type nosuch.field
 key Enter
 wait idle
@@ -75,7 +78,7 @@ has screen 'conv\.weight.*5' "globals follow the selection"
 has screen 'line.*2' "statements over several lines run"
 has screen 'nosuch' "an error is shown"
 has xdg/quantscope/history 't\.name' "the history is kept"
-has screen 'mine' "an initialization of config.lua stands in the comparison"
+has screen 'mine runs' "an initialization of config.lua is there"
 
 cat >script.txt <<'S'
 wait idle
