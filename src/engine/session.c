@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -194,19 +195,31 @@ void qs_session_publish(qs_session *s, bool force)
 {
     if (!s->board || !(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
-    s->published_at = qs_now();
-    qs_board_publish(s->board, picture(s, force));
+    s->quiet_since = qs_now();
+    qs_snapshot *o = picture(s, force);
+    s->said_running = o->running;
+    s->said_queued = o->queued;
+    qs_board_publish(s->board, o);
+}
+
+/* Lets the screen draw what was just published, before the machine gets busy. */
+void let_draw(qs_session *s)
+{
+    for (int i = 0; i < 80 && s->jobs && !qs_board_wanted(s->board) && !qs_board_pick_waits(s->board); i++) {
+        if (qs_jobs_waiting(s->jobs)) return;
+        nanosleep(&(struct timespec){0, 500000}, NULL);
+    }
 }
 
 void publish_staged(qs_session *s)
 {
     s->news = true;
-    if (qs_now() - s->published_at > STAGE) qs_session_publish(s, true);
+    if (qs_now() - s->quiet_since > STAGE) qs_session_publish(s, true);
 }
 
 static void publish_now_and_then(qs_session *s)
 {
-    if (qs_now() - s->published_at >= FRAME) qs_session_publish(s, false);
+    if (qs_now() - s->quiet_since >= FRAME) qs_session_publish(s, false);
 }
 
 /* ---- picks ------------------------------------------------------------------------------------------ */
@@ -260,7 +273,7 @@ static bool asked(const qs_session *s)
 {
     if (s->locked) return false;
     if (waiting_fields(s)) return true;
-    return qs_now() - s->published_at >= FRAME &&
+    return qs_now() - s->quiet_since >= FRAME &&
            (qs_board_viewport_seq(s->board) != s->port_seq || view_open(s, true));
 }
 
@@ -314,7 +327,8 @@ static bool gives_way(qs_session *s)
 {
     if (!s->board) return false;
     if (waiting_fields(s)) take_harmless(s);
-    return (waiting_fields(s) & s->work_yields) || (s->work_to_jobs && s->jobs && !s->nested && qs_jobs_waiting(s->jobs));
+    if (waiting_fields(s) & s->work_yields) return true;
+    return s->work_to_jobs && s->jobs && !s->nested && qs_jobs_waiting(s->jobs);
 }
 
 /* Our own work: shows what it does, and gives way to what makes it pointless. */
@@ -364,6 +378,7 @@ void qs_session_serve(qs_session *s)
 {
     if (s->serving) return;
     s->serving = true;
+    s->quiet_since = qs_now();
     if (s->jobs) s->own_id = qs_jobs_own_id(s->jobs);
     size_t picked = 0;
     int rc;
@@ -385,6 +400,8 @@ bool qs_session_idle(qs_session *s)
 {
     if (s->serving) return false;
     follow_init(s);
+    if (s->jobs && (s->said_running != qs_jobs_running(s->jobs) || s->said_queued != qs_jobs_queued(s->jobs)))
+        s->news = true;        /* the job that the last picture showed has ended */
     if (view_open(s, false)) {
         qs_session_serve(s);
         return view_open(s, false) || list_open(s);

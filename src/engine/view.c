@@ -186,9 +186,10 @@ static int stage_hist(qs_session *s, qs_err *err)
     if (!v->ix) return 0;
     size_t bins = p->hist_bins < 1 ? 128 : p->hist_bins > 65536 ? 65536 : p->hist_bins;
     v->zoomed = !isnan(p->hist_lo) && !isnan(p->hist_hi);
-    if (v->zoomed && qs_hist_index(v->ix, p->hist_lo, p->hist_hi, bins, p->hist_log_x, &v->hist, NULL)) v->zoomed = false;
-    if (!v->zoomed && qs_hist_index(v->ix, NAN, NAN, bins, p->hist_log_x, &v->hist, NULL)) return 0;
-    if (!v->zoomed && !p->hist_log_x) {
+    bool log_x = p->hist_log_x;
+    if (v->zoomed) v->zoomed = !qs_hist_index(v->ix, p->hist_lo, p->hist_hi, bins, log_x, &v->hist, NULL);
+    if (!v->zoomed && qs_hist_index(v->ix, NAN, NAN, bins, log_x, &v->hist, NULL)) return 0;
+    if (!v->zoomed && !log_x) {
         double lo, hi;
         uint64_t left;
         qs_hist_range(v->ix, &lo, &hi, &left);
@@ -396,8 +397,8 @@ static int stage_curve(qs_session *s, qs_err *err)
     double offset = curve_offset(s);
     size_t points = v->port.curve_points;
     if (v->ix && !sel_reason(&s->sel) && points > 1) {
-        qs_curve_opts o = {.points = points > 4096 ? 4096 : points, .lo = v->port.curve_lo, .hi = v->port.curve_hi, .p = 2,
-                           .offset = offset};
+        qs_curve_opts o = {.points = points > 4096 ? 4096 : points, .lo = v->port.curve_lo, .hi = v->port.curve_hi,
+                           .p = 2, .offset = offset};
         int rc = qs_curve_index(s->sel.f->f, v->ix, &o, &s->work, &c, err);
         if (rc == -QS_ECANCEL) return rc;
         if (rc) c = (qs_curve){0};
@@ -534,8 +535,12 @@ static void show_name_first(qs_session *s)
     size_t part;
     if (!open_index(s, s->nested) || s->sel.t->n < BIG || looked_at(s, &split, &part, NULL)) return;
     qs_index *ix = qs_cache_peek(s->cache, s->sel.t, &split, part);
-    if (ix) qs_index_unref(ix);
-    else qs_session_publish(s, true);
+    if (ix) {
+        qs_index_unref(ix);
+        return;
+    }
+    qs_session_publish(s, true);
+    let_draw(s);
 }
 
 static int run_stage(qs_session *s, const struct stage *st, qs_err *err)

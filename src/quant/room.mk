@@ -41,3 +41,13 @@ check_PROGRAMS += tests/unit/t_lloyd
 TESTS += tests/unit/t_lloyd
 tests_unit_t_lloyd_SOURCES = tests/unit/t_lloyd.c tests/tap.h
 tests_unit_t_lloyd_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_init
+TESTS += tests/unit/t_init
+tests_unit_t_init_SOURCES = tests/unit/t_init.c tests/tap.h
+tests_unit_t_init_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_vectors
+TESTS += tests/unit/t_vectors
+tests_unit_t_vectors_SOURCES = tests/unit/t_vectors.c tests/tap.h
+tests_unit_t_vectors_LDADD   = $(QUANT_LIBS)
