@@ -121,7 +121,7 @@ static int open_models(workbench *w, const qs_args *a)
     for (int i = 0; i < a->nrest; i++) {
         if (!qs_session_open(w->session, a->rest[i], &err)) return cannot_open(a, i, &err);
     }
-    return a->nrest ? 0 : open_bundled(w);
+    return 0;
 }
 
 static int check_terminal(const qs_args *a)
@@ -192,6 +192,7 @@ int qs_cmd_workbench(const qs_args *a)
     workbench w = {.session = qs_session_new()};
     int code = open_models(&w, a);
     if (!code) code = check_terminal(a);
+    if (!code && !a->nrest) code = open_bundled(&w);
     if (!code) code = show(&w, a);
     w.jobs = NULL;
     if (w.repl) qs_repl_free(w.repl);
