@@ -18,8 +18,8 @@ qs_session *qs_session_new(void);
 void qs_session_free(qs_session *s);
 qs_cache *qs_session_cache(qs_session *s);
 
-/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it). The first one
- * opened is selected: its first tensor that is quantized, int4, mse, learn lsq. */
+/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it), unless the file was
+ * written anew since; models stay open as long as the session. The first one opened is selected: its first tensor that is quantized, int4, mse, learn lsq. */
 qs_model *qs_session_open(qs_session *s, const char *path, qs_err *err);
 size_t qs_session_models(const qs_session *s);
 qs_model *qs_session_model(const qs_session *s, size_t i);
