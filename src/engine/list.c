@@ -59,6 +59,14 @@ static struct rowset *set_for(struct list *l, const struct sel *n)
     return old;
 }
 
+/* Rows that are known already need no work. */
+static void skip_known(struct list *l)
+{
+    l->sampled = l->exact = 0;
+    while (l->sampled < l->m->n && l->base[l->sampled].known && l->cur->row[l->sampled].known) l->sampled++;
+    while (l->exact < l->m->n && l->base[l->exact].known == EXACT && l->cur->row[l->exact].known == EXACT) l->exact++;
+}
+
 void list_follow(qs_session *s)
 {
     struct list *l = &s->list;
@@ -70,7 +78,7 @@ void list_follow(qs_session *s)
     if (!l->m || (l->cur && set_is(l->cur, &s->sel))) return;
     l->cur = set_for(l, &s->sel);
     l->cur->used = ++l->clock;
-    l->sampled = l->exact = 0;
+    skip_known(l);
     l->changed = true;
     qs_snap_list_unref(l->made);     /* of another format: not to be shown any more */
     l->made = NULL;

@@ -95,7 +95,8 @@ static int add_fit(const float *x, size_t n, double weight, const qs_format *f, 
     qs_split one = {.kind = QS_SPLIT_TENSOR, .parts = 1};
     int rc = qs_init_index(init, ix, f, NULL, ctl, &out, NULL);
     const qs_format *g = out.f ? out.f : f;
-    qs_quantizer *q = rc ? NULL : qs_quantizer_new(g, &one, 1, &out.step, g->offset == QS_OFFSET_NONE ? NULL : &out.offset, NULL);
+    const double *offset = g->offset == QS_OFFSET_NONE ? NULL : &out.offset;
+    qs_quantizer *q = rc ? NULL : qs_quantizer_new(g, &one, 1, &out.step, offset, NULL);
     if (q) {
         qs_grid grid;
         qs_grid_init(&grid, q, 0);

@@ -266,7 +266,7 @@ static void clamp_channel(struct sel *n)
 }
 
 /* ---- a step or an offset by hand -------------------------------------------------------------- */
-/* What it starts from: the quantizer there is; where one part alone is moved, and nothing but its step, none is needed. */
+/* What it starts from: the quantizer there is; a step given to the only part needs none. */
 static qs_quantizer *start_from(struct change *c, const qs_split *split, qs_err *err)
 {
     struct sel *n = c->n, *cur = &c->s->sel;
@@ -308,7 +308,8 @@ static int check_numbers(const struct change *c, qs_err *err)
 {
     const char *why = sel_reason(c->n), *what = c->p->set & QS_PICK_STEP ? "step" : "offset";
     const qs_format *f = c->n->f->f;
-    if (why) return qs_fail(err, QS_EUNSUP, _("%s: %s is not quantized: %s"), what, c->n->t ? c->n->t->name : "-", _(why));
+    const char *name = c->n->t ? c->n->t->name : "-";
+    if (why) return qs_fail(err, QS_EUNSUP, _("%s: %s is not quantized: %s"), what, name, _(why));
     if (c->p->set & QS_PICK_STEP && !(isfinite(c->p->step) && (c->p->step > 0 || (f->flip && c->p->step != 0))))
         return qs_fail(err, QS_EARG, _("step: %g is not above 0"), c->p->step);
     if (c->p->set & QS_PICK_OFFSET && !isfinite(c->p->offset))

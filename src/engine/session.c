@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -194,19 +195,28 @@ void qs_session_publish(qs_session *s, bool force)
 {
     if (!s->board || !(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
-    s->published_at = qs_now();
+    s->quiet_since = qs_now();
     qs_board_publish(s->board, picture(s, force));
+}
+
+/* Lets the screen draw what was just published, before the machine gets busy. */
+void let_draw(qs_session *s)
+{
+    for (int i = 0; i < 80 && s->jobs && !qs_board_wanted(s->board) && !qs_board_pick_waits(s->board); i++) {
+        if (qs_jobs_waiting(s->jobs)) return;
+        nanosleep(&(struct timespec){0, 500000}, NULL);
+    }
 }
 
 void publish_staged(qs_session *s)
 {
     s->news = true;
-    if (qs_now() - s->published_at > STAGE) qs_session_publish(s, true);
+    if (qs_now() - s->quiet_since > STAGE) qs_session_publish(s, true);
 }
 
 static void publish_now_and_then(qs_session *s)
 {
-    if (qs_now() - s->published_at >= FRAME) qs_session_publish(s, false);
+    if (qs_now() - s->quiet_since >= FRAME) qs_session_publish(s, false);
 }
 
 /* ---- picks ------------------------------------------------------------------------------------------ */
@@ -260,7 +270,7 @@ static bool asked(const qs_session *s)
 {
     if (s->locked) return false;
     if (waiting_fields(s)) return true;
-    return qs_now() - s->published_at >= FRAME &&
+    return qs_now() - s->quiet_since >= FRAME &&
            (qs_board_viewport_seq(s->board) != s->port_seq || view_open(s, true));
 }
 
@@ -281,10 +291,11 @@ static int job_poll(void *ctx, const char *what, double done)
 
 void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl) { s->given = ctl ? *ctl : (qs_ctl){0}; }
 
+/* Our own work between jobs, or at the end of one that was cancelled, goes by an id of its own. */
 static qs_ctl cancel_of(qs_session *s)
 {
     if (!s->jobs) return s->given;
-    uint64_t id = qs_jobs_running(s->jobs);
+    uint64_t id = s->serving && !s->nested ? 0 : qs_jobs_running(s->jobs);
     return (qs_ctl){.cancel_upto = qs_jobs_cancel_word(s->jobs), .job = id ? id : s->own_id ? s->own_id : UINT64_MAX};
 }
 
@@ -313,7 +324,8 @@ static bool gives_way(qs_session *s)
 {
     if (!s->board) return false;
     if (waiting_fields(s)) take_harmless(s);
-    return (waiting_fields(s) & s->work_yields) || (s->work_to_jobs && s->jobs && !s->nested && qs_jobs_waiting(s->jobs));
+    if (waiting_fields(s) & s->work_yields) return true;
+    return s->work_to_jobs && s->jobs && !s->nested && qs_jobs_waiting(s->jobs);
 }
 
 /* Our own work: shows what it does, and gives way to what makes it pointless. */
@@ -363,6 +375,7 @@ void qs_session_serve(qs_session *s)
 {
     if (s->serving) return;
     s->serving = true;
+    s->quiet_since = qs_now();
     if (s->jobs) s->own_id = qs_jobs_own_id(s->jobs);
     size_t picked = 0;
     int rc;

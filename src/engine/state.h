@@ -6,6 +6,7 @@
  *
  * session.c  models, log, ctl, serving         select.c  the selection, undo, pin
  * view.c     what the panes show, in stages    compare.c rows of the comparison, kept
+ * bins.c     where a quantizer puts the values
  * picture.c  all of it as a snapshot           list.c    rows of the list, as an object to share
  * background.c  the numbers of those rows      sample.c  the same from a few values
  */
@@ -119,7 +120,7 @@ struct row_base {              /* of the values alone */
 struct row_err {               /* in one format and init */
     enum known known;
     bool there;                /* has numbers (else: the init does not apply, or nothing finite) */
-    double mse, energy, best, channel;   /* per element: error, mean square, least-squares error, error @channel; or NaN */
+    double mse, energy, best, channel;   /* an element: error, square, least-squares error, error @channel; or NaN */
 };
 
 struct rowset {                /* for one format and init */
@@ -177,7 +178,7 @@ struct qs_session {
     char doing[80];
     double done, doing_at;
     bool news;                 /* since the last snapshot */
-    double published_at;
+    double quiet_since;        /* the last snapshot, or the beginning of serving: no half picture before its time */
     uint64_t seq, port_seq;
     size_t abandoned;          /* times work gave way (for tests) */
 };
@@ -187,7 +188,7 @@ void sel_default(struct sel *s);
 void sel_clear(struct sel *s);
 void pin_clear(struct pin *p);
 const char *sel_reason(const struct sel *s);                 /* why there is no quantizer; NULL: there can be one */
-size_t sel_parts(const struct sel *s, qs_split *split);      /* parts of the format on the tensor; 1 where it does not fit */
+size_t sel_parts(const struct sel *s, qs_split *split);      /* of the format on the tensor; 1 where it does not fit */
 void select_default(qs_session *s, qs_model *m);
 void follow_init(qs_session *s);                             /* sel.init may have been registered anew */
 double median_of(const double *v, size_t n);                 /* of an even number: the mean of the middle two */
@@ -197,7 +198,8 @@ bool init_must_wait(const qs_session *s, const char *init);  /* it is written in
 qs_ctl *work_ctl(qs_session *s, const char *label, unsigned yields, bool to_jobs);
 void work_done(qs_session *s);
 int work_check(qs_session *s, qs_err *err);
-void publish_staged(qs_session *s);                          /* unless one went out just now */
+void publish_staged(qs_session *s);                          /* unless the next stage may be as quick */
+void let_draw(qs_session *s);                                /* waits for the screen, 40 ms at most */
 
 /* view.c */
 int view_update(qs_session *s, qs_err *err);                 /* all stages; ECANCEL: gave way */
@@ -206,6 +208,10 @@ void view_stale(qs_session *s, const struct gens *old);      /* lets go of what 
 void view_clear(struct view *v);
 void side_ratios(qs_session *s, struct side *x);
 void clear_snap_quant(qs_snap_quant *q);
+
+/* bins.c */
+int side_qbins(qs_session *s, struct side *x, qs_err *err);  /* the quantized histogram of a side */
+int parts_errors(qs_session *s, struct side *x, qs_err *err);/* x->e for all parts together */
 
 /* compare.c */
 struct cmp *cmp_find(qs_session *s, bool make);

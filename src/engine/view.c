@@ -186,9 +186,10 @@ static int stage_hist(qs_session *s, qs_err *err)
     if (!v->ix) return 0;
     size_t bins = p->hist_bins < 1 ? 128 : p->hist_bins > 65536 ? 65536 : p->hist_bins;
     v->zoomed = !isnan(p->hist_lo) && !isnan(p->hist_hi);
-    if (v->zoomed && qs_hist_index(v->ix, p->hist_lo, p->hist_hi, bins, p->hist_log_x, &v->hist, NULL)) v->zoomed = false;
-    if (!v->zoomed && qs_hist_index(v->ix, NAN, NAN, bins, p->hist_log_x, &v->hist, NULL)) return 0;
-    if (!v->zoomed && !p->hist_log_x) {
+    bool log_x = p->hist_log_x;
+    if (v->zoomed) v->zoomed = !qs_hist_index(v->ix, p->hist_lo, p->hist_hi, bins, log_x, &v->hist, NULL);
+    if (!v->zoomed && qs_hist_index(v->ix, NAN, NAN, bins, log_x, &v->hist, NULL)) return 0;
+    if (!v->zoomed && !log_x) {
         double lo, hi;
         uint64_t left;
         qs_hist_range(v->ix, &lo, &hi, &left);
@@ -289,8 +290,7 @@ static int side_errors(qs_session *s, struct side *x, qs_err *err)
         return 0;
     }
     qs_grid_init(&g, x->q, x->part);
-    int rc = x->all ? qs_error_tensor(x->q, s->sel.t, s->cache, &s->work, &x->e, &e)
-                    : qs_error_index(&g, s->view.ix, &x->e, &e);
+    int rc = x->all ? parts_errors(s, x, &e) : qs_error_index(&g, s->view.ix, &x->e, &e);
     if (!rc) {
         put_numbers(x);
         put_levels(x, &g);
@@ -377,131 +377,6 @@ static int stage_b(qs_session *s, qs_err *err)
     return rc;
 }
 
-/* ---- the histogram of quantized values, on the same bins --------------------------------------------- */
-struct qbins {
-    qs_session *s;
-    const struct side *x;
-    const double *edge;        /* (bins+1) */
-    double *bin;               /* (chunks, bins) */
-    size_t from, to, chunk;    /* parts */
-};
-
-static void add_to_bin(const qs_hist *h, const double *edge, double *bin, double v, double count)
-{
-    size_t lo = 0, hi = h->bins;
-    if (h->log_x) v = fabs(v);
-    if (!(v >= edge[0]) || v > edge[h->bins]) return;
-    while (hi - lo > 1) {
-        size_t mid = (lo + hi) / 2;
-        if (v >= edge[mid]) lo = mid;
-        else hi = mid;
-    }
-    bin[lo] += count;
-}
-
-static void bin_levels(const struct qbins *b, const qs_grid *g, const double *occ, double *bin)
-{
-    for (size_t k = 0; k < g->n; k++)
-        if (occ[k] > 0) add_to_bin(&b->s->view.hist, b->edge, bin, g->lv[k], occ[k]);
-}
-
-/* Of values: how many go to each level, by bisection among the cuts. */
-static void count_levels(const qs_grid *g, const float *x, size_t n, double *occ)
-{
-    float *y = qs_xmalloc(n * sizeof *y);
-    qs_grid_apply(g, x, n, y);
-    for (size_t i = 0; i < n; i++) {
-        size_t lo = 0, hi = g->n;
-        if (!isfinite(x[i])) continue;
-        while (hi - lo > 1) {
-            size_t mid = (lo + hi) / 2;
-            if (y[i] >= g->lv[mid]) lo = mid;
-            else hi = mid;
-        }
-        occ[lo] += 1;
-    }
-    free(y);
-}
-
-static void bin_part(const struct qbins *b, size_t part, double *bin)
-{
-    const qs_quantizer *q = b->x->q;
-    qs_tensor *t = b->s->sel.t;
-    qs_grid g;
-    qs_qerror e = {0};
-    qs_grid_init(&g, q, part);
-    qs_index *ix = qs_cache_peek(b->s->cache, t, &q->split, part);
-    if (ix && !qs_error_index(&g, ix, &e, NULL)) {
-        bin_levels(b, &g, e.occupancy, bin);
-    } else {
-        size_t n = qs_split_len(&q->split, t, part);
-        float *x = qs_xmalloc(n * sizeof *x);
-        double *occ = qs_xcalloc(g.n, sizeof *occ);
-        qs_split_gather(&q->split, t, part, x);
-        count_levels(&g, x, n, occ);
-        bin_levels(b, &g, occ, bin);
-        free(occ);
-        free(x);
-    }
-    qs_qerror_clear(&e);
-    if (ix) qs_index_unref(ix);
-    qs_grid_clear(&g);
-}
-
-static void bin_chunk(void *arg, size_t chunk)
-{
-    struct qbins *b = arg;
-    size_t to = b->from + (chunk + 1) * b->chunk;
-    for (size_t p = b->from + chunk * b->chunk; p < to && p < b->to; p++)
-        bin_part(b, p, b->bin + chunk * b->s->view.hist.bins);
-}
-
-/* Some millions of values at a time, so that it can be stopped. */
-static int bin_all_parts(struct qbins *b, double *out, qs_err *err)
-{
-    enum { CHUNKS = 16, VALUES = 1 << 22 };
-    size_t bins = b->s->view.hist.bins, parts = b->x->q->parts, n = b->s->sel.t->n;
-    size_t per = n / parts < 1 ? VALUES : VALUES / (n / parts) + 1;
-    int rc = 0;
-    for (b->from = 0; b->from < parts && !rc; b->from = b->to) {
-        b->to = b->from + per < parts ? b->from + per : parts;
-        b->chunk = (b->to - b->from + CHUNKS - 1) / CHUNKS;
-        b->bin = qs_xcalloc(CHUNKS * bins, sizeof *b->bin);
-        qs_parallel(CHUNKS, bin_chunk, b);
-        for (size_t i = 0; i < CHUNKS * bins; i++) out[i % bins] += b->bin[i];
-        free(b->bin);
-        rc = qs_ctl_check(&b->s->work, "", (double)b->to / (double)parts, err);
-    }
-    return rc;
-}
-
-static int side_qbins(qs_session *s, struct side *x, qs_err *err)
-{
-    const qs_hist *h = &s->view.hist;
-    int rc = 0;
-    if (x->s.there && h->bins) {
-        double *edge = qs_xmalloc((h->bins + 1) * sizeof *edge), *out = qs_xcalloc(h->bins, sizeof *out);
-        struct qbins b = {.s = s, .x = x, .edge = edge};
-        for (size_t i = 0; i <= h->bins; i++) edge[i] = qs_hist_edge(h, i);
-        if (x->all) {
-            rc = bin_all_parts(&b, out, err);
-        } else {
-            qs_grid g;
-            qs_grid_init(&g, x->q, x->part);
-            bin_levels(&b, &g, x->e.occupancy, out);
-            qs_grid_clear(&g);
-        }
-        free(edge);
-        free(rc ? out : x->s.qbins);
-        if (!rc) x->s.qbins = out;
-    } else {
-        free(x->s.qbins);
-        x->s.qbins = NULL;
-    }
-    if (!rc) x->qbins_made = s->view.hist_seq;
-    return rc;
-}
-
 static int stage_qa(qs_session *s, qs_err *err) { return side_qbins(s, &s->view.a, err); }
 static int stage_qb(qs_session *s, qs_err *err) { return side_qbins(s, &s->view.b, err); }
 
@@ -522,8 +397,8 @@ static int stage_curve(qs_session *s, qs_err *err)
     double offset = curve_offset(s);
     size_t points = v->port.curve_points;
     if (v->ix && !sel_reason(&s->sel) && points > 1) {
-        qs_curve_opts o = {.points = points > 4096 ? 4096 : points, .lo = v->port.curve_lo, .hi = v->port.curve_hi, .p = 2,
-                           .offset = offset};
+        qs_curve_opts o = {.points = points > 4096 ? 4096 : points, .lo = v->port.curve_lo, .hi = v->port.curve_hi,
+                           .p = 2, .offset = offset};
         int rc = qs_curve_index(s->sel.f->f, v->ix, &o, &s->work, &c, err);
         if (rc == -QS_ECANCEL) return rc;
         if (rc) c = (qs_curve){0};
@@ -660,8 +535,12 @@ static void show_name_first(qs_session *s)
     size_t part;
     if (!open_index(s, s->nested) || s->sel.t->n < BIG || looked_at(s, &split, &part, NULL)) return;
     qs_index *ix = qs_cache_peek(s->cache, s->sel.t, &split, part);
-    if (ix) qs_index_unref(ix);
-    else qs_session_publish(s, true);
+    if (ix) {
+        qs_index_unref(ix);
+        return;
+    }
+    qs_session_publish(s, true);
+    let_draw(s);
 }
 
 static int run_stage(qs_session *s, const struct stage *st, qs_err *err)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/reader.h"
+#include "num/kernels.h"
 
 /* ---- types ------------------------------------------------------------------- */
 /* Elements of a native, aligned array: to floats, and one as a double. */
@@ -45,15 +46,6 @@ static float from_bits(uint32_t u)
     return f;
 }
 
-static float from_f16(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 1023;
-    if (e == 0) return sign ? -(float)m * 0x1p-24f : (float)m * 0x1p-24f;
-    return from_bits(sign | (e == 31 ? 255u << 23 : (e + 112) << 23) | m << 13);
-}
-
-static float from_bf16(uint16_t h) { return from_bits((uint32_t)h << 16); }
-
 /* E4M3 as the file formats mean it ("FN"): no infinity, only 0x7f is NaN, so the largest value is 448. */
 static float from_e4m3(uint8_t x)
 {
@@ -63,7 +55,14 @@ static float from_e4m3(uint8_t x)
     return from_bits(sign | (e + 120) << 23 | m << 20);
 }
 
-static float from_e5m2(uint8_t x) { return from_f16((uint16_t)(x << 8)); } /* it is the upper half of an F16 */
+static float from_e5m2(uint8_t x) /* the upper half of an F16 */
+{
+    float y;
+    const uint16_t h = (uint16_t)(x << 8);
+    qs_num()->f16(&h, 1, &y);
+    return y;
+}
+
 static float from_bool(uint8_t x) { return x != 0; }
 
 #define DECODED(tag, type) \
@@ -73,11 +72,26 @@ static float from_bool(uint8_t x) { return x != 0; }
         for (size_t i = 0; i < n; i++) out[i] = from_##tag(x[i]); \
     } \
     static double double_##tag(const void *p) { return (double)from_##tag(*(const type *)p); }
-DECODED(f16, uint16_t)
-DECODED(bf16, uint16_t)
 DECODED(e4m3, uint8_t)
 DECODED(e5m2, uint8_t)
 DECODED(bool, uint8_t)
+
+static void floats_f16(const void *p, size_t n, float *out) { qs_num()->f16(p, n, out); }
+static void floats_bf16(const void *p, size_t n, float *out) { qs_num()->bf16(p, n, out); }
+
+static double double_f16(const void *p)
+{
+    float x;
+    qs_num()->f16(p, 1, &x);
+    return (double)x;
+}
+
+static double double_bf16(const void *p)
+{
+    float x;
+    qs_num()->bf16(p, 1, &x);
+    return (double)x;
+}
 
 enum kind { OTHER, FLOAT, FLOAT8, INTEGER };
 
@@ -142,13 +156,13 @@ int qs_shape_count(int ndim, const int64_t *shape, size_t size, size_t *n, qs_er
 static qs_tensor *blank(const char *name, qs_dtype d, const char *text)
 {
     qs_tensor *t = qs_xcalloc(1, sizeof *t);
-    size_t n = strlen(name) + 1;
+    size_t n = strlen(name) + 1, m = text ? strlen(text) + 1 : 0;
     t->refs = 1;
     t->dtype = d;
     t->out_axis = -1;
-    t->name = qs_xmalloc(n + (text ? strlen(text) + 1 : 0));
+    t->name = qs_xmalloc(n + m);
     memcpy(t->name, name, n);
-    t->dtype_text = text ? memcpy(t->name + n, text, strlen(text) + 1) : types[d].name;
+    t->dtype_text = text ? memcpy(t->name + n, text, m) : types[d].name;
     return t;
 }
 

@@ -45,7 +45,7 @@ static const qs_init builtin[] = {
     {"sawb", N_("SAWB: a fit through rms and mean magnitude, 2 3 4 5 8 bits"), "s = 2 alpha / (2^b-1), alpha = c1 rms(x) + c2 E|x|",
      "Choi et al. 2019, SysML; constants of public code", "older qp 2^b 2^b-1", 0, qs_applies_sawb, qs_fit_sawb, NULL},
     {"kl", N_("the clip whose histogram keeps the most information"), "s = alpha / Qp, alpha = argmin KL(P || Q)",
-     "the entropy calibration of TensorRT and MXNet, 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
+     "the entropy calibration of TensorRT and MXNet; up to 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
     {"apot", N_("APoT's start: 3 sigma for weights, a constant for activations"),
      "clip = 3 sigma; activations 8 (CIFAR code) or 6 (ImageNet code)", "Li, Dong, Wang 2020, APoT, arXiv 1909.13144, and its code",
      "<number>", 0, qs_applies_apot, qs_fit_apot, NULL},
@@ -204,12 +204,13 @@ static void mend(const qs_init_in *in, const qs_init *row, qs_init_out *out)
     }
 }
 
-/* Into what float32 can hold: the step not 0, the outermost level finite. */
+/* Into what float32 can hold: the step not 0, the outermost levels finite. */
 static void fit_float(const qs_format *f, qs_init_out *out)
 {
-    double cmax = out->f ? out->f->cmax : f->cmax, most = FLT_MAX / fmax(cmax, 1) * (1 - 1e-6), least = 0x1p-149;
     double z = f->offset == QS_OFFSET_ZP ? rint(-out->offset / out->step) : 0, s = fabs(out->step);
-    if (f->offset == QS_OFFSET_REAL) most /= 4;
+    double reach = fmax(fabs(f->c[0] - z), fabs(f->c[f->n - 1] - z)), least = 0x1p-149;
+    if (out->f) reach = out->f->cmax;
+    double most = FLT_MAX / fmax(fmax(reach, f->cmax), 1) * (1 - 1e-6) / (f->offset == QS_OFFSET_REAL ? 4 : 1);
     if (s > most || s < least) {
         out->step = copysign(s > most ? most : least, out->step);
         add_note(out, _("the step is held at %.3g, the end of float32"), out->step);
@@ -219,9 +220,13 @@ static void fit_float(const qs_format *f, qs_init_out *out)
     if (!f->offset) out->offset = 0;
 }
 
+/* What is odd about the data, before what the rule had to say. */
 static void diagnose(const qs_init_in *in, qs_init_out *out)
 {
     const qs_index *ix = in->ix;
+    char rule[sizeof out->note];
+    memcpy(rule, out->note, sizeof rule);
+    *out->note = 0;
     double lo = qs_index_min(ix), hi = qs_index_max(ix);
     if (qs_index_skipped(ix)) add_note(out, _("%zu NaN or infinite values left out"), qs_index_skipped(ix));
     if (qs_index_n(ix) == 1 && lo != 0) add_note(out, _("a single value, %.4g"), lo);
@@ -231,6 +236,7 @@ static void diagnose(const qs_init_in *in, qs_init_out *out)
                  100 * qs_index_below(ix, 0).w / qs_index_total(ix).w, in->f->text);
     if (hi > 0x1p-126 * -1 && fmax(fabs(lo), fabs(hi)) < 0x1p-126 && fmax(fabs(lo), fabs(hi)) > 0)
         add_note(out, _("every value is subnormal in float32"));
+    if (*rule) add_note(out, "%s", rule);
 }
 
 int qs_init_part(const qs_init *row, const qs_init_in *in, qs_init_out *out, qs_err *err)

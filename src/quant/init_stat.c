@@ -226,14 +226,14 @@ int qs_fit_lsqp(const qs_init_in *in, qs_init_out *out, qs_err *err)
 /* ---- ACIQ ---------------------------------------------------------------------------------------------- */
 double qs_aciq_gauss(int bits)
 {
-    double k = 1 / (3 * ldexp(1, 2 * bits)), lo = 0, hi = 40;
-    for (int i = 0; i < 200; i++) {   /* the difference falls from positive to negative */
-        double a = (lo + hi) / 2;
-        double d = sqrt(2 / M_PI) * exp(-0.5 * a * a) - a * (erfc(a / M_SQRT2) + k);
-        if (d > 0) lo = a;
-        else hi = a;
+    double k = 1 / (3 * ldexp(1, 2 * bits)), a = 1, step = 1;
+    /* Falling and convex: Newton from the left never oversteps. */
+    for (int i = 0; i < 100 && fabs(step) > 1e-15 * a; i++) {
+        double tail = erfc(a / M_SQRT2) + k;
+        step = (sqrt(2 / M_PI) * exp(-0.5 * a * a) - a * tail) / tail;
+        a += step;
     }
-    return (lo + hi) / 2;
+    return a;
 }
 
 /* Lambert's W of 3 * 4^bits, by Newton on w + ln w = ln z. */
@@ -267,8 +267,9 @@ int qs_fit_aciq_laplace(const qs_init_in *in, qs_init_out *out, qs_err *err) { (
 static double measured(const qs_init_in *in, const qs_init_out *p)
 {
     qs_grid g;
-    if (!(p->step > 0) || (float)p->step == 0 || !isfinite((float)(p->step * in->f->cmax))) return INFINITY;
-    qs_grid_at(&g, in->f, p->step, p->offset);
+    if (!(p->step > 0)) return INFINITY;
+    double step = clamp(p->step, 0x1p-149, FLT_MAX / fmax(in->f->cmax, 1) / 4);
+    qs_grid_at(&g, in->f, step, in->f->offset == QS_OFFSET_ZP ? -step * rint(-p->offset / p->step) : p->offset);
     qs_grid_levels(&g);
     double mse = qs_error_mse(&g, in->ix, NULL);
     qs_grid_clear(&g);
@@ -388,7 +389,7 @@ int qs_fit_apot(const qs_init_in *in, qs_init_out *out, qs_err *err)
 }
 
 /* ---- KL ------------------------------------------------------------------------------------------------------------ */
-#define KL_HALF 1000      /* 2001 bins, or 1001 from zero up for unsigned formats */
+#define KL_HALF 1000      /* 2001 bins, or 1001 from zero up for unsigned formats; fewer for fewer values */
 
 /* Prefix sums over the bins, so that a candidate costs its levels, not its bins. */
 struct kl {
@@ -396,11 +397,12 @@ struct kl {
     double sum[2 * KL_HALF + 2];    /* of h */
     double hlogh[2 * KL_HALF + 2];  /* of h ln h */
     double nonzero[2 * KL_HALF + 2];/* bins with h > 0 */
-    size_t bins;
+    size_t half, bins;
 };
 
 static void kl_prefix(struct kl *k)
 {
+    k->sum[0] = k->hlogh[0] = k->nonzero[0] = 0;
     for (size_t i = 0; i < k->bins; i++) {
         k->sum[i + 1] = k->sum[i] + k->h[i];
         k->hlogh[i + 1] = k->hlogh[i] + (k->h[i] > 0 ? k->h[i] * log(k->h[i]) : 0);
@@ -452,13 +454,13 @@ static void kl_histogram(const qs_index *ix, double lo, double width, size_t bin
     free(at);
 }
 
-/* The half-width, in bins, with the smallest divergence. */
-static size_t kl_best(const struct kl *k, bool both, size_t levels)
+/* The half-width, in bins, with the smallest divergence, of at most `tries` candidates. */
+static size_t kl_best(const struct kl *k, bool both, size_t levels, size_t tries)
 {
-    size_t best = KL_HALF;
+    size_t best = k->half, start = both ? levels / 2 : levels, stride = start < best ? (best - start) / tries + 1 : 1;
     double least = INFINITY;
-    for (size_t i = both ? levels / 2 : levels; i <= KL_HALF; i++) {
-        size_t from = both ? KL_HALF - i : 0, to = both ? KL_HALF + i + 1 : i + 1;
+    for (size_t i = start; i <= k->half; i += stride) {
+        size_t from = both ? k->half - i : 0, to = both ? k->half + i + 1 : i + 1;
         double d = divergence(k, from, to, levels < to - from ? levels : to - from);
         if (d >= least) continue;
         least = d;
@@ -474,12 +476,15 @@ int qs_fit_kl(const qs_init_in *in, qs_init_out *out, qs_err *err)
     double top = both ? qs_index_absmax(in->ix) : qs_index_max(in->ix);
     size_t levels = (size_t)fmin(ldexp(1, bits_of(in->f)) - 1, 255);
     if (!(top > 0)) return 0;   /* unsigned, and nothing above zero: the step stays 0, which the caller mends */
-    struct kl *k = qs_xcalloc(1, sizeof *k);
-    k->bins = both ? 2 * KL_HALF + 1 : KL_HALF + 1;
+    struct kl *k = qs_xmalloc(sizeof *k);
+    size_t n = qs_index_n(in->ix);
+    k->half = (size_t)clamp((double)n, (double)(4 * levels), KL_HALF);
+    if (k->half > KL_HALF) k->half = KL_HALF;
+    k->bins = both ? 2 * k->half + 1 : k->half + 1;
     double width = (both ? 2 * top : top) / (double)k->bins;
     kl_histogram(in->ix, both ? -top : 0, width, k->bins, k->h);
     kl_prefix(k);
-    double best = (double)kl_best(k, both, levels);
+    double best = (double)kl_best(k, both, levels, n < 64 ? 64 : n);
     free(k);
     set_clip(in, out, "alpha of least KL", fmin((best + (both ? 0.5 : 1)) * width, top), 0, divisor_of(in, BY_QP));
     return 0;

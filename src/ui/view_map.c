@@ -150,7 +150,7 @@ static void worst_two(const qs_snap_list *l, size_t *a, size_t *b)
 
 static int say(qs_ui *u, qs_rect r, int y, int x, const char *t, int role)
 {
-    return x + qs_grid_text(&u->g, y, x, r.x + r.w - x, t, role, 0);
+    return x + qs_cells_text(&u->g, y, x, r.x + r.w - x, t, role, 0);
 }
 
 static int say_number(qs_ui *u, qs_rect r, int y, int x, const char *t, enum qs_num kind, size_t row, double v)
@@ -204,8 +204,8 @@ static void draw_cell(qs_ui *u, int y, int x, size_t i, bool on)
     snprintf(t, sizeof t, "%*s%s%s", n < CELL - 2 ? CELL - 2 - n : 0, "", b, r->sampled ? "~" : " ");
     qs_ui_number(u, QS_V_MAP, y, x, CELL - 1, t, metrics[u->map.metric].kind, i, v, role, on ? QS_BOLD | QS_UNDER : 0);
     if (on) {
-        qs_grid_put(&u->g, y, x - 1, L'▸', QS_ROLE_CURSOR, QS_BOLD);
-        qs_grid_put(&u->g, y, x + CELL - 1, L'◂', QS_ROLE_CURSOR, QS_BOLD);
+        qs_cells_put(&u->g, y, x - 1, L'▸', QS_ROLE_CURSOR, QS_BOLD);
+        qs_cells_put(&u->g, y, x + CELL - 1, L'◂', QS_ROLE_CURSOR, QS_BOLD);
     }
 }
 
@@ -232,7 +232,7 @@ static void draw_legend(qs_ui *u, qs_rect r, int y)
     char a[QS_FMT], b[QS_FMT], t[120];
     snprintf(t, sizeof t, "%s %s", qs_fmt_sig(a, metrics[u->map.metric].worst, 3), "");
     int x = say(u, r, y, r.x, t, QS_ROLE_DIM);
-    for (int i = 0; i < 10; i++) qs_grid_put(&u->g, y, x++, L' ', QS_ROLE_HEAT0 + i, 0);
+    for (int i = 0; i < 10; i++) qs_cells_put(&u->g, y, x++, L' ', QS_ROLE_HEAT0 + i, 0);
     snprintf(t, sizeof t, " %s  %s", qs_fmt_sig(b, metrics[u->map.metric].best, 3), _(metrics[u->map.metric].name));
     say(u, r, y, x, t, QS_ROLE_DIM);
 }
@@ -250,16 +250,16 @@ static void draw_table(qs_ui *u, qs_rect r, const table *t)
     scroll(u->map.row, &u->map.top, rows, t->rows);
     scroll(u->map.col, &u->map.left, cols, t->cols);
     for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++)
-        qs_grid_right(&u->g, r.y, r.x + name + 2 + (int)c * CELL, CELL - 2, t->role[u->map.left + c], QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, r.y, r.x + name + 2 + (int)c * CELL, CELL - 2, t->role[u->map.left + c], QS_ROLE_DIM, 0);
     for (size_t k = 0; k < rows && u->map.top + k < t->rows; k++) {
         size_t row = u->map.top + k;
         int y = r.y + 1 + (int)k;
-        qs_grid_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
         for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++) {
             size_t col = u->map.left + c, i = t->at[row * t->cols + col];
             int x = r.x + name + 2 + (int)c * CELL;
             if (i) draw_cell(u, y, x, i - 1, row == u->map.row && col == u->map.col);
-            else qs_grid_text(&u->g, y, x + CELL - 3, 1, "·", QS_ROLE_FRAME, 0);
+            else qs_cells_text(&u->g, y, x + CELL - 3, 1, "·", QS_ROLE_FRAME, 0);
         }
     }
 }
@@ -273,7 +273,7 @@ static void draw(qs_ui *u, qs_rect r)
     in.x++;
     in.w -= 2;
     if (!l || !l->weights) {
-        qs_grid_text(&u->g, in.y, in.x, in.w, l ? _("no tensor here is quantized") : "…", QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y, in.x, in.w, l ? _("no tensor here is quantized") : "…", QS_ROLE_DIM, 0);
         return;
     }
     table t = build(l, plain_cols(in));

@@ -63,7 +63,8 @@ __attribute__((unused)) static bool save(const char *path, qs_tensor **t, size_t
 /* fc1 [8,100], fc2 [5,40], bias [8] */
 __attribute__((unused)) static const char *small_model(const char *file, uint64_t seed)
 {
-    qs_tensor *t[] = {bell_tensor("bias", 8, 0, seed), bell_tensor("fc1", 8, 100, seed + 1), bell_tensor("fc2", 5, 40, seed + 2)};
+    qs_tensor *t[] = {bell_tensor("bias", 8, 0, seed), bell_tensor("fc1", 8, 100, seed + 1),
+                      bell_tensor("fc2", 5, 40, seed + 2)};
     const char *path = scratch_file(file);
     return save(path, t, 3) ? path : NULL;
 }
@@ -71,11 +72,14 @@ __attribute__((unused)) static const char *small_model(const char *file, uint64_
 __attribute__((unused)) static int select_text(qs_session *s, unsigned field, const char *text, qs_err *err)
 {
     qs_pick p = {.set = field};
-    char *to = field == QS_PICK_MODEL ? p.model : field == QS_PICK_TENSOR ? p.tensor : field == QS_PICK_FORMAT ? p.format :
-               field == QS_PICK_INIT ? p.init : field == QS_PICK_VIEW ? p.view : p.learn;
-    size_t room = field == QS_PICK_MODEL || field == QS_PICK_TENSOR ? 256 : field == QS_PICK_FORMAT ? 128 :
-                  field == QS_PICK_INIT ? 64 : 16;
-    snprintf(to, room, "%s", text);
+    switch (field) {
+    case QS_PICK_MODEL: snprintf(p.model, sizeof p.model, "%s", text); break;
+    case QS_PICK_TENSOR: snprintf(p.tensor, sizeof p.tensor, "%s", text); break;
+    case QS_PICK_FORMAT: snprintf(p.format, sizeof p.format, "%s", text); break;
+    case QS_PICK_INIT: snprintf(p.init, sizeof p.init, "%s", text); break;
+    case QS_PICK_VIEW: snprintf(p.view, sizeof p.view, "%s", text); break;
+    default: snprintf(p.learn, sizeof p.learn, "%s", text);
+    }
     return qs_session_select(s, &p, err);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The session: models by path, the selection and its undo, steps by hand, pin, errors that change nothing, cancelling. */
+/* The session: models by path, selection and undo, steps by hand, pin, errors that change nothing, cancelling. */
 #include "engine_help.h"
 
 static qs_session *with_model(void)
@@ -82,8 +82,8 @@ static void refused(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err = (qs_err){0};
         int rc = select_text(s, bad[i].field, bad[i].text, &err);
-        ok(rc == -bad[i].code && !strncmp(err.msg, bad[i].names, strlen(bad[i].names)), "%s %s is refused: %s", bad[i].names,
-           bad[i].text, err.msg);
+        ok(rc == -bad[i].code && !strncmp(err.msg, bad[i].names, strlen(bad[i].names)), "%s %s is refused: %s",
+           bad[i].names, bad[i].text, err.msg);
     }
     qs_pick p = {.set = QS_PICK_TENSOR | QS_PICK_FORMAT, .tensor = "fc2", .format = "int4x"};
     ok(qs_session_select(s, &p, &err) < 0, "one wrong field refuses the whole pick");
@@ -100,8 +100,8 @@ static void not_quantized(void)
     qs_session *s = with_model();
     qs_err err = {0};
     ok(!select_text(s, QS_PICK_TENSOR, "bias", &err), "a bias can be selected");
-    ok(!qs_session_cur_quantizer(s, NULL, &err) && err.code == QS_EUNSUP && strstr(err.msg, "bias"), "but has no quantizer: %s",
-       err.msg);
+    ok(!qs_session_cur_quantizer(s, NULL, &err) && err.code == QS_EUNSUP && strstr(err.msg, "bias"),
+       "but has no quantizer: %s", err.msg);
     ok(select_step(s, 0.1, &err) == -QS_EUNSUP, "nor a step");
     qs_session_free(s);
 }
@@ -170,7 +170,7 @@ static void kept_but_unfit(void)
     qs_session *s = with_model();
     qs_err err = {0};
     ok(!select_text(s, QS_PICK_INIT, "sawb", NULL), "sawb on int4");
-    ok(!select_text(s, QS_PICK_FORMAT, "nf4", &err), "a format it does not apply to can be chosen");
+    ok(!select_text(s, QS_PICK_FORMAT, "int7", &err), "a format it does not apply to can be chosen");
     ok(!qs_session_cur_quantizer(s, NULL, &err) && err.msg[0], "there is no quantizer then: %s", err.msg);
     qs_pick p = {.set = QS_PICK_INIT, .init = "sawb"};
     ok(qs_session_select(s, &p, &err) < 0, "naming it there is an error");
@@ -186,14 +186,15 @@ static void pins(void)
     ok(undo(s, NULL) == -QS_ESTATE, "a pin is not for undo");
     ok(!qs_session_select(s, &pin, &err), "let go");
     select_text(s, QS_PICK_TENSOR, "bias", NULL);
-    ok(qs_session_select(s, &pin, &err) < 0 && !strncmp(err.msg, "pin", 3), "there must be a quantizer to pin: %s", err.msg);
+    ok(qs_session_select(s, &pin, &err) < 0 && !strncmp(err.msg, "pin", 3),
+       "there must be a quantizer to pin: %s", err.msg);
     qs_session_free(s);
 }
 
 static void other_models(void)
 {
     qs_session *s = with_model();
-    qs_tensor *t[] = {bell_tensor("x", 4, 4, 3), bell_tensor("fc2", 6, 40, 4)};
+    qs_tensor *t[] = {bell_tensor("fc0", 4, 4, 3), bell_tensor("fc2", 6, 40, 4)};
     const char *path = scratch_file("b.safetensors");
     save(path, t, 2);
     select_text(s, QS_PICK_TENSOR, "fc2", NULL);
@@ -202,7 +203,7 @@ static void other_models(void)
     undo(s, NULL);
     select_text(s, QS_PICK_TENSOR, "fc1", NULL);
     select_text(s, QS_PICK_MODEL, path, NULL);
-    is_selected(s, "x", "int4", "mse", "or at its first one");
+    is_selected(s, "fc0", "int4", "mse", "or at its first one");
     qs_session_free(s);
 }
 
@@ -224,7 +225,6 @@ static void headless(void)
     ok(!qs_ctl_check(qs_session_ctl(s), "x", 0.5, &err) && polled == 1, "progress is passed on");
     atomic_store(&word, 3);
     ok(qs_ctl_check(qs_session_ctl(s), "x", 0.5, &err) == -QS_ECANCEL, "Ctrl-C is seen");
-    ok(!qs_session_cur_quantizer(s, qs_session_ctl(s), &err) || err.code == 0, "a small quantizer comes or is cancelled");
     qs_session_publish(s, true);
     qs_session_serve(s);
     ok(!qs_session_idle(s), "without a screen there is nothing to publish, serve or fill in");
