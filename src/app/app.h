@@ -49,6 +49,8 @@ int qs_say_err(const qs_err *err);
 int qs_say_file(const qs_err *err);
 /* Whether all that was printed could be written: 0, or an exit code, the reason said. A closed pipe is no failure. */
 int qs_flush_stdout(void);
+/* False once a write to stdout failed. Asked right after writing, with errno 0 before: it keeps the reason. */
+bool qs_stdout_open(void);
 
 /* ---- places (paths.c): malloc'd; no file need be there ----------------------------------- */
 char *qs_path_config(void);              /* config.lua */

@@ -131,14 +131,22 @@ int qs_say_file(const qs_err *err)
     return code == QS_EXIT_INT ? code : QS_EXIT_FILE;
 }
 
+static int write_error;      /* errno of the first write to stdout that failed */
+
+bool qs_stdout_open(void)
+{
+    if (ferror(stdout) && !write_error) write_error = errno ? errno : EIO;
+    return !write_error;
+}
+
 int qs_flush_stdout(void)
 {
     static bool said;
     errno = 0;
-    bool bad = fflush(stdout) != 0 || ferror(stdout);
-    if (!bad || errno == EPIPE || said) return bad && said ? QS_EXIT_FAIL : 0;
+    fflush(stdout);
+    if (qs_stdout_open() || write_error == EPIPE) return 0;
+    if (!said) qs_say(_("cannot write the result: %s"), strerror(write_error));
     said = true;
-    qs_say(_("cannot write the result: %s"), errno ? strerror(errno) : _("write error"));
     return QS_EXIT_FAIL;
 }
 

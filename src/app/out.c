@@ -33,7 +33,7 @@ static size_t next_char(const char *s, wchar_t *w)
     return n;
 }
 
-int qs_text_width(const char *s)
+int qs_out_width(const char *s)
 {
     int cols = 0;
     while (*s) {
@@ -59,7 +59,7 @@ static void put_clean(const char *s)
 /* ---- table ------------------------------------------------------------------------ */
 static void put_cell(const char *s, int width)
 {
-    int fill = abs(width) - qs_text_width(s);
+    int fill = abs(width) - qs_out_width(s);
     if (fill < 0) fill = 0;
     if (width > 0) printf("%*s", fill, "");
     put_clean(s);
@@ -104,7 +104,7 @@ static void table_line(const qs_out *o, const qs_out_val *v)
             continue;
         }
         printf("%*s", owed, "");
-        int fill = abs(c->width) - qs_text_width(s);
+        int fill = abs(c->width) - qs_out_width(s);
         put_cell(s, c->width > 0 ? c->width : 0);
         owed = c->width < 0 && fill > 0 ? fill : 0;
     }
@@ -236,6 +236,7 @@ void qs_out_begin(qs_out *o, qs_out_kind kind, const qs_out_col *col, size_t n)
 bool qs_out_row(qs_out *o, const qs_out_val *v)
 {
     qs_progress_clear();
+    errno = 0;
     if (o->kind == QS_OUT_TABLE) table_line(o, v);
     else if (o->kind == QS_OUT_JSON) json_line(o, v);
     else csv_line(o, v);
@@ -245,7 +246,7 @@ bool qs_out_row(qs_out *o, const qs_out_val *v)
         fflush(stdout);
         o->flushed = qs_now();
     }
-    return !ferror(stdout);
+    return qs_stdout_open();
 }
 
 int qs_out_end(qs_out *o)

@@ -75,6 +75,6 @@ bool qs_out_row(qs_out *o, const qs_out_val *v);
 int qs_out_end(qs_out *o);
 
 /* Columns that text takes in this locale; what a terminal could take amiss counts as one. */
-int qs_text_width(const char *s);
+int qs_out_width(const char *s);
 
 #endif

@@ -21,7 +21,7 @@ while IFS= read -r line; do
 done <examples
 [ -s errors.csv ] && [ -s curve.json ]; verdict $? "and writes what it says"
 
-tr -d '\\' <"$man" >text
+sed 's/\\f.//g; s/\\//g' "$man" >text
 run --help
 for option in $(grep -oE -e '--[a-z][a-z-]+' out | sort -u); do
     grep -qe "$option" text; verdict $? "the manual has $option"
