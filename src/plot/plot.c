@@ -218,21 +218,28 @@ static void draw_ruler(const qs_plot *p, const qs_ruler *u, qs_charset cs, qs_ce
             qs_cells_put(g, y, qs_plot_column(&p->x, r, u->level[k]), glyph[2], u->role, QS_BOLD);
 }
 
-/* The numbers of x: in the axis line, or as a row. */
+static bool is_free(const qs_cells *g, int y, int x, int n, wchar_t blank)
+{
+    for (int i = x; i < x + n; i++)
+        if (i < 0 || i >= g->w || y < 0 || y >= g->h || g->c[(size_t)y * (size_t)g->w + (size_t)i].ch != blank) return false;
+    return true;
+}
+
+/* The numbers of x: in the axis line where no sign of a marker stands, or as a row. */
 static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, int y)
 {
     double t[64];
+    wchar_t line = cs == QS_ASCII ? L'-' : L'─';
     size_t max = (size_t)(r.w / 10);
     size_t n = qs_axis_ticks(&p->x, max > 64 ? 64 : max, t);
     int used = r.x - 1;
-    for (int x = r.x; p->x_line && x < r.x + r.w; x++) qs_cells_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
     for (size_t i = 0; i < n; i++) {
         char b[24];
         qs_axis_label(&p->x, t, n, t[i], b, sizeof b);
         int c = qs_plot_column(&p->x, r, t[i]), len = (int)strlen(b), x = c - len / 2;
         if (x < r.x) x = r.x;
         if (x + len > r.x + r.w) x = r.x + r.w - len;
-        if (x <= used) continue;
+        if (x <= used || (p->x_line && !is_free(g, y, x, len, line))) continue;
         qs_cells_text(g, y, x, len, b, QS_ROLE_DIM, 0);
         used = x + len;
     }
@@ -310,8 +317,9 @@ void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_re
     if (p->y_width > 0) draw_y_labels(p, cs, g, d);
     int y = d.y + d.h;
     for (size_t i = 0; i < p->nruler; i++) draw_ruler(p, &p->ruler[i], cs, g, d, y++);
-    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y++);
-    draw_markers(p, cs, g, d, y);
+    for (int x = d.x; p->x_line && x < d.x + d.w; x++) qs_cells_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
+    draw_markers(p, cs, g, d, y + (p->x_line || p->x_labels ? 1 : 0));
+    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y);
 }
 
 void qs_spark(qs_cells *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr)

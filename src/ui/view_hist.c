@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 static bool usable(const qs_ui *u) { return u->s && u->s->hist.bins > 0 && u->s->hist.hi > u->s->hist.lo; }
@@ -96,6 +97,11 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, ch);
     if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), s->sel.tensor, s->shape, ch);
     if (qs_text_width(t) > w) snprintf(t, size, "%s%s", s->sel.tensor, ch);
+    if (qs_text_width(t) > w) {
+        char name[300];
+        qs_name_short(s->sel.tensor, w - qs_text_width(ch), name, sizeof name);
+        snprintf(t, size, "%s%s", name, ch);
+    }
 }
 
 static void draw_note(qs_ui *u, qs_rect r, int y)

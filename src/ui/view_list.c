@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 /* ---- columns ------------------------------------------------------------------------------ */
@@ -112,6 +113,13 @@ static int sqnr_role(double v)
     return isnan(v) ? QS_ROLE_DIM : v < 10 ? QS_ROLE_BAD : v < 20 ? QS_ROLE_WARN : v < 30 ? QS_ROLE_TEXT : QS_ROLE_GOOD;
 }
 
+static void draw_name(qs_ui *u, int y, int x, int w, const char *name, int role, int attr)
+{
+    char t[300];
+    qs_name_short(name, w, t, sizeof t);
+    qs_cells_name(&u->g, y, x, w, t, role, attr);
+}
+
 static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
 {
     const qs_snap_row *r = &u->s->list->row[i];
@@ -119,7 +127,7 @@ static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
     bool no = r->reason != NULL;
     int dim = no ? QS_ROLE_DIM : QS_ROLE_TEXT;
     switch (c) {
-    case C_NAME: qs_cells_name(&u->g, y, x, w, r->name, dim, attr); break;
+    case C_NAME: draw_name(u, y, x, w, r->name, dim, attr); break;
     case C_SHAPE: qs_cells_text(&u->g, y, x, w, r->shape, QS_ROLE_DIM, attr); break;
     case C_DTYPE: qs_cells_text(&u->g, y, x, w, r->dtype, QS_ROLE_DIM, attr); break;
     case C_COUNT: qs_ui_number(u, QS_V_LIST, y, x, w, qs_fmt_count(b, (double)r->n, w), QS_N_COUNT, i, (double)r->n, QS_ROLE_DIM, attr); break;

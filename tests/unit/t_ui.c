@@ -38,6 +38,19 @@ static void names(void)
         same(p.layer, cases[i].layer, "layer of %s", cases[i].name);
         same(p.role, cases[i].role, "role of %s", cases[i].name);
     }
+    char b[100];
+    qs_name_short("model.layers.3.self_attn.q_proj.weight", 40, b, sizeof b);
+    same(b, "model.layers.3.self_attn.q_proj.weight", "a name that fits stays");
+    qs_name_short("model.layers.3.self_attn.q_proj.weight", 32, b, sizeof b);
+    same(b, "model.layers.3.self_attn.q_proj", "without .weight");
+    qs_name_short("model.layers.3.self_attn.q_proj.weight", 20, b, sizeof b);
+    same(b, "3.self_attn.q_proj", "from the number on");
+    qs_name_short("model.layers.3.self_attn.gate_proj.weight", 11, b, sizeof b);
+    same(b, "3…gate_proj", "number and last word");
+    qs_name_short("model.layers.3.self_attn.gate_proj.weight", 9, b, sizeof b);
+    same(b, "3…gate", "the word alone");
+    qs_name_short("depthwise_conv2d_12", 5, b, sizeof b);
+    same(b, "depthwise_conv2d_12", "a name without words stays");
     ok(qs_name_part("").role[0] == 0 && qs_name_part("...").layer[0] == 0, "names of nothing");
 }
 
