@@ -18,8 +18,9 @@ qs_session *qs_session_new(void);
 void qs_session_free(qs_session *s);
 qs_cache *qs_session_cache(qs_session *s);
 
-/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it). The first one
- * opened is selected: its first tensor that is quantized, int4, mse, learn lsq. */
+/* Models. Opening the same path again gives the same model (a reference of the session's; borrow it), unless the file
+ * was written anew since; models stay open as long as the session. The first one opened is selected: its first tensor
+ * that is quantized, int4, mse, learn lsq. */
 qs_model *qs_session_open(qs_session *s, const char *path, qs_err *err);
 size_t qs_session_models(const qs_session *s);
 qs_model *qs_session_model(const qs_session *s, size_t i);
@@ -30,8 +31,9 @@ qs_model *qs_session_model(const qs_session *s, size_t i);
  * next one starts from the named init again. A step or offset by hand with channel -1 moves all parts: steps are scaled,
  * offsets shifted, so that their median is the value given. A new model keeps the tensor's name if it has it, else takes
  * the first one that is quantized. `channel` counts from 0 and is clamped to the parts there are.
- * Nothing changes if anything named in it is wrong: EARG, EFORMAT, EIO, EUNSUP with a message that names the field. (What
- * is kept and does not fit, an init for the new format, say, is no error: there is no quantizer then, and its note says why.)
+ * Nothing changes if anything named in it is wrong: EARG, EFORMAT, EIO, EUNSUP with a message that names the field.
+ * (What is kept and does not fit, an init for the new format, say, is no error: there is no quantizer then, and its note
+ * says why.)
  * UNDO: ESTATE when there is nothing to undo; a change of the view alone is not kept for it. PIN: the current quantizer
  * becomes B; again: lets it go. On another tensor B is its format and init there.
  * Cost: nothing is computed here but what a step by hand starts from.
@@ -50,8 +52,8 @@ void qs_session_status(qs_session *s, const char *text);   /* a message for the 
 
 /* The screen, where there is one. Call it before the first submit or poke. */
 void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
-/* Serves what the screen asked for: every pick that waits is echoed as the call it is and selected (a refused one: message
- * in the log and as status), then what the panes show is computed and published in stages. Called between jobs
+/* Serves what the screen asked for: every pick that waits is echoed as the call it is and selected (a refused one: its
+ * message in the log and as status), then what the panes show is computed and published in stages. Called between jobs
  * (qs_jobs_ops.serve); the poll of qs_session_ctl does the same while a job runs. */
 void qs_session_serve(qs_session *s);
 /* Makes a snapshot and publishes it if the board wants one (force: in any case). No board: nothing. */

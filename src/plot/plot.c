@@ -58,12 +58,12 @@ static wchar_t dot_char(qs_charset cs, unsigned char bits)
     return cs == QS_BLOCK ? quad[bits & 15] : ascii[bits & 7];
 }
 
-static void canvas_show(canvas *c, qs_grid *g)
+static void canvas_show(canvas *c, qs_cells *g)
 {
     for (int y = 0; y < c->r.h; y++)
         for (int x = 0; x < c->r.w; x++) {
             size_t i = (size_t)y * (size_t)c->r.w + (size_t)x;
-            if (c->bits[i]) qs_grid_put(g, c->r.y + y, c->r.x + x, dot_char(c->cs, c->bits[i]), c->role[i], c->attr[i]);
+            if (c->bits[i]) qs_cells_put(g, c->r.y + y, c->r.x + x, dot_char(c->cs, c->bits[i]), c->role[i], c->attr[i]);
         }
     free(c->bits);
 }
@@ -105,7 +105,7 @@ static void bars_braille(const qs_plot *p, const qs_series *s, canvas *c)
 }
 
 /* Whole characters that fill from below: eighths, or thirds in ASCII. */
-static void bars_cells(const qs_plot *p, const qs_series *s, qs_charset cs, qs_grid *g, qs_rect r)
+static void bars_cells(const qs_plot *p, const qs_series *s, qs_charset cs, qs_cells *g, qs_rect r)
 {
     static const wchar_t eighth[] = L" ▁▂▃▄▅▆▇█", third[] = L" .:#";
     const wchar_t *glyph = cs == QS_BLOCK ? eighth : third;
@@ -115,7 +115,7 @@ static void bars_cells(const qs_plot *p, const qs_series *s, qs_charset cs, qs_g
     for (int x = 0; x < r.w; x++) {
         int h = bar_height(&p->y, v[x], r.h * parts);
         for (int y = 0; h > 0; y++, h -= parts)
-            qs_grid_put(g, r.y + r.h - 1 - y, r.x + x, glyph[h < parts ? h : parts], s->role, s->attr);
+            qs_cells_put(g, r.y + r.h - 1 - y, r.x + x, glyph[h < parts ? h : parts], s->role, s->attr);
     }
     free(v);
 }
@@ -184,7 +184,7 @@ static bool inside(const qs_axis *a, double x)
     return t >= 0 && t <= 1;
 }
 
-static void draw_limits(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r)
+static void draw_limits(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
 {
     for (size_t i = 0; i < p->nlimit; i++) {
         const qs_limit *l = &p->limit[i];
@@ -192,59 +192,66 @@ static void draw_limits(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r)
         int x = qs_plot_column(&p->x, r, l->x);
         for (int y = r.y; y < r.y + r.h; y++) {
             wchar_t have = x >= 0 && x < g->w && y >= 0 && y < g->h ? g->c[(size_t)y * (size_t)g->w + (size_t)x].ch : 0;
-            if (have == L' ') qs_grid_put(g, y, x, cs == QS_ASCII ? L':' : l->ch, l->role, 0);
-            else if (l->over) qs_grid_mark(g, (qs_rect){y, x, 1, 1}, QS_REVERSE);
+            if (have == L' ') qs_cells_put(g, y, x, cs == QS_ASCII ? L':' : l->ch, l->role, 0);
+            else if (l->over) qs_cells_mark(g, (qs_rect){y, x, 1, 1}, QS_REVERSE);
         }
     }
 }
 
-static void draw_ruler(const qs_plot *p, const qs_ruler *u, qs_charset cs, qs_grid *g, qs_rect r, int y)
+static void draw_ruler(const qs_plot *p, const qs_ruler *u, qs_charset cs, qs_cells *g, qs_rect r, int y)
 {
     static const wchar_t fine[] = L"╌━┿┷", ascii[] = L".=+'";
     const wchar_t *glyph = cs == QS_ASCII ? ascii : fine;
     for (int x = r.x; x < r.x + r.w; x++) {
         double v = qs_plot_at_column(&p->x, r, x);
         bool in = v >= u->lo && v <= u->hi;
-        qs_grid_put(g, y, x, glyph[in], in ? u->role : QS_ROLE_DIM, 0);
+        qs_cells_put(g, y, x, glyph[in], in ? u->role : QS_ROLE_DIM, 0);
     }
     size_t seen = 0;
     for (size_t k = 0; k < u->n; k++) seen += inside(&p->x, u->level[k]);
     if (seen * 4 <= (size_t)r.w * 1 && u->cut)                 /* thresholds only where levels leave room */
         for (size_t k = 0; k + 1 < u->n; k++)
             if (inside(&p->x, u->cut[k]))
-                qs_grid_put(g, y, qs_plot_column(&p->x, r, u->cut[k]), glyph[3], QS_ROLE_CUT, 0);
+                qs_cells_put(g, y, qs_plot_column(&p->x, r, u->cut[k]), glyph[3], QS_ROLE_CUT, 0);
     for (size_t k = 0; k < u->n && seen * 3 <= (size_t)r.w * 2; k++)
         if (inside(&p->x, u->level[k]))
-            qs_grid_put(g, y, qs_plot_column(&p->x, r, u->level[k]), glyph[2], u->role, QS_BOLD);
+            qs_cells_put(g, y, qs_plot_column(&p->x, r, u->level[k]), glyph[2], u->role, QS_BOLD);
 }
 
-/* The numbers of x: in the axis line, or as a row. */
-static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, int y)
+static bool is_free(const qs_cells *g, int y, int x, int n, wchar_t blank)
+{
+    for (int i = x; i < x + n; i++)
+        if (i < 0 || i >= g->w || y < 0 || y >= g->h || g->c[(size_t)y * (size_t)g->w + (size_t)i].ch != blank) return false;
+    return true;
+}
+
+/* The numbers of x: in the axis line where no sign of a marker stands, or as a row. */
+static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, int y)
 {
     double t[64];
+    wchar_t line = cs == QS_ASCII ? L'-' : L'─';
     size_t max = (size_t)(r.w / 10);
     size_t n = qs_axis_ticks(&p->x, max > 64 ? 64 : max, t);
     int used = r.x - 1;
-    for (int x = r.x; p->x_line && x < r.x + r.w; x++) qs_grid_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
     for (size_t i = 0; i < n; i++) {
         char b[24];
         qs_axis_label(&p->x, t, n, t[i], b, sizeof b);
         int c = qs_plot_column(&p->x, r, t[i]), len = (int)strlen(b), x = c - len / 2;
         if (x < r.x) x = r.x;
         if (x + len > r.x + r.w) x = r.x + r.w - len;
-        if (x <= used) continue;
-        qs_grid_text(g, y, x, len, b, QS_ROLE_DIM, 0);
+        if (x <= used || (p->x_line && !is_free(g, y, x, len, line))) continue;
+        qs_cells_text(g, y, x, len, b, QS_ROLE_DIM, 0);
         used = x + len;
     }
 }
 
-static void draw_y_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r)
+static void draw_y_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
 {
     double t[32];
     size_t max = (size_t)(r.h / 2 < 2 ? 2 : r.h / 2 > 32 ? 32 : r.h / 2);
     size_t n = qs_axis_ticks(&p->y, max, t);
     int x = r.x - p->y_width, last = -9;
-    for (int y = r.y; y < r.y + r.h; y++) qs_grid_put(g, y, r.x - 1, cs == QS_ASCII ? L'|' : L'│', QS_ROLE_FRAME, 0);
+    for (int y = r.y; y < r.y + r.h; y++) qs_cells_put(g, y, r.x - 1, cs == QS_ASCII ? L'|' : L'│', QS_ROLE_FRAME, 0);
     for (size_t i = 0; i < n; i++) {
         char b[24];
         double at = qs_axis_at(&p->y, t[i]);
@@ -252,14 +259,14 @@ static void draw_y_labels(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r
         int y = r.y + r.h - 1 - (int)floor(fmin(at * r.h, r.h - 1));
         if (y == last) continue;
         qs_axis_label(&p->y, t, n, t[i], b, sizeof b);
-        qs_grid_right(g, y, x, p->y_width - 1, b, QS_ROLE_DIM, 0);
-        qs_grid_put(g, y, r.x - 1, cs == QS_ASCII ? L'+' : L'┤', QS_ROLE_FRAME, 0);
+        qs_cells_right(g, y, x, p->y_width - 1, b, QS_ROLE_DIM, 0);
+        qs_cells_put(g, y, r.x - 1, cs == QS_ASCII ? L'+' : L'┤', QS_ROLE_FRAME, 0);
         last = y;
     }
 }
 
 /* Tries to put one marker's label into a row; the sign stands exactly at its place. */
-static bool place(const qs_plot *p, const qs_marker *m, qs_charset cs, qs_grid *g, qs_rect r, int y, bool left)
+static bool place(const qs_plot *p, const qs_marker *m, qs_charset cs, qs_cells *g, qs_rect r, int y, bool left)
 {
     int c = qs_plot_column(&p->x, r, m->x), len = qs_text_width(m->label) + 1;
     int x = left ? c - len + 1 : c;
@@ -269,12 +276,12 @@ static bool place(const qs_plot *p, const qs_marker *m, qs_charset cs, qs_grid *
         if (y < 0 || y >= g->h || i >= g->w || g->c[(size_t)y * (size_t)g->w + (size_t)i].ch != L' ') return false;
     }
     wchar_t sign = m->strong ? (cs == QS_ASCII ? L'*' : L'●') : (cs == QS_ASCII ? L'^' : L'▲');
-    qs_grid_put(g, y, c, sign, m->role, m->strong ? QS_BOLD : 0);
-    qs_grid_text(g, y, left ? x : x + 1, len - 1, m->label, m->role, m->strong ? QS_BOLD : 0);
+    qs_cells_put(g, y, c, sign, m->role, m->strong ? QS_BOLD : 0);
+    qs_cells_text(g, y, left ? x : x + 1, len - 1, m->label, m->role, m->strong ? QS_BOLD : 0);
     return true;
 }
 
-static void draw_markers(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, int y)
+static void draw_markers(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, int y)
 {
     for (int strong = 1; strong >= 0; strong--)
         for (size_t i = 0; i < p->nmarker; i++) {
@@ -284,11 +291,11 @@ static void draw_markers(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r,
             for (int k = 0; k < p->marker_rows && !done; k++)
                 done = place(p, m, cs, g, r, y + k, false) || place(p, m, cs, g, r, y + k, true);
             if (!done && p->x_line)
-                qs_grid_put(g, y - 1, qs_plot_column(&p->x, r, m->x), cs == QS_ASCII ? L'^' : L'▲', m->role, 0);
+                qs_cells_put(g, y - 1, qs_plot_column(&p->x, r, m->x), cs == QS_ASCII ? L'^' : L'▲', m->role, 0);
         }
 }
 
-void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rect *area)
+void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_rect *area)
 {
     int below = (p->x_line || p->x_labels ? 1 : 0) + (int)p->nruler + p->marker_rows;
     qs_rect d = {r.y, r.x + p->y_width, r.h - below, r.w - p->y_width};
@@ -310,13 +317,14 @@ void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rec
     if (p->y_width > 0) draw_y_labels(p, cs, g, d);
     int y = d.y + d.h;
     for (size_t i = 0; i < p->nruler; i++) draw_ruler(p, &p->ruler[i], cs, g, d, y++);
-    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y++);
-    draw_markers(p, cs, g, d, y);
+    for (int x = d.x; p->x_line && x < d.x + d.w; x++) qs_cells_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
+    draw_markers(p, cs, g, d, y + (p->x_line || p->x_labels ? 1 : 0));
+    if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y);
 }
 
-void qs_spark(qs_grid *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr)
+void qs_spark(qs_cells *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr)
 {
     static const wchar_t fine[] = L" ▁▂▃▄▅▆▇█", ascii[] = L" ..--==##";
     for (int i = 0; i < n; i++)
-        qs_grid_put(g, y, x + i, (cs == QS_ASCII ? ascii : fine)[v[i] > 8 ? 8 : v[i]], role, attr);
+        qs_cells_put(g, y, x + i, (cs == QS_ASCII ? ascii : fine)[v[i] > 8 ? 8 : v[i]], role, attr);
 }

@@ -11,7 +11,7 @@
  * Thread: any. Cost: cells drawn + points of the series. Test: t_plot (as text).
  */
 #include "plot/axis.h"
-#include "plot/grid.h"
+#include "plot/cells.h"
 
 typedef enum { QS_BRAILLE, QS_BLOCK, QS_ASCII } qs_charset;
 
@@ -61,7 +61,7 @@ typedef struct qs_plot {
 } qs_plot;
 
 /* Draws p into r. *area (or NULL): the cells of the data, for cursors and mouse. Axes that cannot be used: nothing is drawn. */
-void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_grid *g, qs_rect r, qs_rect *area);
+void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_rect *area);
 
 /* Bins a cell column shows as bars: 2 for braille, 1 otherwise. */
 int qs_plot_bins_per_cell(qs_charset cs);
@@ -73,6 +73,6 @@ double qs_plot_at_column(const qs_axis *a, qs_rect area, int col);
 void qs_plot_rebin(const double *in, size_t n, double *out, size_t cells);
 
 /* A spark-line of n values 0..8 eighths (0: nothing), one cell each. */
-void qs_spark(qs_grid *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr);
+void qs_spark(qs_cells *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr);
 
 #endif

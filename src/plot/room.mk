@@ -1,5 +1,5 @@
 noinst_LTLIBRARIES += libqsplot.la
-libqsplot_la_SOURCES = src/plot/grid.c src/plot/grid.h src/plot/axis.c src/plot/axis.h src/plot/plot.c src/plot/plot.h
+libqsplot_la_SOURCES = src/plot/cells.c src/plot/cells.h src/plot/axis.c src/plot/axis.h src/plot/plot.c src/plot/plot.h
 libqsplot_la_LIBADD  = libqsbase.la
 
 check_PROGRAMS += tests/unit/t_plot

@@ -43,17 +43,22 @@ static double covering_step(const qs_grid *g, double min, double max)
     return cmax > 0 ? fmax(fabs(min), fabs(max)) / cmax : 0;
 }
 
-/* From half the mean magnitude at the clip (every rule clips farther out) to beyond min-max and LSQ's rule. */
+/*
+ * From half the mean magnitude at the clip (all but odd results of kl lie farther out) to beyond min-max on the shorter
+ * side and beyond LSQ's rule, whose clip grows as the root of the number of levels.
+ */
 static int default_range(const qs_grid *g, const qs_index *ix, double *lo, double *hi, qs_err *err)
 {
     qs_sums all = qs_index_total(ix), low = qs_index_below(ix, g->beta);
-    double b = g->beta, cmax = fmax(fabs((double)g->c[0]), fabs((double)g->c[g->n - 1]));
+    double b = g->beta, c0 = fabs((double)g->c[0]), c1 = fabs((double)g->c[g->n - 1]), cmax = fmax(c0, c1);
     double cover = covering_step(g, qs_index_min(ix) - b, qs_index_max(ix) - b);
+    double far = fmax(fabs(qs_index_min(ix) - b), fabs(qs_index_max(ix) - b));
     double mean_abs = (all.wx - 2 * low.wx - b * (all.w - 2 * low.w)) / all.w;
     if (!(cover > 0) || !(mean_abs > 0) || !(cmax > 0))
         return qs_fail(err, QS_ERANGE, _("no error curve: there is no finite value but %g, or no level but 0"), b);
     double l = fmin(0.5 * mean_abs / cmax, 0.25 * cover);
-    double h = fmax(1.5 * cover, 2.5 * mean_abs / sqrt(cmax > 1 ? cmax : 1));
+    double h = fmax(1.5 * fmax(cover, c0 > 0 && c1 > 0 ? fmin(far / fmin(c0, c1), 4 * cover) : 0),
+                    2.2 * mean_abs * sqrt((double)g->n) / cmax);
     if (!(*lo > 0)) *lo = fmax(l, FLT_MIN);
     if (!(*hi > 0)) *hi = fmin(fmax(h, *lo * 1.001), FLT_MAX / fmax(cmax, 1) / 2);
     return 0;
@@ -226,7 +231,8 @@ static void find_best(qs_curve *c)
     c->best_error = c->error[best];
 }
 
-int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out, qs_err *err)
+int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out,
+                   qs_err *err)
 {
     double lo, hi;
     qs_grid g = {0};

@@ -7,8 +7,8 @@
  * At a step s the nearest codes give B = sum w x c and C = sum w c^2, and
  *     E(s) = A - 2 s B + s^2 C,   A = sum w x^2.
  * Any code vector's own best step is B/C with error A - B^2/C >= E(B/C), so B^2/C ("gain") is what we maximize. Between
- * steps, F(s) = (E(s) - A)/s = min over code vectors of (s C - 2 B) is a minimum of straight lines, hence concave: on an
- * interval it lies above its chord, which bounds the gain inside from above. Intervals that cannot beat the best are
+ * steps, F(s) = (E(s) - A)/s = min over code vectors of (s C - 2 B) is a minimum of straight lines, hence concave: on
+ * an interval it lies above its chord, which bounds the gain inside from above. Intervals that cannot beat the best are
  * dropped, the others halved until few breakpoints are left in them; these are swept one by one. Nothing is sampled:
  * the result is the global minimum.
  */
@@ -26,6 +26,8 @@
 
 #define LEAF 96           /* breakpoints that are swept rather than halved */
 #define START 24          /* points of the first curve */
+#define SWEEP_ALL 8192    /* entries x levels up to which all breakpoints are swept at once */
+#define WORK 4e7          /* thresholds looked up before the search of one codebook gives up proving */
 #define ZP_ALL 1024       /* zero points up to which all are tried */
 
 /* ---- one codebook over one index --------------------------------------------------------- */
@@ -41,8 +43,9 @@ struct book {
     size_t *r, *r2;        /* (n-1) scratch: ranks */
 };
 
-struct point { double s, B, C, F, crossed; };      /* crossed: breakpoints at steps above s, times weight if not ranked */
-struct best { double gain, B, C; };
+/* crossed: breakpoints at steps above s, times weight if not ranked */
+struct point { double s, B, C, F, crossed; };
+struct best { double gain, B, C, bound; };          /* bound: gain that was not excluded, 0 if all was */
 struct event { double at, dB, dC; };
 struct node { struct point lo, hi; double ub; };
 
@@ -129,7 +132,7 @@ static void consider(struct best *best, double B, double C)
 {
     if (!(B > 0) || !(C > 0)) return;
     double gain = B / C * B;
-    if (gain > best->gain) *best = (struct best){gain, B, C};
+    if (gain > best->gain) *best = (struct best){gain, B, C, best->bound};
 }
 
 /* The largest -s F(s) that the chord allows between lo and hi. */
@@ -170,24 +173,33 @@ static size_t count_events(const struct book *b, double s1, double s2)
     return n;
 }
 
-static int descending(const void *a, const void *b)
+static void insertion(struct event *e, size_t n)
 {
-    double x = ((const struct event *)a)->at, y = ((const struct event *)b)->at;
-    return (x < y) - (x > y);
-}
-
-static void sort_events(struct event *e, size_t n)
-{
-    if (n > 48) {
-        qsort(e, n, sizeof *e, descending);
-        return;
-    }
     for (size_t i = 1; i < n; i++) {
         struct event v = e[i];
         size_t j = i;
         for (; j > 0 && e[j - 1].at < v.at; j--) e[j] = e[j - 1];
         e[j] = v;
     }
+}
+
+/* Descending: runs of 12, then merges back and forth between e and its second half of n. */
+static struct event *sort_events(struct event *e, size_t n)
+{
+    struct event *from = e, *to = e + n;
+    for (size_t i = 0; i < n; i += 12) insertion(e + i, n - i < 12 ? n - i : 12);
+    for (size_t run = 12; run < n; run *= 2) {
+        for (size_t i = 0; i < n; i += 2 * run) {
+            size_t a = i, am = i + run < n ? i + run : n, b = am, bm = i + 2 * run < n ? i + 2 * run : n, k = i;
+            while (a < am && b < bm) to[k++] = from[a].at >= from[b].at ? from[a++] : from[b++];
+            while (a < am) to[k++] = from[a++];
+            while (b < bm) to[k++] = from[b++];
+        }
+        struct event *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
 }
 
 /* The breakpoint where entry i crosses threshold k, outward. */
@@ -226,16 +238,16 @@ static size_t events_by_level(const struct book *b, struct event *e)
 /* All breakpoints inside an interval, from the state at its upper end down. */
 static void sweep(const struct book *b, const struct node *v, size_t events, struct best *best)
 {
-    struct event *e = qs_xmalloc(events * sizeof *e);
-    size_t n = b->by_entry ? events_by_entry(b, v->lo.s, v->hi.s, e) : events_by_level(b, e);
+    struct event *room = qs_xmalloc(2 * events * sizeof *room);
+    size_t n = b->by_entry ? events_by_entry(b, v->lo.s, v->hi.s, room) : events_by_level(b, room);
+    struct event *e = sort_events(room, n);
     double B = v->hi.B, C = v->hi.C;
-    sort_events(e, n);
     for (size_t i = 0; i < n; i++) {
         B += e[i].dB;
         C += e[i].dC;
         consider(best, B, C);
     }
-    free(e);
+    free(room);
 }
 
 /* ---- the search -------------------------------------------------------------------------------- */
@@ -299,19 +311,37 @@ static bool is_leaf(const struct book *b, const struct node *v, size_t *events)
     return narrow || *events <= LEAF;
 }
 
-/* The best code vector of a codebook; best comes with what is already known and is raised. */
+/* Few breakpoints in all: sweep them at once. */
+static bool sweep_all(const struct book *b, double top, const struct point *far, struct best *best)
+{
+    if (qs_index_entries(b->ix) * b->n > SWEEP_ALL) return false;
+    struct node v = {.lo = {.s = 0}, .hi = *far};
+    v.hi.s = 2 * top;
+    sweep(b, &v, count_events(b, 0, v.hi.s), best);
+    return true;
+}
+
+/*
+ * The best code vector of a codebook; best comes with what is already known and is raised. The work is bounded: where
+ * levels are so many that the curve has minima without number (16 bits), best->bound keeps what was not excluded.
+ */
 static int search(const struct book *b, const qs_ctl *ctl, struct best *best, qs_err *err)
 {
     struct heap h = {0};
     struct point far = eval(b, 1e300);
-    double top = last_breakpoint(b);
+    double top = last_breakpoint(b), cost = (double)(b->by_entry ? 16 * qs_index_entries(b->ix) : b->n), spent = 0;
     int rc = 0;
     consider(best, far.B, far.C);
+    if (top > 0 && sweep_all(b, top, &far, best)) return 0;
     if (top > 0) open_intervals(b, top, &h, best);
-    for (size_t turn = 0; h.n && !rc; turn++) {
+    while (h.n && !rc) {
         struct node v = heap_pop(&h);
         size_t events;
         if (v.ub <= best->gain * (1 + 1e-15)) break;
+        if ((spent += cost) > WORK) {
+            best->bound = fmax(best->bound, v.ub);
+            break;
+        }
         if (is_leaf(b, &v, &events)) {
             sweep(b, &v, events, best);
             continue;
@@ -321,7 +351,7 @@ static int search(const struct book *b, const qs_ctl *ctl, struct best *best, qs
         consider(best, mid.B, mid.C);
         push_if(&h, &v.lo, &mid, best);
         push_if(&h, &mid, &v.hi, best);
-        if (turn % 16 == 15) rc = qs_ctl_check(ctl, _("exact least squares"), -1, err);
+        if (fmod(spent, 16 * cost) < cost) rc = qs_ctl_check(ctl, _("exact least squares"), -1, err);
     }
     free(h.a);
     return rc;
@@ -330,11 +360,12 @@ static int search(const struct book *b, const qs_ctl *ctl, struct best *best, qs
 /* ---- step, zero point, sign ------------------------------------------------------------------------ */
 struct answer {
     double step, offset;   /* step < 0: mirrored */
-    double gain;
+    double above;          /* the minimum is at most this much below, sum of squares; 0: proved */
     bool found, all;       /* all: every zero point was tried */
 };
 
-static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirrored, const qs_ctl *ctl, struct best *best,
+static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirrored, const qs_ctl *ctl,
+                    struct best *best,
                     bool *better, qs_err *err)
 {
     struct book b;
@@ -349,8 +380,8 @@ static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirro
 static void keep(struct answer *a, const struct best *best, double z, bool mirrored)
 {
     double s = best->B / best->C;
-    *a = (struct answer){.step = mirrored ? -s : s, .offset = z != 0 ? (mirrored ? s : -s) * z : 0, .gain = best->gain,
-                         .found = true, .all = a->all};
+    *a = (struct answer){.step = mirrored ? -s : s, .offset = z != 0 ? (mirrored ? s : -s) * z : 0, .found = true,
+                         .all = a->all};
 }
 
 /* The zero points to try: all, or where they are very many ZP_ALL of them, evenly. */
@@ -364,18 +395,30 @@ static double zp_stride(const qs_format *f, double *lo, double *hi)
     return *hi - *lo < ZP_ALL ? 1 : ceil((*hi - *lo) / ZP_ALL);
 }
 
+/* The zero point that puts the range in the middle of the levels. */
+static double middle_zp(const qs_format *f, const qs_index *ix, double lo, double hi)
+{
+    double min = fmin(qs_index_min(ix), 0), max = fmax(qs_index_max(ix), 0);
+    double z = max > min ? rint(f->c[0] - min / (max - min) * ((double)f->c[f->n - 1] - f->c[0])) : 0;
+    return z < lo ? lo : z > hi ? hi : z;
+}
+
 static int best_of_all(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, struct answer *a, qs_err *err)
 {
     struct best best = {0};
-    double lo, hi, stride = zp_stride(f, &lo, &hi);
+    double lo, hi, stride = zp_stride(f, &lo, &hi), first = f->offset == QS_OFFSET_ZP ? middle_zp(f, ix, lo, hi) : 0;
     int rc = 0;
     a->all = stride == 1;
-    for (double z = lo; z <= hi && !rc; z += stride)
-        for (int m = 0; m <= f->flip && !rc; m++) {
-            bool better;
-            rc = try_book(f, ix, z, m, ctl, &best, &better, err);
-            if (better) keep(a, &best, z, m);
+    /* The likeliest first: what it finds lets most others be dropped after a few looks. */
+    for (double d = 0; d <= hi - lo && !rc; d += stride)
+        for (int m = 0; m < (d > 0 ? 4 : 2) && !rc; m++) {
+            double z = first + (m < 2 ? d : -d);
+            bool better, mirrored = m % 2;
+            if (z < lo || z > hi || (mirrored && !f->flip)) continue;
+            rc = try_book(f, ix, z, mirrored, ctl, &best, &better, err);
+            if (better) keep(a, &best, z, mirrored);
         }
+    a->above = best.bound > best.gain ? best.bound - best.gain : 0;
     return rc;
 }
 
@@ -392,8 +435,8 @@ static double mse_at(const qs_format *f, const qs_index *ix, double step, double
 }
 
 /*
- * The arithmetic is float32's, whose rounding of the levels moves the error by parts in 1e8: of the nearest steps there,
- * keep the best; ours, unrounded, if it is among the equals.
+ * The arithmetic is float32's, whose rounding of the levels moves the error by parts in 1e8: of the nearest steps
+ * there, keep the best; ours, unrounded, if it is among the equals.
  */
 static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 {
@@ -417,7 +460,7 @@ static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 /* ---- a real offset: best found --------------------------------------------------------------------------- */
 struct affine { double s, beta, err; };
 
-/* One round of alternating least squares from (s, beta): codes, then the 2x2 normal equations. Returns sum of squares. */
+/* One round of alternating least squares from (s, beta): codes, then the 2x2 normal equations. Returns the squares. */
 static double als_round(struct book *b, struct affine *p)
 {
     qs_sums all = qs_index_total(b->ix), last = {0};
@@ -501,7 +544,9 @@ static void row_minima(const double *row, size_t n, size_t *at, double *least)
 {
     for (int i = 0; i < MINIMA; i++) least[i] = INFINITY;
     for (size_t m = 0; m < n; m++) {
-        if ((m > 0 && row[m - 1] < row[m]) || (m + 1 < n && row[m + 1] <= row[m]) || row[m] >= least[MINIMA - 1]) continue;
+        if ((m > 0 && row[m - 1] < row[m]) || (m + 1 < n && row[m + 1] <= row[m]) ||
+            row[m] >= least[MINIMA - 1])
+            continue;
         int i = MINIMA - 1;
         for (; i > 0 && least[i - 1] > row[m]; i--) {
             least[i] = least[i - 1];
@@ -563,7 +608,8 @@ static int by_error(const void *a, const void *b)
 }
 
 /* The range itself, and every zero point's best step. */
-static int zp_starts(const qs_format *f, const struct book *b, struct affine *out, size_t *count, const qs_ctl *ctl, qs_err *err)
+static int zp_starts(const qs_format *f, const struct book *b, struct affine *out, size_t *count, const qs_ctl *ctl,
+                     qs_err *err)
 {
     double lo = qs_index_min(b->ix), hi = qs_index_max(b->ix), zlo, zhi, width = b->c[b->n - 1] - b->c[0];
     int rc = 0;
@@ -580,7 +626,8 @@ static int zp_starts(const qs_format *f, const struct book *b, struct affine *ou
 }
 
 #define REFINED 6
-static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, const qs_ctl *ctl, struct affine *out, qs_err *err)
+static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, const qs_ctl *ctl, struct affine *out,
+                       qs_err *err)
 {
     struct book b;
     struct affine start[MAP_STEPS * MINIMA + 72];
@@ -621,11 +668,32 @@ int qs_mse_step(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, doubl
     plain.offset = QS_OFFSET_NONE;
     int rc = best_of_all(&plain, ix, ctl, &a, err);
     if (rc) return rc;
-    if (!a.found) return qs_fail(err, QS_ERANGE, _("every step has the same error: no value meets a level of %s but 0"), f->text);
+    if (!a.found)
+        return qs_fail(err, QS_ERANGE, _("every step has the same error: no value meets a level of %s but 0"), f->text);
     double e = polish(&plain, ix, &a);
     *step = a.step;
     if (mse) *mse = e;
     return 0;
+}
+
+static void say_found(const qs_init_in *in, const struct answer *a, double mse, qs_init_out *out)
+{
+    double z = rint(-a->offset / a->step) + 0.0, n = qs_index_total(in->ix).w;
+    char *to = out->formula;
+    size_t size = sizeof out->formula;
+    if (in->f->offset == QS_OFFSET_REAL)
+        snprintf(to, size, "best found: (s, beta) = (%.6g, %.6g), mse %.4g", a->step, a->offset, mse);
+    else if (in->f->offset == QS_OFFSET_ZP && a->all)
+        snprintf(to, size, "argmin over s and all z of E = (%.6g, %g), mse %.4g", a->step, z, mse);
+    else if (in->f->offset == QS_OFFSET_ZP)
+        snprintf(to, size, "best found over s and %d zero points: (%.6g, %g), mse %.4g", ZP_ALL, a->step, z, mse);
+    else snprintf(to, size, "argmin over s of E(s) = %.6g, mse %.4g", a->step, mse);
+    if (a->above > 0 && mse > 0)
+        snprintf(out->note, sizeof out->note,
+                 _("best found: the search was cut short; at most %.2g %% above the minimum"),
+                 100 * a->above / n / fmax(mse - a->above / n, 1e-3 * mse));
+    else if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS)
+        snprintf(out->note, sizeof out->note, _("from a bucket index: sums inside a bucket are interpolated"));
 }
 
 int qs_fit_mse(const qs_init_in *in, qs_init_out *out, qs_err *err)
@@ -638,15 +706,6 @@ int qs_fit_mse(const qs_init_in *in, qs_init_out *out, qs_err *err)
     double mse = polish(in->f, in->ix, &a);
     out->step = a.step;
     out->offset = a.offset;
-    if (real) snprintf(out->formula, sizeof out->formula, "best found: (s, beta) = (%.6g, %.6g), mse %.4g", a.step, a.offset, mse);
-    else if (in->f->offset && a.all)
-        snprintf(out->formula, sizeof out->formula, "argmin over s and all z of E = (%.6g, %g), mse %.4g", a.step,
-                 rint(-a.offset / a.step), mse);
-    else if (in->f->offset)
-        snprintf(out->formula, sizeof out->formula, "best found over s and %d zero points: (%.6g, %g), mse %.4g", ZP_ALL, a.step,
-                 rint(-a.offset / a.step), mse);
-    else snprintf(out->formula, sizeof out->formula, "argmin over s of E(s) = %.6g, mse %.4g", a.step, mse);
-    if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS)
-        snprintf(out->note, sizeof out->note, _("from a bucket index: sums inside a bucket are interpolated"));
+    say_found(in, &a, mse, out);
     return 0;
 }

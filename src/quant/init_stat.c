@@ -96,7 +96,8 @@ static void say_range(const qs_init_in *in, qs_init_out *out, const char *what, 
 }
 
 /* A clip alpha about zero; with an offset, the part of -alpha .. alpha about `centre` that holds values. */
-static void set_clip(const qs_init_in *in, qs_init_out *out, const char *what, double alpha, double centre, enum divisor d)
+static void set_clip(const qs_init_in *in, qs_init_out *out, const char *what, double alpha, double centre,
+                     enum divisor d)
 {
     const qs_format *f = in->f;
     const char *word;
@@ -167,7 +168,8 @@ int qs_fit_percentile(const qs_init_in *in, qs_init_out *out, qs_err *err)
     }
     bool both = in->f->is_signed;
     snprintf(what, sizeof what, "%g %% quantile of %s", p, both ? "|x|" : "x");
-    set_clip(in, out, what, both ? qs_index_quantile_abs(in->ix, p / 100) : qs_index_quantile(in->ix, p / 100), 0, BY_QP);
+    set_clip(in, out, what, both ? qs_index_quantile_abs(in->ix, p / 100) : qs_index_quantile(in->ix, p / 100), 0,
+             BY_QP);
     return 0;
 }
 
@@ -226,14 +228,14 @@ int qs_fit_lsqp(const qs_init_in *in, qs_init_out *out, qs_err *err)
 /* ---- ACIQ ---------------------------------------------------------------------------------------------- */
 double qs_aciq_gauss(int bits)
 {
-    double k = 1 / (3 * ldexp(1, 2 * bits)), lo = 0, hi = 40;
-    for (int i = 0; i < 200; i++) {   /* the difference falls from positive to negative */
-        double a = (lo + hi) / 2;
-        double d = sqrt(2 / M_PI) * exp(-0.5 * a * a) - a * (erfc(a / M_SQRT2) + k);
-        if (d > 0) lo = a;
-        else hi = a;
+    double k = 1 / (3 * ldexp(1, 2 * bits)), a = 1, step = 1;
+    /* Falling and convex: Newton from the left never oversteps. */
+    for (int i = 0; i < 100 && fabs(step) > 1e-15 * a; i++) {
+        double tail = erfc(a / M_SQRT2) + k;
+        step = (sqrt(2 / M_PI) * exp(-0.5 * a * a) - a * tail) / tail;
+        a += step;
     }
-    return (lo + hi) / 2;
+    return a;
 }
 
 /* Lambert's W of 3 * 4^bits, by Newton on w + ln w = ln z. */
@@ -256,7 +258,8 @@ static int aciq(const qs_init_in *in, qs_init_out *out, bool laplace)
     snprintf(what, sizeof what, one_sided && m.mean > 0 ? "(mu + %.4g %s)" : "%.4g %s", k, laplace ? "b" : "sigma");
     set_clip(in, out, what, alpha, m.mean, divisor_of(in, BY_2B));
     if (!in->f->offset && !one_sided && fabs(m.mean) > m.std)
-        snprintf(out->note, sizeof out->note, _("the mean, %.3g, is beyond one sigma of 0: ACIQ's model puts it at the centre"),
+        snprintf(out->note, sizeof out->note,
+                 _("the mean, %.3g, is beyond one sigma of 0: ACIQ's model puts it at the centre"),
                  m.mean);
     return 0;
 }
@@ -267,8 +270,9 @@ int qs_fit_aciq_laplace(const qs_init_in *in, qs_init_out *out, qs_err *err) { (
 static double measured(const qs_init_in *in, const qs_init_out *p)
 {
     qs_grid g;
-    if (!(p->step > 0) || (float)p->step == 0 || !isfinite((float)(p->step * in->f->cmax))) return INFINITY;
-    qs_grid_at(&g, in->f, p->step, p->offset);
+    if (!(p->step > 0)) return INFINITY;
+    double step = clamp(p->step, 0x1p-149, FLT_MAX / fmax(in->f->cmax, 1) / 4);
+    qs_grid_at(&g, in->f, step, in->f->offset == QS_OFFSET_ZP ? -step * rint(-p->offset / p->step) : p->offset);
     qs_grid_levels(&g);
     double mse = qs_error_mse(&g, in->ix, NULL);
     qs_grid_clear(&g);
@@ -342,7 +346,9 @@ static const struct sawb *sawb_of(const qs_format *f)
 int qs_applies_sawb(const qs_format *f, qs_role role, qs_err *err)
 {
     (void)role;
-    if (!sawb_of(f)) return qs_fail(err, QS_EUNSUP, _("sawb: constants are published for 2, 3, 4, 5 and 8 bits, not for %d"), f->bits);
+    if (!sawb_of(f))
+        return qs_fail(err, QS_EUNSUP, _("sawb: constants are published for 2, 3, 4, 5 and 8 bits, not for %d"),
+                       f->bits);
     if (!f->is_signed) return qs_fail(err, QS_EUNSUP, _("sawb is a rule for signed weights; %s is unsigned"), f->text);
     return 0;
 }
@@ -387,8 +393,8 @@ int qs_fit_apot(const qs_init_in *in, qs_init_out *out, qs_err *err)
     return 0;
 }
 
-/* ---- KL ------------------------------------------------------------------------------------------------------------ */
-#define KL_HALF 1000      /* 2001 bins, or 1001 from zero up for unsigned formats */
+/* ---- KL -------------------------------------------------------------------------------------------------------- */
+#define KL_HALF 1000      /* 2001 bins, or 1001 from zero up for unsigned formats; fewer for fewer values */
 
 /* Prefix sums over the bins, so that a candidate costs its levels, not its bins. */
 struct kl {
@@ -396,11 +402,12 @@ struct kl {
     double sum[2 * KL_HALF + 2];    /* of h */
     double hlogh[2 * KL_HALF + 2];  /* of h ln h */
     double nonzero[2 * KL_HALF + 2];/* bins with h > 0 */
-    size_t bins;
+    size_t half, bins;
 };
 
 static void kl_prefix(struct kl *k)
 {
+    k->sum[0] = k->hlogh[0] = k->nonzero[0] = 0;
     for (size_t i = 0; i < k->bins; i++) {
         k->sum[i + 1] = k->sum[i] + k->h[i];
         k->hlogh[i + 1] = k->hlogh[i] + (k->h[i] > 0 ? k->h[i] * log(k->h[i]) : 0);
@@ -415,8 +422,8 @@ static double edge_gain(double h, double extra)
 }
 
 /*
- * KL(P || Q) of the candidate from .. to: P the slice with the outliers on its edge bins, Q the slice merged into `levels`
- * bins and spread evenly over the nonzero ones. Smoothing (eps where only Q is 0) touches the edges alone.
+ * KL(P || Q) of the candidate from .. to: P the slice with the outliers on its edge bins, Q the slice merged into
+ * `levels` bins and spread evenly over the nonzero ones. Smoothing (eps where only Q is 0) touches the edges alone.
  */
 static double divergence(const struct kl *k, size_t from, size_t to, size_t levels)
 {
@@ -452,13 +459,13 @@ static void kl_histogram(const qs_index *ix, double lo, double width, size_t bin
     free(at);
 }
 
-/* The half-width, in bins, with the smallest divergence. */
-static size_t kl_best(const struct kl *k, bool both, size_t levels)
+/* The half-width, in bins, with the smallest divergence, of at most `tries` candidates. */
+static size_t kl_best(const struct kl *k, bool both, size_t levels, size_t tries)
 {
-    size_t best = KL_HALF;
+    size_t best = k->half, start = both ? levels / 2 : levels, stride = start < best ? (best - start) / tries + 1 : 1;
     double least = INFINITY;
-    for (size_t i = both ? levels / 2 : levels; i <= KL_HALF; i++) {
-        size_t from = both ? KL_HALF - i : 0, to = both ? KL_HALF + i + 1 : i + 1;
+    for (size_t i = start; i <= k->half; i += stride) {
+        size_t from = both ? k->half - i : 0, to = both ? k->half + i + 1 : i + 1;
         double d = divergence(k, from, to, levels < to - from ? levels : to - from);
         if (d >= least) continue;
         least = d;
@@ -474,12 +481,15 @@ int qs_fit_kl(const qs_init_in *in, qs_init_out *out, qs_err *err)
     double top = both ? qs_index_absmax(in->ix) : qs_index_max(in->ix);
     size_t levels = (size_t)fmin(ldexp(1, bits_of(in->f)) - 1, 255);
     if (!(top > 0)) return 0;   /* unsigned, and nothing above zero: the step stays 0, which the caller mends */
-    struct kl *k = qs_xcalloc(1, sizeof *k);
-    k->bins = both ? 2 * KL_HALF + 1 : KL_HALF + 1;
+    struct kl *k = qs_xmalloc(sizeof *k);
+    size_t n = qs_index_n(in->ix);
+    k->half = (size_t)clamp((double)n, (double)(4 * levels), KL_HALF);
+    if (k->half > KL_HALF) k->half = KL_HALF;
+    k->bins = both ? 2 * k->half + 1 : k->half + 1;
     double width = (both ? 2 * top : top) / (double)k->bins;
     kl_histogram(in->ix, both ? -top : 0, width, k->bins, k->h);
     kl_prefix(k);
-    double best = (double)kl_best(k, both, levels);
+    double best = (double)kl_best(k, both, levels, n < 64 ? 64 : n);
     free(k);
     set_clip(in, out, "alpha of least KL", fmin((best + (both ? 0.5 : 1)) * width, top), 0, divisor_of(in, BY_QP));
     return 0;

@@ -11,3 +11,43 @@ check_PROGRAMS += tests/unit/t_format
 TESTS += tests/unit/t_format
 tests_unit_t_format_SOURCES = tests/unit/t_format.c tests/tap.h
 tests_unit_t_format_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_quantizer
+TESTS += tests/unit/t_quantizer
+tests_unit_t_quantizer_SOURCES = tests/unit/t_quantizer.c tests/tap.h
+tests_unit_t_quantizer_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_grad
+TESTS += tests/unit/t_grad
+tests_unit_t_grad_SOURCES = tests/unit/t_grad.c tests/tap.h
+tests_unit_t_grad_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_error
+TESTS += tests/unit/t_error
+tests_unit_t_error_SOURCES = tests/unit/t_error.c tests/tap.h
+tests_unit_t_error_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_curve
+TESTS += tests/unit/t_curve
+tests_unit_t_curve_SOURCES = tests/unit/t_curve.c tests/tap.h
+tests_unit_t_curve_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_mse
+TESTS += tests/unit/t_mse
+tests_unit_t_mse_SOURCES = tests/unit/t_mse.c tests/tap.h
+tests_unit_t_mse_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_lloyd
+TESTS += tests/unit/t_lloyd
+tests_unit_t_lloyd_SOURCES = tests/unit/t_lloyd.c tests/tap.h
+tests_unit_t_lloyd_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_init
+TESTS += tests/unit/t_init
+tests_unit_t_init_SOURCES = tests/unit/t_init.c tests/tap.h
+tests_unit_t_init_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_vectors
+TESTS += tests/unit/t_vectors
+tests_unit_t_vectors_SOURCES = tests/unit/t_vectors.c tests/tap.h
+tests_unit_t_vectors_LDADD   = $(QUANT_LIBS)

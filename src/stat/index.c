@@ -115,27 +115,50 @@ static qs_sums sums_weighted(const qs_index *ix, size_t rank)
     return (qs_sums){run->w + (k[0] + s.w), run->wx + (k[1] + s.wx), run->wxx + (k[2] + s.wxx)};
 }
 
-/* Inside a bucket values are taken as evenly spread, bent so that the sums at its edges are right. */
-static qs_sums sums_buckets(const qs_index *ix, float v)
+/* The bucket of v among the entries (or the first above it), and how far v lies into it: 0 where v is in a gap. */
+static size_t bucket_of(const qs_index *ix, float v, double *a, double *h, double *f)
 {
-    uint32_t key = qs_key(v), id = key >> QS_BUCKET_SHIFT;
-    if (!(v > ix->min)) return (qs_sums){0, 0, 0};
-    if (v > ix->max) return ix->total;
+    uint32_t id = qs_key(v) >> QS_BUCKET_SHIFT;
     size_t lo = 0, hi = ix->m;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (ix->id[mid] < id) lo = mid + 1;
         else hi = mid;
     }
-    const qs_sums *e = &ix->edge[lo];
-    if (lo == ix->m || ix->id[lo] != id) return *e;
-    double a = qs_key_float(id << QS_BUCKET_SHIFT), h = qs_key_float(id << QS_BUCKET_SHIFT | QS_BUCKET_LOW) - a;
-    double f = ((double)v - a) / h, w = e[1].w - e[0].w, zero = id == 0x80000000u >> QS_BUCKET_SHIFT && v > 0 ? ix->zero_w : 0;
-    w -= zero;   /* many values may be exactly 0: they are not spread */
+    *a = qs_key_float(id << QS_BUCKET_SHIFT);
+    *h = qs_key_float(id << QS_BUCKET_SHIFT | QS_BUCKET_LOW) - *a;
+    *f = lo < ix->m && ix->id[lo] == id ? ((double)v - *a) / *h : 0;
+    return lo;
+}
+
+static bool zero_bucket(const qs_index *ix, size_t e) { return ix->id[e] == 0x80000000u >> QS_BUCKET_SHIFT; }
+
+/* Inside a bucket values are taken as evenly spread, bent so that the sums at its edges are right. */
+static qs_sums sums_buckets(const qs_index *ix, float v)
+{
+    double a, h, f;
+    if (!(v > ix->min)) return (qs_sums){0, 0, 0};
+    if (v > ix->max) return ix->total;
+    size_t b = bucket_of(ix, v, &a, &h, &f);
+    const qs_sums *e = &ix->edge[b];
+    if (f == 0) return *e;
+    double zero = zero_bucket(ix, b) ? ix->zero_w : 0;   /* many values may be exactly 0: they are not spread */
+    double w = e[1].w - e[0].w - zero;
     double bent = (e[1].wx - e[0].wx) - w * (a + h / 2);
     double bent2 = (e[1].wxx - e[0].wxx) - w * (a * a + a * h + h * h / 3);
     return (qs_sums){e->w + zero + f * w, e->wx + f * (w * (a + f * h / 2) + bent),
                      e->wxx + f * (w * (a * a + a * f * h + f * f * h * h / 3) + bent2)};
+}
+
+static size_t count_buckets(const qs_index *ix, float v)
+{
+    double a, h, f;
+    if (!(v > ix->min)) return 0;
+    if (v > ix->max) return ix->n;
+    size_t b = bucket_of(ix, v, &a, &h, &f), from = ix->cum[b];
+    if (f == 0) return from;
+    size_t zero = zero_bucket(ix, b) ? ix->zero_n : 0;
+    return from + zero + (size_t)(f * (double)(ix->cum[b + 1] - from - zero) + 0.5);
 }
 
 qs_sums qs_index_below(const qs_index *ix, float v)
@@ -144,6 +167,14 @@ qs_sums qs_index_below(const qs_index *ix, float v)
     if (ix->kind == QS_INDEX_BUCKETS) return sums_buckets(ix, v);
     size_t rank = qs_index_rank(ix, v);
     return ix->w ? sums_weighted(ix, rank) : sums_plain(ix, rank);
+}
+
+size_t qs_index_count_below(const qs_index *ix, float v)
+{
+    if (isnan(v)) return 0;
+    if (ix->kind == QS_INDEX_BUCKETS) return count_buckets(ix, v);
+    size_t rank = qs_index_rank(ix, v);
+    return ix->cum ? ix->cum[rank] : rank;
 }
 
 /* So many searches go on side by side that their cache misses overlap. */
@@ -229,13 +260,7 @@ static size_t within(const qs_index *ix, uint32_t bits)
 {
     float t;
     memcpy(&t, &bits, sizeof t);
-    if (ix->kind == QS_INDEX_BUCKETS) {
-        if (t >= qs_index_absmax(ix)) return ix->n;
-        qs_sums hi = sums_buckets(ix, nextafterf(t, INFINITY)), lo = sums_buckets(ix, -t);
-        return (size_t)((hi.w - lo.w) * (ix->weighted ? (double)ix->n / ix->total.w : 1));
-    }
-    size_t hi = qs_index_rank(ix, nextafterf(t, INFINITY)), lo = qs_index_rank(ix, -t);
-    return ix->cum ? ix->cum[hi] - ix->cum[lo] : hi - lo;
+    return qs_index_count_below(ix, nextafterf(t, INFINITY)) - qs_index_count_below(ix, -t);
 }
 
 /* The |value| with so many smaller ones: the smallest float that so many do not exceed. */

@@ -65,6 +65,7 @@ size_t qs_index_entries(const qs_index *ix);
 float qs_index_value(const qs_index *ix, size_t i);
 double qs_index_weight(const qs_index *ix, size_t i);
 size_t qs_index_rank(const qs_index *ix, float v);   /* entries < v */
+size_t qs_index_count_below(const qs_index *ix, float v);   /* values < v, whatever their weights. Buckets: rounded */
 
 /* The p-quantile of the values (0..1), linear between ranks (NumPy's default); weights are ignored. */
 double qs_index_quantile(const qs_index *ix, double p);

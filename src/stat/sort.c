@@ -119,7 +119,8 @@ static int medium(const float *x, size_t n, float *out, size_t *kept, qs_err *er
 
 /* ---- large: partition, then every part on its own ------------------------------------------- */
 #define PREFIXES 65536       /* the upper 16 bits of a key */
-#define PARTS 512            /* 251 of about n/250 values, gaps before heavy prefixes, and what is not finite */
+#define GOAL 250             /* parts aimed at: their lines fill the first cache, they themselves half of the second */
+#define PARTS 512            /* at most 2 GOAL + 1, and what is not finite */
 #define CHUNKS 8             /* pieces of the input, at most */
 #define LINE 16              /* keys a cache line */
 
@@ -157,7 +158,7 @@ static bool prefix_finite(uint32_t p) { return qs_key_finite(p << 16); }
 /* Cuts the prefixes into parts of about n/250 values; one that is larger by itself stands alone. */
 static void plan(struct job *j)
 {
-    size_t goal = j->n / 250 + 1, start = 0;
+    size_t goal = j->n / GOAL + 1, start = 0;
     struct part *p = j->part;
     *p = (struct part){.first = QS_KEY_FIRST >> 16};
     for (uint32_t f = QS_KEY_FIRST >> 16; f <= QS_KEY_LAST >> 16; f++) {
@@ -184,8 +185,17 @@ static void place(struct job *j)
     size_t next[PARTS];
     for (size_t p = 0; p < j->parts; p++) next[p] = j->part[p].start;
     for (size_t c = 0; c < j->chunks; c++) {
+        const uint32_t *count = j->chunk[c].count;
         memcpy(j->chunk[c].at, next, sizeof next);
-        for (uint32_t f = 0; f < PREFIXES; f++) next[j->map[f]] += j->chunk[c].count[f];
+        for (size_t p = 0; p + 1 < j->parts; p++) {
+            size_t sum = 0;
+            for (uint32_t f = j->part[p].first; f <= j->part[p].last; f++) sum += count[f];
+            next[p] += sum;
+        }
+        size_t rest = 0;
+        for (uint32_t f = 0; f < QS_KEY_FIRST >> 16; f++) rest += count[f];
+        for (uint32_t f = (QS_KEY_LAST >> 16) + 1; f < PREFIXES; f++) rest += count[f];
+        next[j->parts - 1] += rest;
     }
 }
 

@@ -20,7 +20,8 @@ typedef struct qs_summary {
     double kurtosis;          /* Pearson: normal = 3; 0 where std is 0 */
 } qs_summary;
 
-/* Of a whole tensor. Empty or no finite value: counts are set, the rest 0, returns 0. ECANCEL. Cost: two reads. */
+/* Of a whole tensor. Empty or no finite value: counts are set, the rest 0, returns 0. ECANCEL.
+ * EUNSUP: a type that cannot be read. Cost: two reads. */
 int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs_err *err);
 void qs_summary_floats(const float *x, size_t n, qs_summary *out);
 

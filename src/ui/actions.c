@@ -77,8 +77,10 @@ void qs_act_init(qs_ui *u, const char *init)
 
 void qs_act_step(qs_ui *u, double step)
 {
-    qs_pick p = {.set = QS_PICK_STEP, .step = step};
+    char five[QS_FMT];
     if (!(step > 0) || !isfinite(step)) return;
+    snprintf(five, sizeof five, "%.4e", step);             /* by hand: five digits, so that the echo can be read */
+    qs_pick p = {.set = QS_PICK_STEP, .step = step = strtod(five, NULL)};
     u->want.step = step;
     u->want.set |= QS_PICK_STEP;
     send(u, &p);

@@ -18,7 +18,7 @@
 #include <readline/readline.h>
 
 #include "base/mem.h"
-#include "plot/grid.h"
+#include "plot/cells.h"
 
 #define HISTORY_LINES 2000
 #define MATCHES 200

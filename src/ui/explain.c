@@ -191,7 +191,7 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
 
 void qs_ui_number(qs_ui *u, int view, int y, int x, int w, const char *text, enum qs_num kind, size_t row, double value, int role, int attr)
 {
-    qs_grid_right(&u->g, y, x, w, text, role, attr);
+    qs_cells_right(&u->g, y, x, w, text, role, attr);
     int n = qs_text_width(text);
     if (u->nspot < QS_SPOTS && n > 0) u->spot[u->nspot++] = (qs_spot){y, x + w - (n < w ? n : w), n < w ? n : w, kind, view, row, value};
 }
@@ -275,7 +275,7 @@ static int paragraph(qs_ui *u, qs_rect r, int y, const char *t, size_t n, int ro
         }
         if (fit == at) fit = end > at ? end : at + 1;
         snprintf(line, sizeof line, "%.*s", (int)(fit - at), t + at);
-        if (draw && y + rows < r.y + r.h) qs_grid_text(&u->g, y + rows, r.x, r.w, line, role, 0);
+        if (draw && y + rows < r.y + r.h) qs_cells_text(&u->g, y + rows, r.x, r.w, line, role, 0);
         rows++;
         at = fit;
     }
@@ -301,7 +301,7 @@ void qs_explain_draw(qs_ui *u)
     facts f = facts_of(u, p);
     qs_str_add(&t, "");
     kinds[p->kind].text(&f, &t);
-    qs_grid_mark(&u->g, (qs_rect){p->y, p->x, 1, p->w}, QS_REVERSE);
+    qs_cells_mark(&u->g, (qs_rect){p->y, p->x, 1, p->w}, QS_REVERSE);
     int w = u->w < 84 ? u->w - 2 : 82, inside = w - 4;
     int h = lines(u, (qs_rect){0, 0, 99, inside}, t.s, false) + 2;
     int y = p->y < u->h / 2 ? u->h - 1 - h : 1;                   /* never over the number itself */
@@ -310,7 +310,7 @@ void qs_explain_draw(qs_ui *u)
     char title[400];
     const char *of = p->view == QS_V_COMPARE ? f.init : f.row ? f.row->name : u->s->sel.tensor;
     snprintf(title, sizeof title, "%s  %s", _(kinds[p->kind].title), of);
-    qs_grid_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
+    qs_cells_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
     qs_rect in = qs_ui_frame(u, -1, r, title, _("arrows: another number · Esc"), NULL);
     in.x++;
     in.w -= 2;

@@ -85,24 +85,24 @@ qs_rect qs_ui_frame(qs_ui *u, int view, qs_rect r, const char *title, const char
 {
     bool on = view == u->focus && !u->con_focus && u->pop == QS_POP_NONE;
     int room = r.w - 6, used;
-    qs_grid_frame(&u->g, r, on ? QS_ROLE_FOCUS : QS_ROLE_FRAME, 0);
-    qs_grid_put(&u->g, r.y, r.x + 2, L' ', QS_ROLE_TEXT, 0);
-    used = qs_grid_text(&u->g, r.y, r.x + 3, room, title, on ? QS_ROLE_FOCUS : QS_ROLE_TITLE, on ? QS_BOLD : 0);
-    qs_grid_put(&u->g, r.y, r.x + 3 + used, L' ', QS_ROLE_TEXT, 0);
+    qs_cells_frame(&u->g, r, on ? QS_ROLE_FOCUS : QS_ROLE_FRAME, 0);
+    qs_cells_put(&u->g, r.y, r.x + 2, L' ', QS_ROLE_TEXT, 0);
+    used = qs_cells_text(&u->g, r.y, r.x + 3, room, title, on ? QS_ROLE_FOCUS : QS_ROLE_TITLE, on ? QS_BOLD : 0);
+    qs_cells_put(&u->g, r.y, r.x + 3 + used, L' ', QS_ROLE_TEXT, 0);
     if (right && *right) {
         int n = qs_text_width(right), x = r.x + r.w - 3 - n;
         if (x > r.x + used + 5) {
-            qs_grid_put(&u->g, r.y, x - 1, L' ', QS_ROLE_TEXT, 0);
-            qs_grid_text(&u->g, r.y, x, n, right, QS_ROLE_DIM, 0);
-            qs_grid_put(&u->g, r.y, x + n, L' ', QS_ROLE_TEXT, 0);
+            qs_cells_put(&u->g, r.y, x - 1, L' ', QS_ROLE_TEXT, 0);
+            qs_cells_text(&u->g, r.y, x, n, right, QS_ROLE_DIM, 0);
+            qs_cells_put(&u->g, r.y, x + n, L' ', QS_ROLE_TEXT, 0);
         }
     }
     if (foot && *foot) {
         int n = qs_text_width(foot);
         if (n > room) n = room;
-        qs_grid_put(&u->g, r.y + r.h - 1, r.x + 2, L' ', QS_ROLE_TEXT, 0);
-        qs_grid_text(&u->g, r.y + r.h - 1, r.x + 3, n, foot, QS_ROLE_DIM, 0);
-        qs_grid_put(&u->g, r.y + r.h - 1, r.x + 3 + n, L' ', QS_ROLE_TEXT, 0);
+        qs_cells_put(&u->g, r.y + r.h - 1, r.x + 2, L' ', QS_ROLE_TEXT, 0);
+        qs_cells_text(&u->g, r.y + r.h - 1, r.x + 3, n, foot, QS_ROLE_DIM, 0);
+        qs_cells_put(&u->g, r.y + r.h - 1, r.x + 3 + n, L' ', QS_ROLE_TEXT, 0);
     }
     return (qs_rect){r.y + 1, r.x + 1, r.h - 2, r.w - 2};
 }
@@ -120,7 +120,7 @@ static void draw_top(qs_ui *u)
     const qs_snapshot *s = u->s;
     char a[QS_FMT], b[QS_FMT], right[300], mid[120] = "";
     int x = 1;
-    x += qs_grid_text(&u->g, 0, x, 12, "quantscope", QS_ROLE_FOCUS, QS_BOLD) + 2;
+    x += qs_cells_text(&u->g, 0, x, 12, "quantscope", QS_ROLE_FOCUS, QS_BOLD) + 2;
     if (!s) return;
     const char *f = qs_cur_format(u), *init = s->sel.init;
     snprintf(right, sizeof right, "%s · %s%s%s", *f ? f : "…", *init ? init : "…", *s->sel.learn ? " · learn " : "", s->sel.learn);
@@ -129,12 +129,12 @@ static void draw_top(qs_ui *u)
         snprintf(mid, sizeof mid, ngettext("%s weight tensor · %s values", "%s weight tensors · %s values", s->list->weights),
                  qs_fmt_count(a, (double)s->list->weights, 9), qs_fmt_count(b, (double)s->list->values, 14));
     const char *name = *s->sel.model ? file_name(s->sel.model) : _("no model");
-    x += qs_grid_text(&u->g, 0, x, rx - x - 2, name, QS_ROLE_TITLE, 0) + 3;
-    if (x + qs_text_width(mid) + 2 < rx) qs_grid_text(&u->g, 0, x, rx - x, mid, QS_ROLE_DIM, 0);
+    x += qs_cells_text(&u->g, 0, x, rx - x - 2, name, QS_ROLE_TITLE, 0) + 3;
+    if (x + qs_text_width(mid) + 2 < rx) qs_cells_text(&u->g, 0, x, rx - x, mid, QS_ROLE_DIM, 0);
     if (rx < 14) return;
-    qs_grid_text(&u->g, 0, rx, rn, right, QS_ROLE_DIM, 0);
-    qs_grid_text(&u->g, 0, rx, qs_text_width(f), f, QS_ROLE_TITLE, 0);
-    qs_grid_text(&u->g, 0, rx + qs_text_width(f) + 3, qs_text_width(init), init, qs_init_role(init), QS_BOLD);
+    qs_cells_text(&u->g, 0, rx, rn, right, QS_ROLE_DIM, 0);
+    qs_cells_text(&u->g, 0, rx, qs_text_width(f), f, QS_ROLE_TITLE, 0);
+    qs_cells_text(&u->g, 0, rx + qs_text_width(f) + 3, qs_text_width(init), init, qs_init_role(init), QS_BOLD);
 }
 
 /* ---- console ------------------------------------------------------------------------------------- */
@@ -173,7 +173,7 @@ static void draw_part(qs_ui *u, int y, int x, int w, const char *s, int skip, in
         if (at >= skip && at + cw <= skip + w) {
             char b[5];
             qs_utf8_put(c, b);
-            qs_grid_text(&u->g, y, x + at - skip, cw, b, role, attr);
+            qs_cells_text(&u->g, y, x + at - skip, cw, b, role, attr);
         }
         at += cw;
     }
@@ -212,7 +212,7 @@ static void draw_log(qs_ui *u, qs_rect r)
     for (size_t i = 0; i < n && y >= r.y; i++)
         for (int k = rows_of(line[i], r.w) - 1; k >= 0; k--, y--)
             if (y >= r.y && y < r.y + r.h) draw_log_line(u, line[i], y, r.x, r.w, k);
-    if (u->con_scroll > 0) qs_grid_right(&u->g, r.y, r.x, r.w, _(" … more below, PgDn "), QS_ROLE_DIM, QS_REVERSE);
+    if (u->con_scroll > 0) qs_cells_right(&u->g, r.y, r.x, r.w, _(" … more below, PgDn "), QS_ROLE_DIM, QS_REVERSE);
 }
 
 static void draw_matches(qs_ui *u, qs_rect r)
@@ -225,10 +225,10 @@ static void draw_matches(qs_ui *u, qs_rect r)
     wide = clamp(wide + 2, 8, r.w);
     int cols = clamp(r.w / wide, 1, r.w), rows = (int)(n + (size_t)cols - 1) / cols;
     int show = rows < u->h / 3 ? rows : u->h / 3, top = r.y + r.h - 1 - show;
-    qs_grid_fill(&u->g, (qs_rect){top, 0, show, u->w}, L' ', QS_ROLE_TEXT, 0);
+    qs_cells_fill(&u->g, (qs_rect){top, 0, show, u->w}, L' ', QS_ROLE_TEXT, 0);
     for (i = 0; i < n && (int)i < show * cols; i++)
-        qs_grid_text(&u->g, top + (int)i / cols, r.x + (int)i % cols * wide, wide - 2, m[i], QS_ROLE_DENSITY, 0);
-    if (rows > show) qs_grid_right(&u->g, top + show - 1, r.x, r.w, "…", QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, top + (int)i / cols, r.x + (int)i % cols * wide, wide - 2, m[i], QS_ROLE_DENSITY, 0);
+    if (rows > show) qs_cells_right(&u->g, top + show - 1, r.x, r.w, "…", QS_ROLE_DIM, 0);
 }
 
 static void draw_console(qs_ui *u)
@@ -259,8 +259,8 @@ static int draw_hints(qs_ui *u, int y, int x, int end, const qs_key_table *t, bo
         const char *name = _(k->shown), *what = _(k->brief);
         int n = qs_text_width(name) + 1 + qs_text_width(what);
         if (x + n > end) continue;
-        x += qs_grid_text(&u->g, y, x, n, name, QS_ROLE_KEY, QS_BOLD) + 1;
-        x += qs_grid_text(&u->g, y, x, n, what, QS_ROLE_DIM, 0) + 2;
+        x += qs_cells_text(&u->g, y, x, n, name, QS_ROLE_KEY, QS_BOLD) + 1;
+        x += qs_cells_text(&u->g, y, x, n, what, QS_ROLE_DIM, 0) + 2;
     }
     return x;
 }
@@ -284,9 +284,9 @@ static int draw_progress(qs_ui *u, int y)
     int x = u->w - n - 1 - (bar ? bar + 1 : 0);
     for (int i = 0; i < bar; i++) {
         bool full = i < (int)lround(s->done * bar);
-        qs_grid_put(&u->g, y, x + i, full ? L'▰' : L'▱', full ? QS_ROLE_FOCUS : QS_ROLE_FRAME, 0);
+        qs_cells_put(&u->g, y, x + i, full ? L'▰' : L'▱', full ? QS_ROLE_FOCUS : QS_ROLE_FRAME, 0);
     }
-    qs_grid_text(&u->g, y, x + (bar ? bar + 1 : 0), n, t, QS_ROLE_DIM, 0);
+    qs_cells_text(&u->g, y, x + (bar ? bar + 1 : 0), n, t, QS_ROLE_DIM, 0);
     return x;
 }
 
@@ -303,12 +303,12 @@ static void draw_status(qs_ui *u)
 {
     static const qs_key_table con = {"", console_keys, sizeof console_keys / sizeof *console_keys};
     static const qs_key_table exp = {"", explain_keys, sizeof explain_keys / sizeof *explain_keys};
-    int y = u->h - 1, end = draw_progress(u, y) - 1, x = 1;
-    const char *said = u->s && u->s->status ? u->s->status : NULL;
-    if (u->message[0]) {
-        qs_grid_text(&u->g, y, x, end - x, u->message, u->message_bad ? QS_ROLE_WARN : QS_ROLE_TEXT, 0);
-    } else if (said) {
-        qs_grid_text(&u->g, y, x, end - x, said, QS_ROLE_WARN, 0);
+    int y = u->h - 1, x = 1;
+    const char *said = u->message[0] ? u->message : u->s && u->s->status ? u->s->status : NULL;
+    bool all = said && qs_text_width(said) > u->w - 40;              /* a message comes before the progress */
+    int end = all ? u->w : draw_progress(u, y) - 1;
+    if (said) {
+        qs_cells_text(&u->g, y, x, end - x, said, u->message[0] && !u->message_bad ? QS_ROLE_TEXT : QS_ROLE_WARN, 0);
     } else if (u->con_focus) {
         draw_hints(u, y, x, end, &con, false);
     } else if (u->explain) {
@@ -328,7 +328,7 @@ qs_rect qs_ui_box(qs_ui *u, int h, int w, const char *title, const char *foot)
     h = clamp(h, 3, u->h - 1);
     w = clamp(w, 10, u->w);
     qs_rect r = {(u->h - h) / 2, (u->w - w) / 2, h, w};
-    qs_grid_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
+    qs_cells_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
     return qs_ui_frame(u, -1, r, title, NULL, foot);
 }
 
@@ -336,31 +336,31 @@ static void draw_too_small(qs_ui *u)
 {
     char t[80];
     snprintf(t, sizeof t, _("%d x %d is too small for quantscope."), u->w, u->h);
-    qs_grid_text(&u->g, 0, 0, u->w, t, QS_ROLE_TEXT, 0);
-    qs_grid_text(&u->g, 1, 0, u->w, _("It needs 40 x 12. q quits."), QS_ROLE_DIM, 0);
+    qs_cells_text(&u->g, 0, 0, u->w, t, QS_ROLE_TEXT, 0);
+    qs_cells_text(&u->g, 1, 0, u->w, _("It needs 40 x 12. q quits."), QS_ROLE_DIM, 0);
 }
 
 static void draw_ask(qs_ui *u)
 {
     const char *t = _("Work is running. Quit all the same?   y  n");
     qs_rect r = qs_ui_box(u, 3, qs_text_width(t) + 6, _("Quit"), NULL);
-    qs_grid_text(&u->g, r.y, r.x + 2, r.w - 2, t, QS_ROLE_WARN, 0);
+    qs_cells_text(&u->g, r.y, r.x + 2, r.w - 2, t, QS_ROLE_WARN, 0);
 }
 
 static void draw_filter(qs_ui *u)
 {
     int y = u->h - 1;
-    qs_grid_fill(&u->g, (qs_rect){y, 0, 1, u->w}, L' ', QS_ROLE_TEXT, 0);
-    int x = 1 + qs_grid_text(&u->g, y, 1, u->w - 2, "/", QS_ROLE_KEY, QS_BOLD);
-    x += qs_grid_text(&u->g, y, x, u->w - x - 1, u->list.filter, QS_ROLE_TEXT, 0);
-    qs_grid_right(&u->g, y, x + 2, u->w - x - 3, _("Enter keeps  Esc clears  * ? [ ] are wildcards"), QS_ROLE_DIM, 0);
+    qs_cells_fill(&u->g, (qs_rect){y, 0, 1, u->w}, L' ', QS_ROLE_TEXT, 0);
+    int x = 1 + qs_cells_text(&u->g, y, 1, u->w - 2, "/", QS_ROLE_KEY, QS_BOLD);
+    x += qs_cells_text(&u->g, y, x, u->w - x - 1, u->list.filter, QS_ROLE_TEXT, 0);
+    qs_cells_right(&u->g, y, x + 2, u->w - x - 3, _("Enter keeps  Esc clears  * ? [ ] are wildcards"), QS_ROLE_DIM, 0);
     u->cur_y = y;
     u->cur_x = x;
 }
 
 void qs_ui_draw(qs_ui *u)
 {
-    qs_grid_clear(&u->g);
+    qs_cells_clear(&u->g);
     u->nspot = 0;
     u->cur_y = u->cur_x = -1;
     if (u->w < MIN_W || u->h < MIN_H) { draw_too_small(u); return; }

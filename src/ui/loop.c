@@ -98,7 +98,7 @@ void qs_ui_interrupt(qs_ui *u)
     u->stage++;
     qs_jobs_drop(u->o->jobs);
     if (u->stage == 1) qs_ui_say(u, false, "%s", _("cancelled; it ends at its next check"));
-    else if (u->stage == 2) qs_ui_say(u, true, "%s", _("still in one call of a C library, which cannot be stopped; ^C once more ends the program"));
+    else if (u->stage == 2) qs_ui_say(u, true, "%s", _("in a call of a C library, which cannot be stopped; ^C again ends the program"));
     else {
         qs_console_stop();
         qs_term_die();
@@ -214,8 +214,8 @@ static void resize(qs_ui *u)
 {
     qs_term_size(&u->h, &u->w);
     if (u->g.h == u->h && u->g.w == u->w) return;
-    qs_grid_free(&u->g);
-    qs_grid_init(&u->g, u->h, u->w);
+    qs_cells_free(&u->g);
+    qs_cells_init(&u->g, u->h, u->w);
     qs_console_resize(u->h, u->w > 10 ? u->w : 10);
     qs_ui_touch(u);
 }
@@ -224,7 +224,7 @@ void qs_ui_draw_now(qs_ui *u)
 {
     resize(u);
     qs_ui_draw(u);
-    if (u->ascii) qs_grid_ascii(&u->g);
+    if (u->ascii) qs_cells_ascii(&u->g);
     qs_term_show(&u->g, u->cur_y, u->cur_x);
     u->dirty = u->fresh = false;
     qs_board_want(u->o->board);
@@ -332,7 +332,7 @@ out:
     qs_script_close();
     qs_menu_close(u);
     qs_snapshot_unref(u->s);
-    qs_grid_free(&u->g);
+    qs_cells_free(&u->g);
     free(u->list.order);
     free(u->sent_text);
     free(u);

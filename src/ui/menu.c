@@ -129,23 +129,23 @@ void qs_menu_draw(qs_ui *u)
     }
     int rows = (int)m->n < u->h - 7 ? (int)m->n : u->h - 7, wide = name + note + 8, hint = qs_text_width(m->hint) + 8;
     qs_rect r = qs_ui_box(u, rows + 4, wide < hint ? hint : wide, m->title, m->hint);
-    int x = r.x + 1 + qs_grid_text(&u->g, r.y, r.x + 1, r.w - 2, "› ", QS_ROLE_FOCUS, 0);
-    x += qs_grid_text(&u->g, r.y, x, r.w - 4, m->typed, QS_ROLE_TEXT, QS_BOLD);
+    int x = r.x + 1 + qs_cells_text(&u->g, r.y, r.x + 1, r.w - 2, "› ", QS_ROLE_FOCUS, 0);
+    x += qs_cells_text(&u->g, r.y, x, r.w - 4, m->typed, QS_ROLE_TEXT, QS_BOLD);
     u->cur_y = r.y;
     u->cur_x = x;
-    for (int i = r.x; i < r.x + r.w; i++) qs_grid_put(&u->g, r.y + 1, i, L'─', QS_ROLE_FRAME, 0);
+    for (int i = r.x; i < r.x + r.w; i++) qs_cells_put(&u->g, r.y + 1, i, L'─', QS_ROLE_FRAME, 0);
     int top = at - rows / 2 < 0 ? 0 : at - rows / 2, y = 0, k = 0;
     if (top > shown - rows) top = shown - rows > 0 ? shown - rows : 0;
     for (size_t i = 0; i < m->n; i++) {
         if (!fits(m, i) || k++ < top || y >= rows) continue;
         int row = r.y + 2 + y++;
         bool init = m->chosen == qs_act_init;
-        if (init) qs_grid_text(&u->g, row, r.x + 1, 2, "●", qs_init_role(m->item[i]), 0);
-        qs_grid_text(&u->g, row, r.x + (init ? 3 : 2), name, m->item[i], QS_ROLE_TEXT, i == m->cur ? QS_BOLD : 0);
-        qs_grid_text(&u->g, row, r.x + 5 + name, r.w - name - 6, m->note[i], QS_ROLE_DIM, 0);
-        if (i == m->cur) qs_grid_mark(&u->g, (qs_rect){row, r.x, 1, r.w}, QS_SELECTED);
+        if (init) qs_cells_text(&u->g, row, r.x + 1, 2, "●", qs_init_role(m->item[i]), 0);
+        qs_cells_text(&u->g, row, r.x + (init ? 3 : 2), name, m->item[i], QS_ROLE_TEXT, i == m->cur ? QS_BOLD : 0);
+        qs_cells_text(&u->g, row, r.x + 5 + name, r.w - name - 6, m->note[i], QS_ROLE_DIM, 0);
+        if (i == m->cur) qs_cells_mark(&u->g, (qs_rect){row, r.x, 1, r.w}, QS_SELECTED);
     }
-    if (!shown) qs_grid_text(&u->g, r.y + 2, r.x + 2, r.w - 3, _("none of these: Enter takes what is typed"), QS_ROLE_DIM, 0);
+    if (!shown) qs_cells_text(&u->g, r.y + 2, r.x + 2, r.w - 3, _("none of these: Enter takes what is typed"), QS_ROLE_DIM, 0);
 }
 
 /* ---- which menus there are ----------------------------------------------------------------- */
@@ -231,12 +231,12 @@ void qs_menu_channels(qs_ui *u)
 static int help_rows(qs_ui *u, qs_rect r, int y, const qs_key_table *t)
 {
     if (!t->n) return y;
-    if (y >= r.y && y < r.y + r.h) qs_grid_text(&u->g, y, r.x + 1, r.w - 2, _(t->title), QS_ROLE_FOCUS, QS_BOLD);
+    if (y >= r.y && y < r.y + r.h) qs_cells_text(&u->g, y, r.x + 1, r.w - 2, _(t->title), QS_ROLE_FOCUS, QS_BOLD);
     y++;
     for (size_t i = 0; i < t->n; i++, y++) {
         if (y < r.y || y >= r.y + r.h) continue;
-        qs_grid_text(&u->g, y, r.x + 3, 11, _(t->key[i].shown), QS_ROLE_KEY, QS_BOLD);
-        qs_grid_text(&u->g, y, r.x + 15, r.w - 16, _(t->key[i].help), QS_ROLE_TEXT, 0);
+        qs_cells_text(&u->g, y, r.x + 3, 11, _(t->key[i].shown), QS_ROLE_KEY, QS_BOLD);
+        qs_cells_text(&u->g, y, r.x + 15, r.w - 16, _(t->key[i].help), QS_ROLE_TEXT, 0);
     }
     return y + 1;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "plot/cells.h"
+
 static const struct { const char *word, *role; } roles[] = {
     {"q_proj", "q"}, {"k_proj", "k"}, {"v_proj", "v"}, {"o_proj", "o"}, {"out_proj", "o"}, {"qkv_proj", "qkv"}, {"in_proj", "qkv"},
     {"query", "q"}, {"key", "k"}, {"value", "v"}, {"wq", "q"}, {"wk", "k"}, {"wv", "v"}, {"wo", "o"}, {"attn_q", "q"},
@@ -82,4 +84,32 @@ qs_part qs_name_part(const char *name)
         snprintf(p.layer, sizeof p.layer, "%.*s", (int)(name + layer_end - s), s);
     }
     return p;
+}
+
+/* Where the first word that is a number begins, or NULL. */
+static const char *number_word(const char *s)
+{
+    for (; *s; s += strcspn(s, "./") + (s[strcspn(s, "./")] != 0))
+        if (all_digits(s, strcspn(s, "./"))) return s;
+    return NULL;
+}
+
+void qs_name_short(const char *name, int w, char *out, size_t size)
+{
+    snprintf(out, size, "%s", name);
+    size_t n = strlen(out);
+    if (qs_text_width(out) <= w) return;
+    if (n > 7 && !strcmp(out + n - 7, ".weight")) out[n - 7] = 0;
+    if (qs_text_width(out) <= w) return;
+    const char *num = number_word(out);
+    if (!num || !num[strcspn(num, "./")]) return;
+    memmove(out, num, strlen(num) + 1);
+    if (qs_text_width(out) <= w) return;
+    char *first = out + strcspn(out, "./"), *last = strrchr(out, '.');
+    if (!last || last <= first) return;
+    char tail[128];
+    snprintf(tail, sizeof tail, "%s", last + 1);
+    snprintf(first, size - (size_t)(first - out), "…%s", tail);
+    n = strlen(out);
+    if (qs_text_width(out) > w && n > 5 && !strcmp(out + n - 5, "_proj")) out[n - 5] = 0;
 }

@@ -13,4 +13,8 @@ typedef struct qs_part { char layer[64], role[24]; } qs_part;
  */
 qs_part qs_name_part(const char *name);
 
+/* A name in at most w columns, as far as that goes: without ".weight", without what stands before the number of the layer,
+ * then without what stands between that number and the last word ("3…q_proj"). out: at least as long as the name + 4. */
+void qs_name_short(const char *name, int w, char *out, size_t size);
+
 #endif

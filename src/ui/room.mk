@@ -9,3 +9,10 @@ libqsui_la_LIBADD  = libqsplot.la libqsbase.la $(CURSES_LIBS) $(READLINE_LIBS)
 check_PROGRAMS += tests/ui/fake
 tests_ui_fake_SOURCES = tests/ui/fake.c
 tests_ui_fake_LDADD   = libqsui.la libqsengine.la libqsplot.la libqsbase.la
+TESTS += tests/ui/screen.t
+dist_check_SCRIPTS += tests/ui/screen.t
+
+check_PROGRAMS += tests/unit/t_ui
+TESTS += tests/unit/t_ui
+tests_unit_t_ui_SOURCES = tests/unit/t_ui.c tests/tap.h
+tests_unit_t_ui_LDADD   = libqsui.la libqsengine.la libqsplot.la libqsbase.la

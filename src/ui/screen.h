@@ -6,7 +6,7 @@
  * A view draws a snapshot into the grid and changes only its own part here;
  * what the user wants changed in the session goes out as a pick (actions.c).
  */
-#include "plot/grid.h"
+#include "plot/cells.h"
 #include "plot/plot.h"
 #include "ui/keys.h"
 #include "ui/ui.h"
@@ -42,7 +42,7 @@ typedef struct qs_menu {
 typedef struct qs_ui {
     const qs_ui_opts *o;
     qs_snapshot *s;           /* the newest, or NULL */
-    qs_grid g;
+    qs_cells g;
     qs_charset cs;
     bool ascii;               /* only ASCII can be shown */
     int h, w;

@@ -101,7 +101,7 @@ static int do_capture(qs_ui *u, const char *arg, qs_err *err)
 {
     if (!*arg) return wrong(err, _("capture wants a file"));
     qs_ui_draw_now(u);
-    char *text = qs_grid_string(&u->g);
+    char *text = qs_cells_string(&u->g);
     FILE *f = fopen(arg, "we");
     bool bad = !f || fputs(text, f) == EOF;
     if (f && fclose(f)) bad = true;

@@ -23,7 +23,7 @@
 qs_signals qs_term_signals;
 
 static qs_jobs *waker;
-static qs_grid shadow;                  /* what the terminal shows */
+static qs_cells shadow;                  /* what the terminal shows */
 static bool running, all_again;
 static int depth;                       /* colours in use: 0, 8, 256 */
 static struct termios before;           /* as it was, for the crash handler */
@@ -197,7 +197,9 @@ int qs_term_start(int colors, qs_jobs *jobs, qs_err *err)
     if (!term || !*term || !strcmp(term, "dumb")) return no_terminal(err, _("TERM is not set, or dumb"));
     if (setupterm(term, STDOUT_FILENO, &status) != OK || status != 1)
         return qs_fail(err, QS_EUNSUP, _("TERM=%s is not known here; `quantscope list MODEL` prints without a screen"), term);
-    if (!cursor_address || !clear_screen) return no_terminal(err, _("this one cannot place the cursor"));
+    bool can = cursor_address && clear_screen;
+    del_curterm(cur_term);                      /* initscr makes its own */
+    if (!can) return no_terminal(err, _("this one cannot place the cursor"));
     waker = jobs;
     tcgetattr(STDIN_FILENO, &before);
     memset(&qs_term_signals, 0, sizeof qs_term_signals);
@@ -234,7 +236,7 @@ void qs_term_stop(void)
     curs_set(1);
     endwin();
     signals_stop();
-    qs_grid_free(&shadow);
+    qs_cells_free(&shadow);
 }
 
 void qs_term_die(void)
@@ -277,12 +279,12 @@ static bool same_cell(const qs_cell *a, const qs_cell *b)
     return a->ch == b->ch && a->role == b->role && a->attr == b->attr;
 }
 
-void qs_term_show(const qs_grid *g, int cy, int cx)
+void qs_term_show(const qs_cells *g, int cy, int cx)
 {
     bool fresh = all_again || shadow.h != g->h || shadow.w != g->w;
     if (fresh) {
-        qs_grid_free(&shadow);
-        qs_grid_init(&shadow, g->h, g->w);
+        qs_cells_free(&shadow);
+        qs_cells_init(&shadow, g->h, g->w);
         erase();
         clearok(curscr, TRUE);
     }

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "engine/job.h"
-#include "plot/grid.h"
+#include "plot/cells.h"
 
 /* Set by signal handlers, read and cleared by the loop. */
 typedef struct qs_signals { volatile sig_atomic_t intr, winch, term, cont; } qs_signals;
@@ -22,7 +22,7 @@ void qs_term_die(void) __attribute__((noreturn));
 bool qs_term_utf8(void);                              /* the locale's characters are UTF-8 */
 void qs_term_size(int *h, int *w);                    /* asks the system, tells curses */
 /* Shows the cells that differ from the last time; cursor at (cy, cx), hidden if cy < 0. */
-void qs_term_show(const qs_grid *g, int cy, int cx);
+void qs_term_show(const qs_cells *g, int cy, int cx);
 void qs_term_refresh(void);                           /* the next show paints everything */
 int qs_term_key(void);                                /* -1: none waits */
 bool qs_term_mouse(int *y, int *x, int *wheel);       /* after QS_K_MOUSE; wheel -1, 0, 1; false: not for us */

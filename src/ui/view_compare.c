@@ -89,22 +89,22 @@ static void draw_row(qs_ui *u, qs_rect in, int y, size_t k, const int *width)
     bool chosen = !strcmp(c->init, u->s->sel.init);
     int x = in.x + 2, role = qs_init_role(c->init);
     char b[QS_FMT];
-    qs_grid_put(&u->g, y, in.x, chosen ? L'●' : L' ', role, QS_BOLD);
-    qs_grid_text(&u->g, y, x, width[C_INIT], c->init, role, chosen ? QS_BOLD : 0);
+    qs_cells_put(&u->g, y, in.x, chosen ? L'●' : L' ', role, QS_BOLD);
+    qs_cells_text(&u->g, y, x, width[C_INIT], c->init, role, chosen ? QS_BOLD : 0);
     x += width[C_INIT];
     if (c->error) {
-        qs_grid_text(&u->g, y, x + 2, in.x + in.w - x - 2, c->error, QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, y, x + 2, in.x + in.w - x - 2, c->error, QS_ROLE_DIM, 0);
     } else {
         for (int col = 1; col < COLUMNS; col++) {
             if (!width[col]) continue;
             x += 2;
-            if (col == C_HOW) qs_grid_text(&u->g, y, x, width[col], c->formula ? c->formula : "", QS_ROLE_DIM, 0);
+            if (col == C_HOW) qs_cells_text(&u->g, y, x, width[col], c->formula ? c->formula : "", QS_ROLE_DIM, 0);
             else qs_ui_number(u, QS_V_COMPARE, y, x, width[col], text_of(b, c, col), columns[col].kind, i, value(c, col),
                               col == u->compare.sort ? QS_ROLE_TITLE : QS_ROLE_TEXT, chosen ? QS_BOLD : 0);
             x += width[col];
         }
     }
-    if (k == u->compare.cur && u->focus == QS_V_COMPARE && !u->con_focus) qs_grid_mark(&u->g, (qs_rect){y, in.x, 1, in.w}, QS_SELECTED);
+    if (k == u->compare.cur && u->focus == QS_V_COMPARE && !u->con_focus) qs_cells_mark(&u->g, (qs_rect){y, in.x, 1, in.w}, QS_SELECTED);
 }
 
 static void draw_heads(qs_ui *u, qs_rect in, const int *width)
@@ -115,7 +115,7 @@ static void draw_heads(qs_ui *u, qs_rect in, const int *width)
         bool on = c == u->compare.sort;
         int role = on ? QS_ROLE_FOCUS : QS_ROLE_DIM, n = qs_text_width(_(columns[c].title));
         int at = c == C_INIT || c == C_HOW ? x : x + width[c] - n;
-        qs_grid_text(&u->g, in.y, at, n, _(columns[c].title), role, on ? QS_UNDER : 0);
+        qs_cells_text(&u->g, in.y, at, n, _(columns[c].title), role, on ? QS_UNDER : 0);
         x += width[c] + 2;
     }
 }
@@ -133,7 +133,7 @@ static void draw(qs_ui *u, qs_rect r)
     arrange(u);
     if (!u->compare.n) {
         const char *why = u->s && u->s->reason ? u->s->reason : "…";
-        qs_grid_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
         return;
     }
     fit(in.w, width);

@@ -61,7 +61,7 @@ static void draw_here(qs_ui *u, const qs_plot *p, qs_rect area)
     double s = qs_cur_step(u), e = error_at(&u->s->curve, s), ty = qs_axis_at(&p->y, e);
     if (isnan(ty) || area.h < 1) return;
     int x = qs_plot_column(&p->x, area, s), y = area.y + area.h - 1 - (int)floor(fmin(fmax(ty, 0), 0.999) * area.h);
-    qs_grid_put(&u->g, y, x, L'●', qs_init_role(u->s->sel.init), QS_BOLD);
+    qs_cells_put(&u->g, y, x, L'●', qs_init_role(u->s->sel.init), QS_BOLD);
 }
 
 static void draw_legend(qs_ui *u, qs_rect area)
@@ -77,7 +77,7 @@ static void draw_legend(qs_ui *u, qs_rect area)
         if (run == w + 2) x = at - w;
     }
     if (x < 0) return;
-    for (size_t i = 0; i < 3; i++) x += qs_grid_text(&u->g, area.y, x, w, _(parts[i].text), parts[i].role, 0) + 2;
+    for (size_t i = 0; i < 3; i++) x += qs_cells_text(&u->g, area.y, x, w, _(parts[i].text), parts[i].role, 0) + 2;
 }
 
 static void draw_foot(qs_ui *u, qs_rect r)
@@ -126,7 +126,7 @@ static void draw(qs_ui *u, qs_rect r)
     u->curve.area.w = 0;
     if (!usable(u)) {
         const char *why = u->s && u->s->reason ? u->s->reason : "…";
-        qs_grid_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
         return;
     }
     const qs_snap_curve *c = &u->s->curve;

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 static bool usable(const qs_ui *u) { return u->s && u->s->hist.bins > 0 && u->s->hist.hi > u->s->hist.lo; }
@@ -96,6 +97,11 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, ch);
     if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), s->sel.tensor, s->shape, ch);
     if (qs_text_width(t) > w) snprintf(t, size, "%s%s", s->sel.tensor, ch);
+    if (qs_text_width(t) > w) {
+        char name[300];
+        qs_name_short(s->sel.tensor, w - qs_text_width(ch), name, sizeof name);
+        snprintf(t, size, "%s%s", name, ch);
+    }
 }
 
 static void draw_note(qs_ui *u, qs_rect r, int y)
@@ -104,7 +110,7 @@ static void draw_note(qs_ui *u, qs_rect r, int y)
     char b[QS_FMT], c[QS_FMT], t[200];
     int x = r.x;
     if (!a->there) {
-        if (u->s->reason) qs_grid_text(&u->g, y, x, r.w, u->s->reason, QS_ROLE_WARN, 0);
+        if (u->s->reason) qs_cells_text(&u->g, y, x, r.w, u->s->reason, QS_ROLE_WARN, 0);
         return;
     }
     snprintf(t, sizeof t, "%s %s", _("step"), qs_fmt_sig(b, a->step, 5));
@@ -143,11 +149,11 @@ static void foot(const qs_ui *u, char *t, size_t size)
         snprintf(t, size, _("%s values in %s .. %s"), qs_fmt_count(c, h->count[i], 14), qs_fmt_sig(a, lo, 4), qs_fmt_sig(b, hi, 4));
         return;
     }
-    if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
+    if (u->s->b.there) snprintf(t, size, _("B  %s · %s  step %s  %s dB"), u->s->b.format, u->s->b.init, qs_fmt_sig(a, u->s->b.step, 4),
+                                qs_fmt_db(b, u->s->b.sqnr));
+    else if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
     else if (h->under + h->over > 0) snprintf(t, size, _("%s below, %s above"), qs_fmt_count(a, h->under, 9), qs_fmt_count(b, h->over, 9));
     if (h->skipped > 0) snprintf(t + strlen(t), size - strlen(t), _("  %s not finite"), qs_fmt_count(a, h->skipped, 9));
-    if (u->s->b.there && !t[0]) snprintf(t, size, _("B  %s · %s  step %s  %s dB"), u->s->b.format, u->s->b.init,
-                                         qs_fmt_sig(a, u->s->b.step, 4), qs_fmt_db(b, u->s->b.sqnr));
     if (u->s->a.note && !t[0]) snprintf(t, size, "%s", u->s->a.note);
 }
 
@@ -183,7 +189,7 @@ static void draw(qs_ui *u, qs_rect r)
     ask_bins(u, each);
     if (!have) {
         const char *why = u->s && u->s->reason ? u->s->reason : "…";
-        qs_grid_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
         return;
     }
     int note = in.h >= 5 ? 1 : 0;
@@ -193,8 +199,8 @@ static void draw(qs_ui *u, qs_rect r)
     if (two) {
         qs_rect right_half = {in.y, in.x + in.w - each, in.h - note, each};
         draw_bars(u, right_half, true, NULL);
-        for (int y = in.y; y < in.y + in.h - note; y++) qs_grid_put(&u->g, y, in.x + each + 1, L'│', QS_ROLE_FRAME, 0);
-        qs_grid_right(&u->g, in.y, right_half.x, right_half.w, _("quantized"), QS_ROLE_DIM, 0);
+        for (int y = in.y; y < in.y + in.h - note; y++) qs_cells_put(&u->g, y, in.x + each + 1, L'│', QS_ROLE_FRAME, 0);
+        qs_cells_right(&u->g, in.y, right_half.x, right_half.w, _("quantized"), QS_ROLE_DIM, 0);
     }
     if (note) draw_note(u, in, in.y + in.h - 1);
 }

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 /* ---- columns ------------------------------------------------------------------------------ */
@@ -112,6 +113,13 @@ static int sqnr_role(double v)
     return isnan(v) ? QS_ROLE_DIM : v < 10 ? QS_ROLE_BAD : v < 20 ? QS_ROLE_WARN : v < 30 ? QS_ROLE_TEXT : QS_ROLE_GOOD;
 }
 
+static void draw_name(qs_ui *u, int y, int x, int w, const char *name, int role, int attr)
+{
+    char t[300];
+    qs_name_short(name, w, t, sizeof t);
+    qs_cells_name(&u->g, y, x, w, t, role, attr);
+}
+
 static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
 {
     const qs_snap_row *r = &u->s->list->row[i];
@@ -119,13 +127,13 @@ static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
     bool no = r->reason != NULL;
     int dim = no ? QS_ROLE_DIM : QS_ROLE_TEXT;
     switch (c) {
-    case C_NAME: qs_grid_name(&u->g, y, x, w, r->name, dim, attr); break;
-    case C_SHAPE: qs_grid_text(&u->g, y, x, w, r->shape, QS_ROLE_DIM, attr); break;
-    case C_DTYPE: qs_grid_text(&u->g, y, x, w, r->dtype, QS_ROLE_DIM, attr); break;
+    case C_NAME: draw_name(u, y, x, w, r->name, dim, attr); break;
+    case C_SHAPE: qs_cells_text(&u->g, y, x, w, r->shape, QS_ROLE_DIM, attr); break;
+    case C_DTYPE: qs_cells_text(&u->g, y, x, w, r->dtype, QS_ROLE_DIM, attr); break;
     case C_COUNT: qs_ui_number(u, QS_V_LIST, y, x, w, qs_fmt_count(b, (double)r->n, w), QS_N_COUNT, i, (double)r->n, QS_ROLE_DIM, attr); break;
     case C_SPARK:
         if (r->has_spark) qs_spark(&u->g, y, x, r->spark, QS_SPARK, u->ascii ? QS_ASCII : QS_BLOCK, no ? QS_ROLE_DIM : QS_ROLE_BARS, attr);
-        else qs_grid_text(&u->g, y, x, w, "…", QS_ROLE_DIM, attr);
+        else qs_cells_text(&u->g, y, x, w, "…", QS_ROLE_DIM, attr);
         break;
     case C_STD: qs_ui_number(u, QS_V_LIST, y, x, w, qs_fmt_fit(b, r->std, w), QS_N_STD, i, r->std, dim, attr); break;
     case C_KURT: qs_ui_number(u, QS_V_LIST, y, x, w, r->kurtosis < 1000 ? qs_fmt_fixed(b, r->kurtosis, r->kurtosis < 100 ? 2 : 0)
@@ -149,11 +157,11 @@ static void draw_row(qs_ui *u, qs_rect r, int y, size_t k, const int *width)
         if (!tail) draw_cell(u, c, y, x, width[c], i, attr);
         x += width[c] + 1;
     }
-    if (reason_x >= 0) qs_grid_text(&u->g, y, reason_x, r.x + r.w - reason_x, row->reason, QS_ROLE_DIM, 0);
-    if (row->sampled) qs_grid_put(&u->g, y, r.x + r.w - 1, L'~', QS_ROLE_DIM, 0);
+    if (reason_x >= 0) qs_cells_text(&u->g, y, reason_x, r.x + r.w - reason_x, row->reason, QS_ROLE_DIM, 0);
+    if (row->sampled) qs_cells_put(&u->g, y, r.x + r.w - 1, L'~', QS_ROLE_DIM, 0);
     if (cur) {
-        qs_grid_put(&u->g, y, r.x, L'▸', QS_ROLE_FOCUS, QS_BOLD);
-        qs_grid_mark(&u->g, (qs_rect){y, r.x, 1, r.w}, QS_SELECTED);
+        qs_cells_put(&u->g, y, r.x, L'▸', QS_ROLE_FOCUS, QS_BOLD);
+        qs_cells_mark(&u->g, (qs_rect){y, r.x, 1, r.w}, QS_SELECTED);
     }
 }
 
@@ -165,8 +173,8 @@ static void draw_heads(qs_ui *u, qs_rect r, int y, const int *width)
         bool on = c == u->list.sort;
         const char *t = _(columns[c].title);
         int role = on ? QS_ROLE_FOCUS : QS_ROLE_DIM;
-        if (columns[c].right) qs_grid_right(&u->g, y, x, width[c], t, role, on ? QS_UNDER : 0);
-        else if (*t) qs_grid_text(&u->g, y, x, width[c], t, role, on ? QS_UNDER : 0);
+        if (columns[c].right) qs_cells_right(&u->g, y, x, width[c], t, role, on ? QS_UNDER : 0);
+        else if (*t) qs_cells_text(&u->g, y, x, width[c], t, role, on ? QS_UNDER : 0);
         x += width[c] + 1;
     }
 }
@@ -191,11 +199,11 @@ static void draw(qs_ui *u, qs_rect r)
              u->list.sort == SORT_MODEL ? "" : u->list.down ? " ↓" : " ↑", *filter ? " · /" : "", filter);
     qs_rect in = qs_ui_frame(u, QS_V_LIST, r, _("Tensors"), n ? qs_fmt_count(a, (double)n, 9) : "", n ? foot : NULL);
     if (!n) {
-        qs_grid_text(&u->g, in.y, in.x + 1, in.w - 2, u->s ? _("no model: qs.load \"FILE\"") : "…", QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y, in.x + 1, in.w - 2, u->s ? _("no model: qs.load \"FILE\"") : "…", QS_ROLE_DIM, 0);
         return;
     }
     if (!u->list.n) {
-        qs_grid_text(&u->g, in.y, in.x + 1, in.w - 2, _("nothing matches the filter"), QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y, in.x + 1, in.w - 2, _("nothing matches the filter"), QS_ROLE_DIM, 0);
         return;
     }
     fit(u, in.w, width);

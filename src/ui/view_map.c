@@ -150,7 +150,7 @@ static void worst_two(const qs_snap_list *l, size_t *a, size_t *b)
 
 static int say(qs_ui *u, qs_rect r, int y, int x, const char *t, int role)
 {
-    return x + qs_grid_text(&u->g, y, x, r.x + r.w - x, t, role, 0);
+    return x + qs_cells_text(&u->g, y, x, r.x + r.w - x, t, role, 0);
 }
 
 static int say_number(qs_ui *u, qs_rect r, int y, int x, const char *t, enum qs_num kind, size_t row, double v)
@@ -167,10 +167,12 @@ static int sentence(qs_ui *u, qs_rect r)
     char b[QS_FMT], t[400];
     size_t w[2];
     worst_two(l, &w[0], &w[1]);
-    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM);
+    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 8 - 2) / 2;
     for (int i = 0; i < 2 && w[i] != SIZE_MAX; i++) {
+        char name[300];
+        qs_name_short(l->row[w[i]].name, room, name, sizeof name);
         x = say(u, r, y, x, i ? ", " : "", QS_ROLE_DIM);
-        x = say(u, r, y, x, l->row[w[i]].name, QS_ROLE_TEXT);
+        x += qs_cells_name(&u->g, y, x, room, name, QS_ROLE_TEXT, 0);
         snprintf(t, sizeof t, " %s dB", qs_fmt_db(b, l->row[w[i]].sqnr));
         x = say_number(u, r, y, x, t, QS_N_SQNR, w[i], l->row[w[i]].sqnr);
     }
@@ -183,6 +185,11 @@ static int sentence(qs_ui *u, qs_rect r)
     x = say_number(u, r, y, x, t, QS_N_GAIN, SIZE_MAX, l->sqnr_total);
     if (strstr(qs_cur_format(u), "@channel") == NULL && !isnan(l->sqnr_total_channel)) {
         snprintf(t, sizeof t, _(", @channel would give %s dB"), qs_fmt_db(b, l->sqnr_total_channel));
+        if (x + qs_text_width(t) > r.x + r.w) {                   /* a line of its own, without the comma */
+            memmove(t, t + 2, strlen(t + 2) + 1);
+            x = r.x;
+            y++;
+        }
         x = say_number(u, r, y, x, t, QS_N_GAIN, SIZE_MAX - 1, l->sqnr_total_channel);
     }
     if (l->known < l->weights) {
@@ -194,19 +201,16 @@ static int sentence(qs_ui *u, qs_rect r)
 
 /* ---- drawing -------------------------------------------------------------------------------------------- */
 
-static void draw_cell(qs_ui *u, int y, int x, size_t i, bool on)
+static void draw_cell(qs_ui *u, int y, int x, size_t i, bool on, int cell)
 {
     const qs_snap_row *r = &u->s->list->row[i];
     double v = value(r, u->map.metric);
     char b[QS_FMT], t[QS_FMT + 8];
     cell_text(b, v, u->map.metric);
     int role = heat(v, u->map.metric), n = qs_text_width(b);
-    snprintf(t, sizeof t, "%*s%s%s", n < CELL - 2 ? CELL - 2 - n : 0, "", b, r->sampled ? "~" : " ");
-    qs_ui_number(u, QS_V_MAP, y, x, CELL - 1, t, metrics[u->map.metric].kind, i, v, role, on ? QS_BOLD | QS_UNDER : 0);
-    if (on) {
-        qs_grid_put(&u->g, y, x - 1, L'▸', QS_ROLE_CURSOR, QS_BOLD);
-        qs_grid_put(&u->g, y, x + CELL - 1, L'◂', QS_ROLE_CURSOR, QS_BOLD);
-    }
+    snprintf(t, sizeof t, "%*s%s%s", n < 4 ? 4 - n : 0, "", b, r->sampled ? "~" : on ? "◂" : " ");
+    qs_ui_number(u, QS_V_MAP, y, x, 5, t, metrics[u->map.metric].kind, i, v, role, on ? QS_BOLD | QS_UNDER : 0);
+    if (on && cell > 5) qs_cells_put(&u->g, y, x - 1, L'▸', QS_ROLE_CURSOR, QS_BOLD);
 }
 
 static void follow(qs_ui *u, const table *t)
@@ -232,7 +236,7 @@ static void draw_legend(qs_ui *u, qs_rect r, int y)
     char a[QS_FMT], b[QS_FMT], t[120];
     snprintf(t, sizeof t, "%s %s", qs_fmt_sig(a, metrics[u->map.metric].worst, 3), "");
     int x = say(u, r, y, r.x, t, QS_ROLE_DIM);
-    for (int i = 0; i < 10; i++) qs_grid_put(&u->g, y, x++, L' ', QS_ROLE_HEAT0 + i, 0);
+    for (int i = 0; i < 10; i++) qs_cells_put(&u->g, y, x++, L' ', QS_ROLE_HEAT0 + i, 0);
     snprintf(t, sizeof t, " %s  %s", qs_fmt_sig(b, metrics[u->map.metric].best, 3), _(metrics[u->map.metric].name));
     say(u, r, y, x, t, QS_ROLE_DIM);
 }
@@ -245,23 +249,27 @@ static void draw_table(qs_ui *u, qs_rect r, const table *t)
         name = n > name ? n : name;
     }
     name = name > r.w / 3 ? r.w / 3 : name;
-    size_t cols = r.w - name - 2 > CELL ? (size_t)((r.w - name - 2) / CELL) : 1, rows = r.h > 1 ? (size_t)r.h - 1 : 1;
+    int cell = name + 2 + (int)t->cols * CELL <= r.w ? CELL : CELL - 1;         /* closer, where room is short */
+    size_t cols = r.w - name - 2 > cell ? (size_t)((r.w - name - 2) / cell) : 1, rows = r.h > 1 ? (size_t)r.h - 1 : 1;
     follow(u, t);
     scroll(u->map.row, &u->map.top, rows, t->rows);
     scroll(u->map.col, &u->map.left, cols, t->cols);
     for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++)
-        qs_grid_right(&u->g, r.y, r.x + name + 2 + (int)c * CELL, CELL - 2, t->role[u->map.left + c], QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, r.y, r.x + name + 2 + (int)c * cell, 4, t->role[u->map.left + c], QS_ROLE_DIM, 0);
     for (size_t k = 0; k < rows && u->map.top + k < t->rows; k++) {
         size_t row = u->map.top + k;
         int y = r.y + 1 + (int)k;
-        qs_grid_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
         for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++) {
             size_t col = u->map.left + c, i = t->at[row * t->cols + col];
-            int x = r.x + name + 2 + (int)c * CELL;
-            if (i) draw_cell(u, y, x, i - 1, row == u->map.row && col == u->map.col);
-            else qs_grid_text(&u->g, y, x + CELL - 3, 1, "·", QS_ROLE_FRAME, 0);
+            int x = r.x + name + 2 + (int)c * cell;
+            if (i) draw_cell(u, y, x, i - 1, row == u->map.row && col == u->map.col, cell);
+            else qs_cells_text(&u->g, y, x + 3, 1, "·", QS_ROLE_FRAME, 0);
         }
     }
+    if (u->map.left + cols < t->cols) qs_cells_put(&u->g, r.y, r.x + r.w - 1, L'→', QS_ROLE_DIM, 0);
+    if (u->map.left > 0) qs_cells_put(&u->g, r.y, r.x + name, L'←', QS_ROLE_DIM, 0);
+    if (u->map.top + rows < t->rows) qs_cells_put(&u->g, r.y + (int)rows, r.x + r.w - 1, L'↓', QS_ROLE_DIM, 0);
 }
 
 static size_t plain_cols(qs_rect r) { return r.w > 34 ? (size_t)(r.w * 2 / 3 - 2) / CELL : 3; }
@@ -273,7 +281,7 @@ static void draw(qs_ui *u, qs_rect r)
     in.x++;
     in.w -= 2;
     if (!l || !l->weights) {
-        qs_grid_text(&u->g, in.y, in.x, in.w, l ? _("no tensor here is quantized") : "…", QS_ROLE_DIM, 0);
+        qs_cells_text(&u->g, in.y, in.x, in.w, l ? _("no tensor here is quantized") : "…", QS_ROLE_DIM, 0);
         return;
     }
     table t = build(l, plain_cols(in));

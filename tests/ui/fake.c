@@ -396,6 +396,7 @@ static void run(void *ctx, uint64_t id, const char *text)
         say('?', note);
     } else if (!strncmp(text, "sleep ", 6)) work(id, atol(text + 6), true);
     else if (!strncmp(text, "stuck ", 6)) work(id, atol(text + 6), false);
+    else if (!strncmp(text, "pick ", 5)) snprintf(fk.sel.view, sizeof fk.sel.view, "%s", text + 5);
     else if (!strcmp(text, "fail")) say('!', "stdin:1: attempt to index a nil value (global 'x')");
     else if (!strcmp(text, "more")) for (int i = 1; i <= 60; i++) { snprintf(note, sizeof note, "line %d", i); say(' ', note); }
     else if (!strcmp(text, "os.exit(3)")) qs_ui_quit(3);

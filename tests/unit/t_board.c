@@ -133,7 +133,8 @@ static void texts(void)
         free(s);
     }
     if (setlocale(LC_NUMERIC, "de_DE.UTF-8") || setlocale(LC_NUMERIC, "de_DE"))
-        text_is(&(qs_pick){.set = QS_PICK_OFFSET, .offset = -2.5e-7}, "qs.select{offset=-2.5e-07}", "whatever the locale");
+        text_is(&(qs_pick){.set = QS_PICK_OFFSET, .offset = -2.5e-7}, "qs.select{offset=-2.5e-07}",
+                "whatever the locale");
     setlocale(LC_NUMERIC, "C");
 }
 

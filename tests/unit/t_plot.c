@@ -10,11 +10,11 @@ static const double hill[] = {1, 2, 3, 5, 8, 12, 16, 16, 12, 8, 5, 3, 2, 1, 0, 1
 
 static char *drawn(const qs_plot *p, qs_charset cs, int h, int w)
 {
-    qs_grid g;
-    qs_grid_init(&g, h, w);
+    qs_cells g;
+    qs_cells_init(&g, h, w);
     qs_plot_draw(p, cs, &g, (qs_rect){0, 0, h, w}, NULL);
-    char *s = qs_grid_string(&g);
-    qs_grid_free(&g);
+    char *s = qs_cells_string(&g);
+    qs_cells_free(&g);
     return s;
 }
 
@@ -27,32 +27,32 @@ static void shows(const qs_plot *p, qs_charset cs, int h, int w, const char *wan
 
 static void grid_tests(void)
 {
-    qs_grid g;
+    qs_cells g;
     char *s;
-    qs_grid_init(&g, 3, 12);
-    ok(qs_grid_text(&g, 0, 0, 12, "überlang und mehr", 0, 0) == 12, "a text that is too long fills its room");
-    qs_grid_right(&g, 1, 2, 6, "1.5", 0, 0);
-    qs_grid_name(&g, 2, 0, 9, "depthwise_12", 0, 0);
-    s = qs_grid_string(&g);
+    qs_cells_init(&g, 3, 12);
+    ok(qs_cells_text(&g, 0, 0, 12, "überlang und mehr", 0, 0) == 12, "a text that is too long fills its room");
+    qs_cells_right(&g, 1, 2, 6, "1.5", 0, 0);
+    qs_cells_name(&g, 2, 0, 9, "depthwise_12", 0, 0);
+    s = qs_cells_string(&g);
     same(s, "überlang un…\n     1.5\ndept…e_12\n", "text, right, name");
     free(s);
-    qs_grid_clear(&g);
-    qs_grid_text(&g, 0, 0, 12, "日本語", 0, 0);
-    qs_grid_put(&g, 0, 1, L'x', 0, 0);
-    qs_grid_text(&g, 1, 9, 12, "日本", 0, 0);
-    qs_grid_text(&g, 2, 0, 12, "a\tb\033[1m\xff", 0, 0);
-    s = qs_grid_string(&g);
+    qs_cells_clear(&g);
+    qs_cells_text(&g, 0, 0, 12, "日本語", 0, 0);
+    qs_cells_put(&g, 0, 1, L'x', 0, 0);
+    qs_cells_text(&g, 1, 9, 12, "日本", 0, 0);
+    qs_cells_text(&g, 2, 0, 12, "a\tb\033[1m\xff", 0, 0);
+    s = qs_cells_string(&g);
     same(s, " x本語\n         日\na?b?[1m?\n", "wide characters are never halved; control characters and broken bytes show as ?");
     free(s);
-    qs_grid_clear(&g);
-    qs_grid_frame(&g, (qs_rect){0, 0, 3, 5}, 0, 0);
-    qs_grid_put(&g, -1, 0, L'x', 0, 0);
-    qs_grid_put(&g, 0, 99, L'x', 0, 0);
-    qs_grid_ascii(&g);
-    s = qs_grid_string(&g);
+    qs_cells_clear(&g);
+    qs_cells_frame(&g, (qs_rect){0, 0, 3, 5}, 0, 0);
+    qs_cells_put(&g, -1, 0, L'x', 0, 0);
+    qs_cells_put(&g, 0, 99, L'x', 0, 0);
+    qs_cells_ascii(&g);
+    s = qs_cells_string(&g);
     same(s, "+---+\n|   |\n+---+\n", "frame in ASCII; outside is no place");
     free(s);
-    qs_grid_free(&g);
+    qs_cells_free(&g);
     ok(qs_text_width("é日a") == 4, "columns");
     const char *p = "\xe2\x82";
     ok(qs_utf8_next(&p) == 0xFFFD && qs_utf8_next(&p) == 0xFFFD && qs_utf8_next(&p) == 0, "cut UTF-8");

@@ -3,7 +3,7 @@
  * Cells and UTF-8. Knows the width of characters and how to clip; knows no
  * terminal and no plot.
  */
-#include "plot/grid.h"
+#include "plot/cells.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,41 +11,41 @@
 
 #include "base/mem.h"
 
-void qs_grid_init(qs_grid *g, int h, int w)
+void qs_cells_init(qs_cells *g, int h, int w)
 {
     g->h = h > 0 ? h : 0;
     g->w = w > 0 ? w : 0;
     g->c = qs_xcalloc((size_t)g->h * (size_t)g->w + 1, sizeof *g->c);
-    qs_grid_clear(g);
+    qs_cells_clear(g);
 }
 
-void qs_grid_clear(qs_grid *g)
+void qs_cells_clear(qs_cells *g)
 {
     size_t n = (size_t)g->h * (size_t)g->w;
     for (size_t i = 0; i < n; i++) g->c[i] = (qs_cell){L' ', QS_ROLE_TEXT, 0};
 }
 
-void qs_grid_free(qs_grid *g)
+void qs_cells_free(qs_cells *g)
 {
     free(g->c);
-    *g = (qs_grid){0, 0, NULL};
+    *g = (qs_cells){0, 0, NULL};
 }
 
-static qs_cell *at(const qs_grid *g, int y, int x)
+static qs_cell *at(const qs_cells *g, int y, int x)
 {
     if (y < 0 || x < 0 || y >= g->h || x >= g->w) return NULL;
     return &g->c[(size_t)y * (size_t)g->w + (size_t)x];
 }
 
 /* A wide character must not lose one half only: the half that stays becomes a blank. */
-static void heal(qs_grid *g, int y, int x)
+static void heal(qs_cells *g, int y, int x)
 {
     qs_cell *c = at(g, y, x), *left = at(g, y, x - 1), *right = at(g, y, x + 1);
     if (c->ch == 0 && left) left->ch = L' ';
     else if (right && right->ch == 0) right->ch = L' ';
 }
 
-void qs_grid_put(qs_grid *g, int y, int x, wchar_t ch, int role, int attr)
+void qs_cells_put(qs_cells *g, int y, int x, wchar_t ch, int role, int attr)
 {
     qs_cell *c = at(g, y, x);
     if (!c) return;
@@ -53,13 +53,13 @@ void qs_grid_put(qs_grid *g, int y, int x, wchar_t ch, int role, int attr)
     *c = (qs_cell){ch, (unsigned char)role, (unsigned char)attr};
 }
 
-void qs_grid_fill(qs_grid *g, qs_rect r, wchar_t ch, int role, int attr)
+void qs_cells_fill(qs_cells *g, qs_rect r, wchar_t ch, int role, int attr)
 {
     for (int y = r.y; y < r.y + r.h; y++)
-        for (int x = r.x; x < r.x + r.w; x++) qs_grid_put(g, y, x, ch, role, attr);
+        for (int x = r.x; x < r.x + r.w; x++) qs_cells_put(g, y, x, ch, role, attr);
 }
 
-void qs_grid_mark(qs_grid *g, qs_rect r, int attr)
+void qs_cells_mark(qs_cells *g, qs_rect r, int attr)
 {
     for (int y = r.y; y < r.y + r.h; y++)
         for (int x = r.x; x < r.x + r.w; x++) {
@@ -127,7 +127,7 @@ static wchar_t shown(wchar_t c)
     return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0xFFFD ? L'?' : c;
 }
 
-int qs_grid_text(qs_grid *g, int y, int x, int w, const char *s, int role, int attr)
+int qs_cells_text(qs_cells *g, int y, int x, int w, const char *s, int role, int attr)
 {
     int used = 0;
     if (w <= 0 || !s) return 0;
@@ -137,52 +137,52 @@ int qs_grid_text(qs_grid *g, int y, int x, int w, const char *s, int role, int a
         int cw = qs_char_width(c);
         if (cw == 0) continue;                        /* a combining mark has no cell of its own */
         if (used + cw > room) break;
-        qs_grid_put(g, y, x + used, shown(c), role, attr);
+        qs_cells_put(g, y, x + used, shown(c), role, attr);
         if (cw == 2) {
             qs_cell *half = at(g, y, x + used + 1);
             if (half) *half = (qs_cell){0, (unsigned char)role, (unsigned char)attr};
-            else qs_grid_put(g, y, x + used, L' ', role, attr);
+            else qs_cells_put(g, y, x + used, L' ', role, attr);
         }
         used += cw;
     }
-    if (cut) qs_grid_put(g, y, x + used++, L'…', role, attr);
+    if (cut) qs_cells_put(g, y, x + used++, L'…', role, attr);
     return used;
 }
 
-int qs_grid_name(qs_grid *g, int y, int x, int w, const char *s, int role, int attr)
+int qs_cells_name(qs_cells *g, int y, int x, int w, const char *s, int role, int attr)
 {
     int n = qs_text_width(s), tail = w / 2;
-    if (n <= w || w < 5) return qs_grid_text(g, y, x, w, s, role, attr);
+    if (n <= w || w < 5) return qs_cells_text(g, y, x, w, s, role, attr);
     const char *p = s;
     for (int left = n; left > tail;) left -= qs_char_width(qs_utf8_next(&p));
     tail = qs_text_width(p);
-    int head = qs_grid_text(g, y, x, w - tail, s, role, attr);      /* ends in the ellipsis by itself */
-    return head + qs_grid_text(g, y, x + head, tail, p, role, attr);
+    int head = qs_cells_text(g, y, x, w - tail, s, role, attr);      /* ends in the ellipsis by itself */
+    return head + qs_cells_text(g, y, x + head, tail, p, role, attr);
 }
 
-void qs_grid_right(qs_grid *g, int y, int x, int w, const char *s, int role, int attr)
+void qs_cells_right(qs_cells *g, int y, int x, int w, const char *s, int role, int attr)
 {
     int n = qs_text_width(s);
     if (n > w) n = w;
-    qs_grid_text(g, y, x + w - n, n, s, role, attr);
+    qs_cells_text(g, y, x + w - n, n, s, role, attr);
 }
 
-void qs_grid_frame(qs_grid *g, qs_rect r, int role, int attr)
+void qs_cells_frame(qs_cells *g, qs_rect r, int role, int attr)
 {
     int b = r.y + r.h - 1, e = r.x + r.w - 1;
     if (r.h < 2 || r.w < 2) return;
     for (int x = r.x + 1; x < e; x++) {
-        qs_grid_put(g, r.y, x, L'─', role, attr);
-        qs_grid_put(g, b, x, L'─', role, attr);
+        qs_cells_put(g, r.y, x, L'─', role, attr);
+        qs_cells_put(g, b, x, L'─', role, attr);
     }
     for (int y = r.y + 1; y < b; y++) {
-        qs_grid_put(g, y, r.x, L'│', role, attr);
-        qs_grid_put(g, y, e, L'│', role, attr);
+        qs_cells_put(g, y, r.x, L'│', role, attr);
+        qs_cells_put(g, y, e, L'│', role, attr);
     }
-    qs_grid_put(g, r.y, r.x, L'╭', role, attr);
-    qs_grid_put(g, r.y, e, L'╮', role, attr);
-    qs_grid_put(g, b, r.x, L'╰', role, attr);
-    qs_grid_put(g, b, e, L'╯', role, attr);
+    qs_cells_put(g, r.y, r.x, L'╭', role, attr);
+    qs_cells_put(g, r.y, e, L'╮', role, attr);
+    qs_cells_put(g, b, r.x, L'╰', role, attr);
+    qs_cells_put(g, b, e, L'╯', role, attr);
 }
 
 /* Characters of ours and what stands for them where there is only ASCII. */
@@ -204,13 +204,13 @@ static wchar_t ascii_of(wchar_t c)
     return L'?';
 }
 
-void qs_grid_ascii(qs_grid *g)
+void qs_cells_ascii(qs_cells *g)
 {
     size_t n = (size_t)g->h * (size_t)g->w;
     for (size_t i = 0; i < n; i++) g->c[i].ch = g->c[i].ch ? ascii_of(g->c[i].ch) : L' ';
 }
 
-char *qs_grid_string(const qs_grid *g)
+char *qs_cells_string(const qs_cells *g)
 {
     qs_str out = {0};
     qs_str_add(&out, "");

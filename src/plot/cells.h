@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef QS_PLOT_GRID_H
-#define QS_PLOT_GRID_H
+#ifndef QS_PLOT_CELLS_H
+#define QS_PLOT_CELLS_H
 /*
  * A grid of character cells: what a plot or a whole screen is drawn on before a
  * terminal (or a test) sees it. A cell says what it means (a role), never which
@@ -29,28 +29,28 @@ typedef struct qs_cell {
 
 typedef struct qs_rect { int y, x, h, w; } qs_rect;
 
-typedef struct qs_grid {
+typedef struct qs_cells {
     int h, w;
     qs_cell *c;                /* (h, w) */
-} qs_grid;
+} qs_cells;
 
-void qs_grid_init(qs_grid *g, int h, int w);     /* blank; any earlier content of g is not looked at */
-void qs_grid_clear(qs_grid *g);                  /* blanks all cells */
-void qs_grid_free(qs_grid *g);
+void qs_cells_init(qs_cells *g, int h, int w);     /* blank; any earlier content of g is not looked at */
+void qs_cells_clear(qs_cells *g);                  /* blanks all cells */
+void qs_cells_free(qs_cells *g);
 
-void qs_grid_put(qs_grid *g, int y, int x, wchar_t ch, int role, int attr);
-void qs_grid_fill(qs_grid *g, qs_rect r, wchar_t ch, int role, int attr);
+void qs_cells_put(qs_cells *g, int y, int x, wchar_t ch, int role, int attr);
+void qs_cells_fill(qs_cells *g, qs_rect r, wchar_t ch, int role, int attr);
 /* Adds attributes to cells that are there already. */
-void qs_grid_mark(qs_grid *g, qs_rect r, int attr);
+void qs_cells_mark(qs_cells *g, qs_rect r, int attr);
 /* Text in UTF-8, at most w columns; what does not fit ends in "…". Bytes that are no UTF-8 and control characters
  * show as '?'. Returns the columns used. */
-int qs_grid_text(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
+int qs_cells_text(qs_cells *g, int y, int x, int w, const char *s, int role, int attr);
 /* A name: what does not fit loses its middle, since names differ at their ends. Returns the columns used. */
-int qs_grid_name(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
-/* The same as qs_grid_text, its right end at column x+w-1. */
-void qs_grid_right(qs_grid *g, int y, int x, int w, const char *s, int role, int attr);
+int qs_cells_name(qs_cells *g, int y, int x, int w, const char *s, int role, int attr);
+/* The same as qs_cells_text, its right end at column x+w-1. */
+void qs_cells_right(qs_cells *g, int y, int x, int w, const char *s, int role, int attr);
 /* A frame with rounded corners. */
-void qs_grid_frame(qs_grid *g, qs_rect r, int role, int attr);
+void qs_cells_frame(qs_cells *g, qs_rect r, int role, int attr);
 
 /* The next character of a UTF-8 text; *s moves on. 0 at the end; U+FFFD for what is none. */
 wchar_t qs_utf8_next(const char **s);
@@ -61,8 +61,8 @@ int qs_char_width(wchar_t ch);
 int qs_text_width(const char *s);
 
 /* Replaces every character that is not ASCII by one that looks like it. */
-void qs_grid_ascii(qs_grid *g);
+void qs_cells_ascii(qs_cells *g);
 /* The text of the grid: lines without trailing blanks, each with a newline, UTF-8. malloc'd. */
-char *qs_grid_string(const qs_grid *g);
+char *qs_cells_string(const qs_cells *g);
 
 #endif

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One table of what the program promises about speed, measured here and now.
+
+    bench.py BUILD_DIR [--json] [--repeats N] [--only WORD]
+
+Each figure is a ratio within this run: the lower quartile of repeats that alternate between us and the peer. A peer
+that is not installed is skipped with a word. A row that is not met stays in the table and says so.
+"""
+import argparse
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from screen import Screen
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SEED = 20
+KINDS = ("normal", "laplace", "uniform", "bimodal", "outlier")
+
+
+class Server:
+    """A process that answers one line a command."""
+
+    def __init__(self, argv, env=None):
+        self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+
+    def ask(self, *words):
+        self.p.stdin.write(" ".join(str(w) for w in words) + "\n")
+        self.p.stdin.flush()
+        answer = self.p.stdout.readline().split()
+        if not answer or answer[0] == "error":
+            raise RuntimeError("%s: %s" % (words[0], " ".join(answer[1:]) or "ended"))
+        return answer
+
+    def time(self, *words):
+        return float(self.ask(*words)[0])
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait()
+
+
+def find_python(module):
+    """A Python that has it: this one, the one on the path, the system's."""
+    for python in (sys.executable, shutil.which("python3"), "/usr/bin/python3"):
+        if python and os.path.exists(python) and subprocess.run([python, "-c", "import numpy, " + module],
+                                                                capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def peer(name):
+    """The peer as a server, tuned: memory is kept between calls, no old BLAS kernel is pinned. None if absent."""
+    python = find_python(name)
+    if not python:
+        return None
+    env = {**os.environ, "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "200000000000"}
+    env.pop("OPENBLAS_CORETYPE", None)
+    return Server([python, os.path.join(HERE, "peers.py"), name], env)
+
+
+def lower_quartile(v):
+    v = sorted(v)
+    return v[(len(v) - 1) // 4]
+
+
+def interleaved(repeats, *jobs):
+    """The lower quartile of every job's times; one round to warm up."""
+    times = [[] for _ in jobs]
+    for r in range(repeats + 1):
+        for out, job in zip(times, jobs):
+            t = job()
+            if r:
+                out.append(t)
+    return [lower_quartile(v) for v in times]
+
+
+def ms(seconds):
+    return "%.3g ms" % (seconds * 1e3)
+
+
+class Table:
+    def __init__(self, only):
+        self.rows, self.only = [], only
+
+    def wants(self, group):
+        return self.only is None or self.only in group
+
+    def add(self, what, ours, other, ratio, target, note=""):
+        """ratio: how many times better than the peer or the limit; met if ratio >= target."""
+        self.rows.append({"what": what, "ours": ours, "peer": other, "ratio": ratio, "target": target,
+                          "met": ratio >= target, "note": note})
+        print("bench: %s: %.3g" % (what, ratio), file=sys.stderr)
+
+    def skip(self, what, why):
+        self.rows.append({"what": what, "ours": None, "peer": None, "ratio": None, "target": None, "met": None,
+                          "note": "skipped: " + why})
+        print("bench: %s: skipped: %s" % (what, why), file=sys.stderr)
+
+    def show(self):
+        head = ("what", "ours", "peer or limit", "ratio", "target", "met", "")
+        lines = [head] + [(r["what"], r["ours"] or "", r["peer"] or "", "" if r["ratio"] is None
+                           else "%.3g" % r["ratio"],
+                           "" if r["target"] is None else ">= %g" % r["target"], {True: "yes", False: "NO",
+                               None: "-"}[r["met"]], r["note"])
+                          for r in self.rows]
+        width = [max(len(line[i]) for line in lines) for i in range(6)]
+        for line in lines:
+            print(("  ".join(c.ljust(w) for c, w in zip(line, width)) + "  " + line[6]).rstrip())
+
+
+def bench_kernel(t, ours, repeats):
+    copy, kernel = interleaved(repeats, lambda: ours.time("memcpy"), lambda: ours.time("kernel"))
+    t.add("fake quantization, 10^7 floats, one thread, against memcpy", ms(kernel), ms(copy), copy / kernel, .8,
+          ours.ask("kernel")[1])
+
+
+def bench_index(t, ours, numpy, n, target, repeats):
+    what = "index of %s floats against NumPy sort + cumulative sums" % n
+    if not numpy:
+        return t.skip(what, "no NumPy (scripts/setup --extras)")
+    a, b = interleaved(repeats, lambda: ours.time("index"), lambda: numpy.time("index"))
+    return t.add(what, ms(a), ms(b), b / a, target, " ".join(numpy.ask("version")))
+
+
+def bench_index16(t, ours, repeats):
+    a, b = interleaved(repeats, lambda: ours.time("index16"), lambda: ours.time("index"))
+    t.add("index of 10^7 BF16 values against 10^7 floats", ms(a), ms(b), b / a, 5)
+
+
+def bench_curve(t, ours, torch, repeats):
+    a, = interleaved(max(repeats, 9), lambda: ours.time("curve", 1000))
+    t.add("1000-point error curve, 10^7 values, 4 bits, indexed: limit", ms(a), "2 ms", 2e-3 / a, 1)
+    what = "1000-point error curve against the torch loop over the same steps"
+    if not torch:
+        return t.skip(what, "no torch (scripts/setup --extras)")
+    lo, hi = ours.ask("curve", 1000)[1:3]
+    a, b = interleaved(max(repeats // 2, 3), lambda: ours.time("curve", 1000),
+                       lambda: torch.time("curve", lo, hi, 1000, 40))
+    return t.add(what, ms(a), ms(b), b / a, 1000, "%s; every 40th step timed" % " ".join(torch.ask("version")))
+
+
+def bench_mse(t, ours, torch, repeats):
+    what = "exact mse, 10^6 floats, 4 bits, indexed, against the 100-step torch grid"
+    if not torch:
+        return t.skip(what, "no torch (scripts/setup --extras)")
+    a, b = interleaved(repeats, lambda: ours.time("mse"), lambda: torch.time("grid", 100))
+    return t.add(what, ms(a), ms(b), b / a, 1, " ".join(torch.ask("version")))
+
+
+def bench_quality(t, ours, numpy, folder):
+    worst, note = float("inf"), []
+    for kind in KINDS:
+        path = os.path.join(folder, kind)
+        if kind != "normal":
+            ours.ask("make", path, kind, 10 ** 6, SEED)
+        ours.ask("load", path)
+        ours.ask("keep")
+        _, step, error = ours.ask("mse")
+        _, grid_step, grid = ours.ask("grid", 100000)
+        if numpy:   # both errors anew from every value: nobody's word is taken
+            numpy.ask("load", path)
+            error, grid = numpy.ask("error", step)[0], numpy.ask("error", grid_step)[0]
+        ratio = float(grid) / float(error)
+        worst = min(worst, ratio)
+        note.append("%s %.9f" % (kind, ratio))
+    # A double printed and read again, and float32 steps: equal means within 1e-9.
+    t.add("exact mse against a 10^5-point grid: least error ratio of five distributions", "", "", worst, 1 - 1e-9,
+          ", ".join(note) + (" (errors by NumPy)" if numpy else ""))
+
+
+def sparse_model(path, gigabyte=1 << 30):
+    """A safetensors file of 256 tensors whose data is a hole."""
+    header, at = {}, 0
+    for i in range(64):
+        for role, shape in (("attn.q_proj", (512, 2048)), ("attn.o_proj", (2048, 512)), ("mlp.up_proj", (512, 2047)),
+                            ("norm", (512,))):
+            size = 4
+            for d in shape:
+                size *= d
+            header["model.layers.%d.%s.weight" % (i, role)] = {"dtype": "F32", "shape": list(shape),
+                                                               "data_offsets": [at, at + size]}
+            at += size
+    header["model.embed.weight"] = {"dtype": "F32", "shape": [(gigabyte - at) // 4096, 1024],
+                                    "data_offsets": [at, at + (gigabyte - at) // 4096 * 4096]}
+    at += (gigabyte - at) // 4096 * 4096
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        f.truncate(8 + len(text) + at)
+
+
+def bench_open(t, program, folder, repeats):
+    path = os.path.join(folder, "sparse.safetensors")
+    sparse_model(path)
+    times, memory = [], []
+
+    def drawn(text):   # a frame, and a row with name, shape and type
+        return "model.layers.0." in text and "2048" in text and "F32" in text.upper()
+
+    for _ in range(repeats + 1):
+        s = Screen([program, path], home=folder)
+        when = s.until(drawn, 10)
+        memory.append(s.anonymous() if when else 0)
+        s.close()
+        if when is None:
+            return t.add("1 GB safetensors to the first screen: limit", "not drawn", "60 ms", 0, 1)
+        times.append(when)
+    a = lower_quartile(times[1:])
+    t.add("1 GB safetensors to the first screen, warm: limit", ms(a), "60 ms", .06 / a, 1)
+    return t.add("anonymous memory then: limit", "%.3g MB" % (max(memory) / 1e6), "64 MB", 64e6 / max(memory), 1)
+
+
+def bench_key(t, program, folder, floats, repeats):
+    path = os.path.join(folder, "ten-million.safetensors")
+    size = os.path.getsize(floats)
+    text = json.dumps({"layer.weight": {"dtype": "F32", "shape": [1000, size // 4000],
+                                        "data_offsets": [0, size]}}).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as out, open(floats, "rb") as f:
+        out.write(struct.pack("<Q", len(text)) + text)
+        shutil.copyfileobj(f, out)
+    s = Screen([program, path], home=folder)
+    s.settle(2.0, 120)
+    times = [s.key(k) for _ in range(max(repeats, 9)) for k in (b"+", b"-")]
+    s.close()
+    a = lower_quartile(times)
+    t.add("a key press on an indexed 10^7-value tensor to the finished redraw: limit", ms(a), "16 ms", .016 / a, 1,
+          "slowest %s" % ms(max(times)))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("build")
+    p.add_argument("--json", action="store_true")
+    p.add_argument("--repeats", type=int, default=7)
+    p.add_argument("--only", help="kernel, index, curve, mse, quality, open or key")
+    o = p.parse_args()
+    build, t = os.path.abspath(o.build), Table(o.only)
+    program = os.path.join(build, "quantscope")
+    with tempfile.TemporaryDirectory(prefix="quantscope-bench") as folder:
+        small, large = os.path.join(folder, "normal"), os.path.join(folder, "large")
+        ours, numpy, torch = Server([os.path.join(build, "bench", "bench_ours")]), peer("numpy"), peer("torch")
+        ours.ask("make", small, "normal", 10 ** 6, SEED)
+        ours.ask("make", large, "normal", 10 ** 7, SEED)
+        for n, path in (("10^6", small), ("10^7", large)):
+            for server in (ours, numpy, torch):
+                if server:
+                    server.ask("load", path)
+            if n == "10^7" and t.wants("kernel"):
+                bench_kernel(t, ours, 3 * o.repeats)
+            if t.wants("index"):
+                bench_index(t, ours, numpy, n, 5 if n == "10^6" else 2, o.repeats)
+            if n == "10^7" and t.wants("index"):
+                bench_index16(t, ours, o.repeats)
+            if n == "10^7" and t.wants("curve"):
+                ours.ask("keep")
+                bench_curve(t, ours, torch, o.repeats)
+            if n == "10^6" and t.wants("mse"):
+                ours.ask("keep")
+                bench_mse(t, ours, torch, o.repeats)
+        if torch:
+            torch.close()
+        if t.wants("quality"):
+            bench_quality(t, ours, numpy, folder)
+        for server in (ours, numpy):
+            if server:
+                server.close()
+        if t.wants("open"):
+            bench_open(t, program, folder, 2 * o.repeats)
+        if t.wants("key"):
+            bench_key(t, program, folder, large, o.repeats)
+    if o.json:
+        print(json.dumps(t.rows, indent=1))
+    else:
+        t.show()
+
+
+main()

@@ -1,0 +1,10 @@
+# make bench [BENCH_ARGS=--json]: what the program promises about speed, measured. Not part of make check.
+EXTRA_PROGRAMS += bench/bench_ours
+bench_bench_ours_SOURCES = bench/bench_ours.c
+bench_bench_ours_LDADD   = libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+CLEANFILES += bench/bench_ours$(EXEEXT)
+EXTRA_DIST += bench/bench.py bench/peers.py bench/screen.py scripts/bench
+
+.PHONY: bench
+bench: all bench/bench_ours$(EXEEXT)
+	@python3 $(srcdir)/bench/bench.py $(abs_builddir) $(BENCH_ARGS)

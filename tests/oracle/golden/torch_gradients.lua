@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- Made by tests/oracle/make_torch.py; not edited by hand.
+return {
+  {case=0, format="int8", step=0.0099999997764825821, mask="code", learn="lsq", scale=false, factor=1, dstep={-1715.6490478515625}, terms=484.6180419921875},
+  {case=1, format="int8", step=0.0099999997764825821, mask="clamp", learn="lsq", scale=false, factor=1, dstep={-1759.0091398918041}, terms=484.6180419921875},
+  {case=2, format="int8", step=0.0099999997764825821, mask="code", learn="lsq", scale=true, factor=0.003622617780011092, dstep={-6.2151403427124023}, terms=1.7555859354350605},
+  {case=3, format="int8", step=0.0099999997764825821, mask="clamp", learn="lsq", scale=true, factor=0.003622617780011092, dstep={-6.372217785374068}, terms=1.7555859354350605},
+  {case=4, format="int4", step=0.31000000238418579, mask="code", learn="lsq", scale=false, factor=1, dstep={-47.610057830810547}, terms=480.20254516601562},
+  {case=5, format="int4", step=0.31000000238418579, mask="clamp", learn="lsq", scale=false, factor=1, dstep={8.4052571172794899}, terms=480.20254516601562},
+  {case=6, format="int4", step=0.31000000238418579, mask="code", learn="lsq", scale=true, factor=0.015430334996209192, dstep={-0.73463904857635498}, terms=7.4096861379438961},
+  {case=7, format="int4", step=0.31000000238418579, mask="clamp", learn="lsq", scale=true, factor=0.015430334996209192, dstep={0.1296959330488941}, terms=7.4096861379438961},
+  {case=8, format="int3", step=0.5, mask="code", learn="lsq", scale=false, factor=1, dstep={17.600500106811523}, terms=483.951416015625},
+  {case=9, format="int3", step=0.5, mask="clamp", learn="lsq", scale=false, factor=1, dstep={20.539912570200968}, terms=483.951416015625},
+  {case=10, format="int3", step=0.5, mask="code", learn="lsq", scale=true, factor=0.023570226039551584, dstep={0.41484779119491577}, terms=11.406844267649346},
+  {case=11, format="int3", step=0.5, mask="clamp", learn="lsq", scale=true, factor=0.023570226039551584, dstep={0.48413038211226378}, terms=11.406844267649346},
+  {case=12, format="int2", step=0.80000001192092896, mask="code", learn="lsq", scale=false, factor=1, dstep={10.766883850097656}, terms=459.44992065429688},
+  {case=13, format="int2", step=0.80000001192092896, mask="clamp", learn="lsq", scale=false, factor=1, dstep={6.2247148681211719}, terms=459.44992065429688},
+  {case=14, format="int2", step=0.80000001192092896, mask="code", learn="lsq", scale=true, factor=0.040824829046386304, dstep={0.43955618143081665}, terms=18.756964466087421},
+  {case=15, format="int2", step=0.80000001192092896, mask="clamp", learn="lsq", scale=true, factor=0.040824829046386304, dstep={0.25412292035354589}, terms=18.756964466087421},
+  {case=16, format="uint4", step=0.20000000298023224, mask="code", learn="lsq", scale=false, factor=1, dstep={-27.798004150390625}, terms=464.41522216796875},
+  {case=17, format="uint4", step=0.20000000298023224, mask="clamp", learn="lsq", scale=false, factor=1, dstep={-28.920296253378382}, terms=464.41522216796875},
+  {case=18, format="uint4", step=0.20000000298023224, mask="code", learn="lsq", scale=true, factor=0.010540925533894598, dstep={-0.29301664233207703}, terms=4.8953662736796746},
+  {case=19, format="uint4", step=0.20000000298023224, mask="clamp", learn="lsq", scale=true, factor=0.010540925533894598, dstep={-0.3048466892250325}, terms=4.8953662736796746},
+  {case=20, format="uint4+offset", step=0.25, offset=-1.5, mask="clamp", learn="lsq+", scale=false, dstep={161.95388923782912}, doffset={5.2692926302552223}, terms=489.56509399414062},
+  {case=21, format="uint3+offset", step=0.44999998807907104, offset=-1.25, mask="clamp", learn="lsq+", scale=false, dstep={26.023431838055473}, doffset={7.9835945819504559}, terms=503.694580078125},
+  {case=22, format="int4+offset", step=0.20000000298023224, offset=0.375, mask="clamp", learn="lsq+", scale=false, dstep={-83.998256945010837}, doffset={-16.68336463952437}, terms=458.24264526367188},
+  {case=23, format="int4@channel", steps={0.11710050702095032, 0.14575918018817902, 0.24352951347827911, 0.29100465774536133, 0.17256893217563629}, mask="code", learn="lsq", scale=false, dstep={16.244174957275391, -58.633148193359375, -7.5982151031494141, -7.4775710105895996, -12.274131774902344}, terms=257.65771484375},
+}
