@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- The whole-model reference values of the bundled network, computed outside with NumPy, come out of scripts/model-sqnr.lua:
--- symmetric narrow range, absmax, every weight of two or more dimensions, per tensor and per output channel.
+-- The whole-model reference values of the bundled network, computed outside with NumPy, come out of
+-- scripts/model-sqnr.lua: symmetric narrow range, absmax, every weight of two or more dimensions, per tensor and channel.
 local tap = dofile(arg[0]:match("^(.-)[^/]*$") .. "tap.lua")
 local top = os.getenv "top_srcdir" or tap.dir .. "../.."
 local got = {}
