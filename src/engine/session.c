@@ -196,7 +196,10 @@ void qs_session_publish(qs_session *s, bool force)
     if (!s->board || !(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
     s->quiet_since = qs_now();
-    qs_board_publish(s->board, picture(s, force));
+    qs_snapshot *o = picture(s, force);
+    s->said_running = o->running;
+    s->said_queued = o->queued;
+    qs_board_publish(s->board, o);
 }
 
 /* Lets the screen draw what was just published, before the machine gets busy. */
@@ -397,6 +400,8 @@ bool qs_session_idle(qs_session *s)
 {
     if (s->serving) return false;
     follow_init(s);
+    if (s->jobs && (s->said_running != qs_jobs_running(s->jobs) || s->said_queued != qs_jobs_queued(s->jobs)))
+        s->news = true;        /* the job that the last picture showed has ended */
     if (view_open(s, false)) {
         qs_session_serve(s);
         return view_open(s, false) || list_open(s);

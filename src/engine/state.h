@@ -179,6 +179,8 @@ struct qs_session {
     double done, doing_at;
     bool news;                 /* since the last snapshot */
     double quiet_since;        /* the last snapshot, or the beginning of serving: no half picture before its time */
+    uint64_t said_running;     /* as in the last snapshot */
+    size_t said_queued;
     uint64_t seq, port_seq;
     size_t abandoned;          /* times work gave way (for tests) */
 };

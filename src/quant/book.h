@@ -18,7 +18,8 @@ void qs_book_finish(qs_format *f, double *c, size_t n);
 
 /*
  * Thresholds are midpoints in float32; a value on one goes up where up[k] is set: to the level of even rank counted
- * from the level nearest zero (of two equally near, the positive one), or outward. Fills t, up (n-1); returns that level.
+ * from the level nearest zero (of two equally near, the positive one), or outward. Fills t, up (n-1); returns that
+ * level.
  */
 size_t qs_book_thresholds(const float *c, size_t n, bool away, float *t, unsigned char *up);
 

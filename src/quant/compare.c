@@ -91,7 +91,8 @@ static void do_part(struct table *b, size_t p, size_t slot, const qs_ctl *ctl)
     b->energy[p] = all.wxx;
     for (size_t i = 0; i < b->n; i++) {
         bool lua = b->lane[i].row && (b->lane[i].row->flags & QS_INIT_LUA);
-        if (b->lane[i].row && !b->lane[i].err.code && !b->errs[i][slot].code && lua == b->lua) lane_part(b, i, p, slot, ix, ctl);
+        if (b->lane[i].row && !b->lane[i].err.code && !b->errs[i][slot].code && lua == b->lua)
+            lane_part(b, i, p, slot, ix, ctl);
     }
     qs_index_unref(ix);
 }
@@ -163,7 +164,8 @@ static void choose(struct table *b, const char *const *wanted, size_t n, const q
     lane_init(b, &b->lane[b->n++], qs_init_named("mse"), "mse", &plain);
     for (size_t i = 0; i < (wanted ? n : rows); i++) {
         const qs_init *row = wanted ? NULL : qs_init_at(i);
-        if (row && ((row->flags & QS_INIT_NAMED_ONLY) || (row->applies && row->applies(b->f, plain.role, NULL)))) continue;
+        if (row && (row->flags & QS_INIT_NAMED_ONLY)) continue;
+        if (row && row->applies && row->applies(b->f, plain.role, NULL)) continue;
         lane_init(b, &b->lane[b->n++], row, wanted ? wanted[i] : row->name, &plain);
     }
 }
@@ -220,7 +222,8 @@ static qs_quantizer *quantizer_of(const struct table *b, struct lane *l)
     if (!q) return NULL;
     snprintf(q->init, sizeof q->init, "%s", l->name);
     if (*l->first.formula)
-        q->formula = b->s.parts > 1 ? qs_xasprintf(_("%s; the first of %zu: %s"), l->row->formula, b->s.parts, l->first.formula)
+        q->formula = b->s.parts > 1 ? qs_xasprintf(_("%s; the first of %zu: %s"), l->row->formula, b->s.parts,
+                                                   l->first.formula)
                                     : qs_xstrdup(l->first.formula);
     q->source = l->row->source && *l->row->source ? l->row->source : NULL;
     if (*l->first.note) q->note = qs_xstrdup(l->first.note);
@@ -230,8 +233,9 @@ static qs_quantizer *quantizer_of(const struct table *b, struct lane *l)
 
 static void failed_row(const struct lane *l, qs_compare_row *r)
 {
-    *r = (qs_compare_row){.code = l->err.code ? l->err.code : QS_ESTATE, .step = NAN, .offset = NAN, .clip = NAN, .mse = NAN,
-                          .nmse = NAN, .sqnr_db = NAN, .clipped = NAN, .step_ratio = NAN, .mse_ratio = NAN, .ms = NAN};
+    *r = (qs_compare_row){.code = l->err.code ? l->err.code : QS_ESTATE, .step = NAN, .offset = NAN, .clip = NAN,
+                          .mse = NAN, .nmse = NAN, .sqnr_db = NAN, .clipped = NAN, .step_ratio = NAN,
+                          .mse_ratio = NAN, .ms = NAN};
     snprintf(r->init, sizeof r->init, "%s", l->name);
     snprintf(r->error, sizeof r->error, "%.250s", l->err.msg);
 }
@@ -248,7 +252,8 @@ static void fill_row(const struct table *b, struct lane *l, qs_compare_row *r)
         n += b->count[p];
         energy += b->energy[p];
     }
-    *r = (qs_compare_row){.step = median(l->step, b->s.parts), .offset = median(l->offset, b->s.parts), .ms = q->ms, .q = q};
+    *r = (qs_compare_row){.step = median(l->step, b->s.parts), .offset = median(l->offset, b->s.parts), .ms = q->ms,
+                          .q = q};
     snprintf(r->init, sizeof r->init, "%s", l->name);
     r->clip = fabs(r->step) * q->f->cmax;
     r->mse = total(b, l->mse) / n;

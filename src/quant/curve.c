@@ -231,7 +231,8 @@ static void find_best(qs_curve *c)
     c->best_error = c->error[best];
 }
 
-int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out, qs_err *err)
+int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out,
+                   qs_err *err)
 {
     double lo, hi;
     qs_grid g = {0};

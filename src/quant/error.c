@@ -28,7 +28,8 @@ void qs_qerror_clear(qs_qerror *e)
 
 /* ---- sums over values ----------------------------------------------------------------- */
 struct acc {
-    double n, energy, clip, round, clipped, bias, max;   /* sums of w, w x^2, w e^2 in two parts, w of clipped, w e; max |e| */
+    /* sums of w, w x^2, w e^2 in two parts, w of clipped, w e; max |e| */
+    double n, energy, clip, round, clipped, bias, max;
     size_t skipped;
     double *occ;           /* (levels) */
 };
@@ -239,7 +240,8 @@ struct walk {
     const qs_quantizer *q;
     qs_tensor *t;
     const qs_split *s;
-    size_t per, first;     /* parts a chunk (0: the tensor in runs of CHUNK elements); chunk number of the batch's first */
+    /* parts a chunk (0: the tensor in runs of CHUNK elements); chunk number of the batch's first */
+    size_t per, first;
     struct acc *acc;       /* (BATCH) */
     double *mse;           /* (parts) or NULL */
 };
@@ -324,7 +326,8 @@ static qs_index *index_for(const qs_quantizer *q, qs_tensor *t, const qs_split *
     return ix;
 }
 
-int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, qs_qerror *out, qs_err *err)
+int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, qs_qerror *out,
+                    qs_err *err)
 {
     qs_split s;
     int rc = qs_quantizer_fits(q, t, &s, err);

@@ -8,7 +8,8 @@
 
 typedef struct qs_qerror {
     double mse;          /* mean (x - Q(x))^2 over finite values; never negative */
-    double nmse;         /* mse / mean x^2; 0 where both are 0, NaN never: mse > 0 with x = 0 gives infinity -> QS_INF note */
+    /* mse / mean x^2; 0 where both are 0, NaN never: mse > 0 with x = 0 gives infinity -> QS_INF note */
+    double nmse;
     double sqnr_db;      /* -10 log10 nmse; +infinity where the error is 0 (printed as null in JSON) */
     double clip_mse;     /* the part of elements strictly beyond the outermost level */
     double round_mse;    /* the rest: mse = clip_mse + round_mse */
@@ -28,7 +29,8 @@ void qs_qerror_clear(qs_qerror *e);
 /* Of one part, from its index. O(levels log n) up to 4096 levels. */
 int qs_error_index(const qs_grid *g, const qs_index *ix, qs_qerror *out, qs_err *err);
 /* Of a tensor; uses and fills the cache where that pays (cache may be NULL). */
-int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, qs_qerror *out, qs_err *err);
+int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, qs_qerror *out,
+                    qs_err *err);
 /* Only the mean squared error of every part: out (parts). */
 int qs_error_parts(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, double *out, qs_err *err);
 
@@ -49,7 +51,8 @@ typedef struct qs_curve {
     double best_step, best_error;  /* of the points */
 } qs_curve;
 /* p = 2: exact at every point. ERANGE: no finite value but 0. Cost: O(points levels log n). */
-int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out, qs_err *err);
+int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *o, const qs_ctl *ctl, qs_curve *out,
+                   qs_err *err);
 void qs_curve_clear(qs_curve *c);
 
 #endif

@@ -135,7 +135,8 @@ static bool read_bits(struct reader *r, const struct family *w, qs_format *f)
     if (!n) return complain(r, QS_EFORMAT, _("expected a number of bits after \"%s\" (%s)"), w->name, _(w->bits));
     if (!take_number(r, 99, &b) || !bits_exist(w, b)) {
         r->p = start;
-        return complain(r, w->gap, _("%sB exists for %s, not for \"%.*s\""), w->name, _(w->bits), n < 9 ? (int)n : 9, start);
+        return complain(r, w->gap, _("%sB exists for %s, not for \"%.*s\""), w->name, _(w->bits), n < 9 ? (int)n : 9,
+                        start);
     }
     f->bits = (int)b;
     return true;

@@ -22,39 +22,46 @@
 /* ---- the table -------------------------------------------------------------------------- */
 /* Variants: words that may stand behind ":", or "<number>". */
 static const qs_init builtin[] = {
-    {"minmax", N_("the outermost level on the largest value"), "s = max|x| / Qp; with an offset (max-min)/(c_max-c_min)",
+    {"minmax", N_("the outermost level on the largest value"),
+     "s = max|x| / Qp; with an offset (max-min)/(c_max-c_min)",
      "the usual range observer; flip: GGUF's Q4_0", "qp 2^b 2^b-1", 0, NULL, qs_fit_minmax, NULL},
-    {"percentile", N_("as minmax, at a quantile of |x| (99.99 %)"), "s = quantile(|x|, p) / Qp", "a common calibration rule",
+    {"percentile", N_("as minmax, at a quantile of |x| (99.99 %)"), "s = quantile(|x|, p) / Qp",
+     "a common calibration rule",
      "<number>", 0, NULL, qs_fit_percentile, NULL},
     {"lsq", N_("LSQ's rule from the mean magnitude"), "s = 2 E|x| / sqrt(Qp)",
      "Esser et al. 2020, Learned Step Size Quantization, arXiv 1902.08153", NULL, 0, NULL, qs_fit_lsq, NULL},
     {"lsq+", N_("LSQ+: 3 sigma for signed weights; for activations the (s, beta) of least squares"),
      "s = max(|mu-3 sigma|, |mu+3 sigma|) / 2^(b-1); activations: argmin ||x - Q(x)||^2",
-     "Bhalgat et al. 2020, LSQ+, arXiv 2004.09576; divisors 2^b-1 and 2^b: public code", "paper 2^b-1 2^b minmax", 0, NULL,
-     qs_fit_lsqp, NULL},
-    {"aciq-gauss", N_("ACIQ's clip for a normal distribution"), "s = 2 alpha / 2^b, alpha = k(b) sigma; one-sided alpha / 2^b",
+     "Bhalgat et al. 2020, LSQ+, arXiv 2004.09576; divisors 2^b-1 and 2^b: public code", "paper 2^b-1 2^b minmax", 0,
+     NULL, qs_fit_lsqp, NULL},
+    {"aciq-gauss", N_("ACIQ's clip for a normal distribution"),
+     "s = 2 alpha / 2^b, alpha = k(b) sigma; one-sided alpha / 2^b",
      "Banner et al. 2019, arXiv 1810.05723", "qp 2^b 2^b-1", 0, NULL, qs_fit_aciq_gauss, NULL},
-    {"aciq-laplace", N_("ACIQ's clip for a Laplace distribution"), "s = 2 alpha / 2^b, alpha = W(3 4^b) E|x-mu|; one-sided alpha / 2^b",
+    {"aciq-laplace", N_("ACIQ's clip for a Laplace distribution"),
+     "s = 2 alpha / 2^b, alpha = W(3 4^b) E|x-mu|; one-sided alpha / 2^b",
      "Banner et al. 2019, arXiv 1810.05723", "qp 2^b 2^b-1", 0, NULL, qs_fit_aciq_laplace, NULL},
     {"aciq", N_("ACIQ, normal or Laplace by the smaller measured error"), "the better of aciq-gauss and aciq-laplace",
      "Banner et al. 2019, arXiv 1810.05723", "qp 2^b 2^b-1", 0, NULL, qs_fit_aciq, NULL},
     {"octav", N_("OCTAV: fixed point of the clipped error"),
      "s = 2 alpha / 2^b, alpha = E[|x|; |x|>alpha] / (4^-b/3 P(0<|x|<=alpha) + P(|x|>alpha))",
-     "Sakr et al. 2022, Optimal Clipping and Magnitude-aware Differentiation, arXiv 2206.06501", "qp 2^b 2^b-1", 0, NULL,
-     qs_fit_octav, NULL},
-    {"sawb", N_("SAWB: a fit through rms and mean magnitude, 2 3 4 5 8 bits"), "s = 2 alpha / (2^b-1), alpha = c1 rms(x) + c2 E|x|",
+     "Sakr et al. 2022, Optimal Clipping and Magnitude-aware Differentiation, arXiv 2206.06501", "qp 2^b 2^b-1", 0,
+     NULL, qs_fit_octav, NULL},
+    {"sawb", N_("SAWB: a fit through rms and mean magnitude, 2 3 4 5 8 bits"),
+     "s = 2 alpha / (2^b-1), alpha = c1 rms(x) + c2 E|x|",
      "Choi et al. 2019, SysML; constants of public code", "older qp 2^b 2^b-1", 0, qs_applies_sawb, qs_fit_sawb, NULL},
     {"kl", N_("the clip whose histogram keeps the most information"), "s = alpha / Qp, alpha = argmin KL(P || Q)",
      "the entropy calibration of TensorRT and MXNet; up to 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
     {"apot", N_("APoT's start: 3 sigma for weights, a constant for activations"),
-     "clip = 3 sigma; activations 8 (CIFAR code) or 6 (ImageNet code)", "Li, Dong, Wang 2020, APoT, arXiv 1909.13144, and its code",
+     "clip = 3 sigma; activations 8 (CIFAR code) or 6 (ImageNet code)",
+     "Li, Dong, Wang 2020, APoT, arXiv 1909.13144, and its code",
      "<number>", 0, qs_applies_apot, qs_fit_apot, NULL},
     {"mse", N_("the least squared error over all steps, exactly"),
      "s = argmin sum (x - Q(x))^2 = B/C where B^2/C is largest; +zp: over all z; +offset: best found",
      "sweep over sorted breakpoints; the same sums as llama.cpp PR 12557", NULL, 0, NULL, qs_fit_mse, NULL},
-    {"lloyd", N_("the optimal free codebook; changes the format to codebook(...)"), "levels and cells of least squared error",
-     "Lloyd 1982, Max 1960; solved by dynamic programming (Bruce 1965)", NULL, QS_INIT_NAMED_ONLY, qs_applies_lloyd, qs_fit_lloyd,
-     NULL},
+    {"lloyd", N_("the optimal free codebook; changes the format to codebook(...)"),
+     "levels and cells of least squared error",
+     "Lloyd 1982, Max 1960; solved by dynamic programming (Bruce 1965)", NULL, QS_INIT_NAMED_ONLY, qs_applies_lloyd,
+     qs_fit_lloyd, NULL},
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, EXTRA_MAX = 256 };
 
@@ -99,7 +106,8 @@ static qs_init *copy_row(const qs_init *row)
 int qs_init_register(const qs_init *row, qs_err *err)
 {
     if (!row->name || !*row->name || strlen(row->name) > 40 || strpbrk(row->name, ": \t\n,"))
-        return qs_fail(err, QS_EARG, _("an initialization has a name of 1 to 40 characters without spaces, \":\" and \",\""));
+        return qs_fail(err, QS_EARG,
+                       _("an initialization has a name of 1 to 40 characters without spaces, \":\" and \",\""));
     if (!row->fit) return qs_fail(err, QS_EARG, _("initialization %s has no function"), row->name);
     for (size_t i = 0; i < BUILTIN; i++)
         if (!strcmp(builtin[i].name, row->name)) return qs_fail(err, QS_EARG, _("%s is built in"), row->name);
@@ -145,8 +153,8 @@ const qs_init *qs_init_find(const char *name, char variant[32], qs_err *err)
     }
     if (!colon) return row;
     if (strlen(colon + 1) >= 32 || !colon[1] || !variant_fits(row, colon + 1)) {
-        qs_fail(err, QS_EARG, _("%s has no variant \"%.40s\"%s%s"), row->name, colon + 1, row->variants ? _(": it takes ") : "",
-                row->variants ? row->variants : "");
+        qs_fail(err, QS_EARG, _("%s has no variant \"%.40s\"%s%s"), row->name, colon + 1,
+                row->variants ? _(": it takes ") : "", row->variants ? row->variants : "");
         return NULL;
     }
     snprintf(variant, 32, "%s", colon + 1);
@@ -179,9 +187,11 @@ static bool trivial(const qs_init_in *in, qs_init_out *out)
     bool zeros = qs_index_absmax(in->ix) == 0, level0 = in->f->cmax == 0;
     if (!zeros && !level0) return false;
     out->step = 1;
-    out->offset = level0 ? default_offset(in->f, in->ix) : in->f->offset == QS_OFFSET_REAL ? -(double)in->f->c[in->f->zero] : 0;
+    out->offset = level0 ? default_offset(in->f, in->ix) : in->f->offset == QS_OFFSET_REAL
+        ? -(double)in->f->c[in->f->zero] : 0;
     snprintf(out->formula, sizeof out->formula, "1");
-    add_note(out, zeros ? _("every value is 0: any step does, 1 is used") : _("the only level is 0: any step does, 1 is used"));
+    add_note(out, zeros ? _("every value is 0: any step does, 1 is used")
+             : _("the only level is 0: any step does, 1 is used"));
     return true;
 }
 
@@ -215,7 +225,8 @@ static void fit_float(const qs_format *f, qs_init_out *out)
         out->step = copysign(s > most ? most : least, out->step);
         add_note(out, _("the step is held at %.3g, the end of float32"), out->step);
     }
-    if (f->offset == QS_OFFSET_REAL && fabs(out->offset) > FLT_MAX / 2) out->offset = copysign(FLT_MAX / 2, out->offset);
+    if (f->offset == QS_OFFSET_REAL && fabs(out->offset) > FLT_MAX / 2)
+        out->offset = copysign(FLT_MAX / 2, out->offset);
     if (f->offset == QS_OFFSET_ZP) out->offset = z != 0 ? -out->step * z : 0;
     if (!f->offset) out->offset = 0;
 }
@@ -378,11 +389,14 @@ static void describe(qs_quantizer *q, const struct job *j, const char *name, con
     size_t parts = j->s->parts;
     const char *formula = *j->shown->formula ? j->shown->formula : j->row->formula;
     snprintf(q->init, sizeof q->init, "%s", name);
-    if (*j->opts->variant && !strchr(name, ':')) snprintf(q->init, sizeof q->init, "%.24s:%.31s", name, j->opts->variant);
+    if (*j->opts->variant && !strchr(name, ':'))
+        snprintf(q->init, sizeof q->init, "%.24s:%.31s", name, j->opts->variant);
     if (formula && *formula)
-        q->formula = parts > 1 ? qs_xasprintf(_("%s; the first of %zu: %s"), j->row->formula, parts, formula) : qs_xstrdup(formula);
+        q->formula = parts > 1 ? qs_xasprintf(_("%s; the first of %zu: %s"), j->row->formula, parts, formula)
+            : qs_xstrdup(formula);
     q->source = j->row->source && *j->row->source ? j->row->source : NULL;
-    if (t->noted) q->note = parts > 1 ? qs_xasprintf(_("%zu of %zu parts: %s"), t->noted, parts, t->note) : qs_xstrdup(t->note);
+    if (t->noted) q->note = parts > 1 ? qs_xasprintf(_("%zu of %zu parts: %s"), t->noted, parts, t->note)
+        : qs_xstrdup(t->note);
 }
 
 static qs_quantizer *make(struct job *j, const char *name, double start, qs_err *err)
@@ -421,7 +435,8 @@ qs_quantizer *qs_init_tensor(const char *name, qs_tensor *t, const qs_format *f,
     qs_ctl quiet = ctl ? (qs_ctl){.cancel_upto = ctl->cancel_upto, .job = ctl->job} : (qs_ctl){0};
     qs_init_out shown = {0};
     struct job j = {.row = row, .opts = &opts, .t = t, .f = f, .s = &s, .cache = cache, .ctl = ctl, .quiet = &quiet,
-                    .shown = &shown, .step = qs_xcalloc(s.parts, sizeof(double)), .offset = qs_xcalloc(s.parts, sizeof(double))};
+                    .shown = &shown, .step = qs_xcalloc(s.parts, sizeof(double)), .offset =
+                        qs_xcalloc(s.parts, sizeof(double))};
     qs_quantizer *q = make(&j, name, start, err);
     free(j.step);
     free(j.offset);

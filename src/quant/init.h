@@ -14,7 +14,8 @@ typedef enum qs_role { QS_ROLE_WEIGHT, QS_ROLE_ACT } qs_role;
 
 typedef struct qs_init_opts {
     qs_role role;
-    char variant[32];     /* what stands behind ":" in the name ("lsq+:2^b-1", "percentile:99.9"), or a `divisor` option */
+    /* what stands behind ":" in the name ("lsq+:2^b-1", "percentile:99.9"), or a `divisor` option */
+    char variant[32];
     double percentile;    /* 0: the default, 99.99 */
     const qs_tensor *weights;  /* importance of every element, or NULL */
 } qs_init_opts;

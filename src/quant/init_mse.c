@@ -7,8 +7,8 @@
  * At a step s the nearest codes give B = sum w x c and C = sum w c^2, and
  *     E(s) = A - 2 s B + s^2 C,   A = sum w x^2.
  * Any code vector's own best step is B/C with error A - B^2/C >= E(B/C), so B^2/C ("gain") is what we maximize. Between
- * steps, F(s) = (E(s) - A)/s = min over code vectors of (s C - 2 B) is a minimum of straight lines, hence concave: on an
- * interval it lies above its chord, which bounds the gain inside from above. Intervals that cannot beat the best are
+ * steps, F(s) = (E(s) - A)/s = min over code vectors of (s C - 2 B) is a minimum of straight lines, hence concave: on
+ * an interval it lies above its chord, which bounds the gain inside from above. Intervals that cannot beat the best are
  * dropped, the others halved until few breakpoints are left in them; these are swept one by one. Nothing is sampled:
  * the result is the global minimum.
  */
@@ -43,7 +43,8 @@ struct book {
     size_t *r, *r2;        /* (n-1) scratch: ranks */
 };
 
-struct point { double s, B, C, F, crossed; };      /* crossed: breakpoints at steps above s, times weight if not ranked */
+/* crossed: breakpoints at steps above s, times weight if not ranked */
+struct point { double s, B, C, F, crossed; };
 struct best { double gain, B, C, bound; };          /* bound: gain that was not excluded, 0 if all was */
 struct event { double at, dB, dC; };
 struct node { struct point lo, hi; double ub; };
@@ -363,7 +364,8 @@ struct answer {
     bool found, all;       /* all: every zero point was tried */
 };
 
-static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirrored, const qs_ctl *ctl, struct best *best,
+static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirrored, const qs_ctl *ctl,
+                    struct best *best,
                     bool *better, qs_err *err)
 {
     struct book b;
@@ -378,7 +380,8 @@ static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirro
 static void keep(struct answer *a, const struct best *best, double z, bool mirrored)
 {
     double s = best->B / best->C;
-    *a = (struct answer){.step = mirrored ? -s : s, .offset = z != 0 ? (mirrored ? s : -s) * z : 0, .found = true, .all = a->all};
+    *a = (struct answer){.step = mirrored ? -s : s, .offset = z != 0 ? (mirrored ? s : -s) * z : 0, .found = true,
+                         .all = a->all};
 }
 
 /* The zero points to try: all, or where they are very many ZP_ALL of them, evenly. */
@@ -432,8 +435,8 @@ static double mse_at(const qs_format *f, const qs_index *ix, double step, double
 }
 
 /*
- * The arithmetic is float32's, whose rounding of the levels moves the error by parts in 1e8: of the nearest steps there,
- * keep the best; ours, unrounded, if it is among the equals.
+ * The arithmetic is float32's, whose rounding of the levels moves the error by parts in 1e8: of the nearest steps
+ * there, keep the best; ours, unrounded, if it is among the equals.
  */
 static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 {
@@ -457,7 +460,7 @@ static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 /* ---- a real offset: best found --------------------------------------------------------------------------- */
 struct affine { double s, beta, err; };
 
-/* One round of alternating least squares from (s, beta): codes, then the 2x2 normal equations. Returns sum of squares. */
+/* One round of alternating least squares from (s, beta): codes, then the 2x2 normal equations. Returns the squares. */
 static double als_round(struct book *b, struct affine *p)
 {
     qs_sums all = qs_index_total(b->ix), last = {0};
@@ -541,7 +544,9 @@ static void row_minima(const double *row, size_t n, size_t *at, double *least)
 {
     for (int i = 0; i < MINIMA; i++) least[i] = INFINITY;
     for (size_t m = 0; m < n; m++) {
-        if ((m > 0 && row[m - 1] < row[m]) || (m + 1 < n && row[m + 1] <= row[m]) || row[m] >= least[MINIMA - 1]) continue;
+        if ((m > 0 && row[m - 1] < row[m]) || (m + 1 < n && row[m + 1] <= row[m]) ||
+            row[m] >= least[MINIMA - 1])
+            continue;
         int i = MINIMA - 1;
         for (; i > 0 && least[i - 1] > row[m]; i--) {
             least[i] = least[i - 1];
@@ -603,7 +608,8 @@ static int by_error(const void *a, const void *b)
 }
 
 /* The range itself, and every zero point's best step. */
-static int zp_starts(const qs_format *f, const struct book *b, struct affine *out, size_t *count, const qs_ctl *ctl, qs_err *err)
+static int zp_starts(const qs_format *f, const struct book *b, struct affine *out, size_t *count, const qs_ctl *ctl,
+                     qs_err *err)
 {
     double lo = qs_index_min(b->ix), hi = qs_index_max(b->ix), zlo, zhi, width = b->c[b->n - 1] - b->c[0];
     int rc = 0;
@@ -620,7 +626,8 @@ static int zp_starts(const qs_format *f, const struct book *b, struct affine *ou
 }
 
 #define REFINED 6
-static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, const qs_ctl *ctl, struct affine *out, qs_err *err)
+static int best_offset(const qs_format *f, const qs_index *ix, bool mirrored, const qs_ctl *ctl, struct affine *out,
+                       qs_err *err)
 {
     struct book b;
     struct affine start[MAP_STEPS * MINIMA + 72];
@@ -661,7 +668,8 @@ int qs_mse_step(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, doubl
     plain.offset = QS_OFFSET_NONE;
     int rc = best_of_all(&plain, ix, ctl, &a, err);
     if (rc) return rc;
-    if (!a.found) return qs_fail(err, QS_ERANGE, _("every step has the same error: no value meets a level of %s but 0"), f->text);
+    if (!a.found)
+        return qs_fail(err, QS_ERANGE, _("every step has the same error: no value meets a level of %s but 0"), f->text);
     double e = polish(&plain, ix, &a);
     *step = a.step;
     if (mse) *mse = e;
@@ -681,7 +689,8 @@ static void say_found(const qs_init_in *in, const struct answer *a, double mse, 
         snprintf(to, size, "best found over s and %d zero points: (%.6g, %g), mse %.4g", ZP_ALL, a->step, z, mse);
     else snprintf(to, size, "argmin over s of E(s) = %.6g, mse %.4g", a->step, mse);
     if (a->above > 0 && mse > 0)
-        snprintf(out->note, sizeof out->note, _("best found: the search was cut short; at most %.2g %% above the minimum"),
+        snprintf(out->note, sizeof out->note,
+                 _("best found: the search was cut short; at most %.2g %% above the minimum"),
                  100 * a->above / n / fmax(mse - a->above / n, 1e-3 * mse));
     else if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS)
         snprintf(out->note, sizeof out->note, _("from a bucket index: sums inside a bucket are interpolated"));

@@ -96,7 +96,8 @@ static void say_range(const qs_init_in *in, qs_init_out *out, const char *what, 
 }
 
 /* A clip alpha about zero; with an offset, the part of -alpha .. alpha about `centre` that holds values. */
-static void set_clip(const qs_init_in *in, qs_init_out *out, const char *what, double alpha, double centre, enum divisor d)
+static void set_clip(const qs_init_in *in, qs_init_out *out, const char *what, double alpha, double centre,
+                     enum divisor d)
 {
     const qs_format *f = in->f;
     const char *word;
@@ -167,7 +168,8 @@ int qs_fit_percentile(const qs_init_in *in, qs_init_out *out, qs_err *err)
     }
     bool both = in->f->is_signed;
     snprintf(what, sizeof what, "%g %% quantile of %s", p, both ? "|x|" : "x");
-    set_clip(in, out, what, both ? qs_index_quantile_abs(in->ix, p / 100) : qs_index_quantile(in->ix, p / 100), 0, BY_QP);
+    set_clip(in, out, what, both ? qs_index_quantile_abs(in->ix, p / 100) : qs_index_quantile(in->ix, p / 100), 0,
+             BY_QP);
     return 0;
 }
 
@@ -256,7 +258,8 @@ static int aciq(const qs_init_in *in, qs_init_out *out, bool laplace)
     snprintf(what, sizeof what, one_sided && m.mean > 0 ? "(mu + %.4g %s)" : "%.4g %s", k, laplace ? "b" : "sigma");
     set_clip(in, out, what, alpha, m.mean, divisor_of(in, BY_2B));
     if (!in->f->offset && !one_sided && fabs(m.mean) > m.std)
-        snprintf(out->note, sizeof out->note, _("the mean, %.3g, is beyond one sigma of 0: ACIQ's model puts it at the centre"),
+        snprintf(out->note, sizeof out->note,
+                 _("the mean, %.3g, is beyond one sigma of 0: ACIQ's model puts it at the centre"),
                  m.mean);
     return 0;
 }
@@ -343,7 +346,9 @@ static const struct sawb *sawb_of(const qs_format *f)
 int qs_applies_sawb(const qs_format *f, qs_role role, qs_err *err)
 {
     (void)role;
-    if (!sawb_of(f)) return qs_fail(err, QS_EUNSUP, _("sawb: constants are published for 2, 3, 4, 5 and 8 bits, not for %d"), f->bits);
+    if (!sawb_of(f))
+        return qs_fail(err, QS_EUNSUP, _("sawb: constants are published for 2, 3, 4, 5 and 8 bits, not for %d"),
+                       f->bits);
     if (!f->is_signed) return qs_fail(err, QS_EUNSUP, _("sawb is a rule for signed weights; %s is unsigned"), f->text);
     return 0;
 }
@@ -388,7 +393,7 @@ int qs_fit_apot(const qs_init_in *in, qs_init_out *out, qs_err *err)
     return 0;
 }
 
-/* ---- KL ------------------------------------------------------------------------------------------------------------ */
+/* ---- KL -------------------------------------------------------------------------------------------------------- */
 #define KL_HALF 1000      /* 2001 bins, or 1001 from zero up for unsigned formats; fewer for fewer values */
 
 /* Prefix sums over the bins, so that a candidate costs its levels, not its bins. */
@@ -417,8 +422,8 @@ static double edge_gain(double h, double extra)
 }
 
 /*
- * KL(P || Q) of the candidate from .. to: P the slice with the outliers on its edge bins, Q the slice merged into `levels`
- * bins and spread evenly over the nonzero ones. Smoothing (eps where only Q is 0) touches the edges alone.
+ * KL(P || Q) of the candidate from .. to: P the slice with the outliers on its edge bins, Q the slice merged into
+ * `levels` bins and spread evenly over the nonzero ones. Smoothing (eps where only Q is 0) touches the edges alone.
  */
 static double divergence(const struct kl *k, size_t from, size_t to, size_t levels)
 {

@@ -172,7 +172,8 @@ int qs_fit_lloyd(const qs_init_in *in, qs_init_out *out, qs_err *err)
     out->step = 1;
     snprintf(out->formula, sizeof out->formula, "%zu levels of least squared error, mse %.4g", k, mse);
     if (merged)
-        snprintf(out->note, sizeof out->note, _("%zu distinct values merged into %zu before the search"), merged, ITEMS);
+        snprintf(out->note, sizeof out->note, _("%zu distinct values merged into %zu before the search"), merged,
+                 ITEMS);
     else if (k < in->f->n)
         snprintf(out->note, sizeof out->note, _("only %zu distinct values: as many levels"), k);
     return 0;

@@ -35,8 +35,8 @@ static int check_step(const qs_format *f, size_t part, double step, qs_err *err)
                        f->flip ? _("other than 0") : _("> 0"));
     if ((float)step == 0) return qs_fail(err, QS_EARG, _("step %zu, %g, is 0 in float32"), part + 1, step);
     if (!isfinite((float)step) || !isfinite((float)step * (float)f->cmax))
-        return qs_fail(err, QS_EARG, _("step %zu, %g, puts the outermost level (%g steps) beyond float32"), part + 1, step,
-                       f->cmax);
+        return qs_fail(err, QS_EARG, _("step %zu, %g, puts the outermost level (%g steps) beyond float32"), part + 1,
+                       step, f->cmax);
     return 0;
 }
 
@@ -52,8 +52,8 @@ static int check_offset(const qs_format *f, size_t part, double step, double *of
         qs_format_zp_range(f, &lo, &hi);
         z = rint(-*offset / step);
         if (!(z >= lo && z <= hi))
-            return qs_fail(err, QS_EARG, _("offset %zu, %g, asks for the zero point %g; %s has %g .. %g"), part + 1, *offset,
-                           z, f->text, lo, hi);
+            return qs_fail(err, QS_EARG, _("offset %zu, %g, asks for the zero point %g; %s has %g .. %g"), part + 1,
+                           *offset, z, f->text, lo, hi);
         *offset = z != 0 ? -step * z : 0;
     }
     /* Both outermost levels as the arithmetic makes them. */
@@ -263,8 +263,8 @@ int qs_quantizer_fits(const qs_quantizer *q, const qs_tensor *t, qs_split *split
     if (rc) return rc;
     if (split->parts == q->parts) return 0;
     char shape[128];
-    return qs_fail(err, QS_EARG, _("the quantizer has %zu steps; %s %s in %s needs %zu"), q->parts, t->name ? t->name : "?",
-                   qs_tensor_shape_text(t, shape, sizeof shape), q->f->text, split->parts);
+    return qs_fail(err, QS_EARG, _("the quantizer has %zu steps; %s %s in %s needs %zu"), q->parts,
+                   t->name ? t->name : "?", qs_tensor_shape_text(t, shape, sizeof shape), q->f->text, split->parts);
 }
 
 struct walk {

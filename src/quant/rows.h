@@ -8,19 +8,20 @@
 
 /* ---- the strategies: init_stat.c, init_mse.c, lloyd.c --------------------------------- */
 typedef int qs_fit_fn(const qs_init_in *in, qs_init_out *out, qs_err *err);
-qs_fit_fn qs_fit_minmax, qs_fit_percentile, qs_fit_lsq, qs_fit_lsqp, qs_fit_aciq_gauss, qs_fit_aciq_laplace, qs_fit_aciq,
+qs_fit_fn qs_fit_minmax, qs_fit_percentile, qs_fit_lsq, qs_fit_lsqp, qs_fit_aciq_gauss, qs_fit_aciq_laplace,
+    qs_fit_aciq,
     qs_fit_octav, qs_fit_sawb, qs_fit_kl, qs_fit_apot, qs_fit_mse, qs_fit_lloyd;
 int qs_applies_sawb(const qs_format *f, qs_role role, qs_err *err);
 int qs_applies_apot(const qs_format *f, qs_role role, qs_err *err);
 int qs_applies_lloyd(const qs_format *f, qs_role role, qs_err *err);
 
-/* Clip multiples by the equations of ACIQ: gauss alpha/sigma, laplace alpha/b, for a number of bits (one-sided: + 1). */
+/* Clip multiples by the equations of ACIQ: gauss alpha/sigma, laplace alpha/b, for so many bits (one-sided: 1 more). */
 double qs_aciq_gauss(int bits);
 double qs_aciq_laplace(int bits);
 /* OCTAV's fixed point: the clip, or 0 where it does not exist. */
 double qs_octav_clip(const qs_index *ix, int bits, bool is_signed);
-/* The optimal k levels of an index into c (room for k), ascending; returns how many (fewer where there are fewer distinct
- * values), *mse their mean squared error, *merged: entries there were before merging, or 0. 0 on ECANCEL. */
+/* The optimal k levels of an index into c (room for k), ascending; returns how many (fewer where there are fewer
+ * distinct values), *mse their mean squared error, *merged: entries there were before merging, or 0. 0 on ECANCEL. */
 size_t qs_lloyd(const qs_index *ix, size_t k, const qs_ctl *ctl, double *c, double *mse, size_t *merged, qs_err *err);
 
 /* ---- init.c -------------------------------------------------------------------------------- */

@@ -63,7 +63,8 @@ static void range(void)
     for (int kind = 0; kind < 4; kind++) {
         for (int i = 0; i < 5000; i++) {
             double v = qs_rng_normal(&r);
-            x[i] = (float)(kind == 0 ? v : kind == 1 ? (i % 1000 ? v : 30 * v) : kind == 2 ? qs_rng_uniform(&r) : v * v * v);
+            x[i] = (float)(kind == 0 ? v : kind == 1 ? (i % 1000 ? v : 30 * v) : kind == 2 ? qs_rng_uniform(&r)
+                           : v * v * v);
         }
         qs_index *ix = qs_index_new(x, 5000, NULL, NULL, NULL);
         static const char *const fs[] = {"int2", "int4", "int8", "uint4", "apot4", "nf4"};
@@ -75,11 +76,13 @@ static void range(void)
             for (size_t k = 0; k < qs_init_count(); k++) {
                 qs_init_out out;
                 const qs_init *row = qs_init_at(k);
-                if (row->flags & QS_INIT_NAMED_ONLY || qs_init_index(row->name, ix, f, NULL, NULL, &out, NULL)) continue;
+                if (row->flags & QS_INIT_NAMED_ONLY || qs_init_index(row->name, ix, f, NULL, NULL, &out,
+                                                                     NULL)) continue;
                 if (!strcmp(row->name, "kl") && f->bits == 2) continue;   /* its clip can be next to nothing there */
                 cases++;
                 bool in = out.step > c.step[0] && out.step < c.step[c.points - 1];
-                if (!in) printf("# kind %d %s %s: %g outside %g .. %g\n", kind, fs[i], row->name, out.step, c.step[0], c.step[511]);
+                if (!in) printf("# kind %d %s %s: %g outside %g .. %g\n", kind, fs[i], row->name, out.step, c.step[0],
+                                c.step[511]);
                 bad += !in;
             }
             qs_curve_clear(&c);
@@ -122,7 +125,8 @@ static void norms(void)
             worst = fmax(worst, fabs(c.error[k] / want - 1));
             qs_grid_clear(&g);
         }
-        ok(!rc && worst < t[i].tol && !c.clip && !c.round, "%s, p = %g: within %g of the direct sums (%.2g) %s", t[i].f, t[i].p, t[i].tol,
+        ok(!rc && worst < t[i].tol && !c.clip && !c.round, "%s, p = %g: within %g of the direct sums (%.2g) %s",
+           t[i].f, t[i].p, t[i].tol,
            worst, e.msg);
         if (!rc) qs_curve_clear(&c);
         qs_format_free(f);
@@ -134,8 +138,10 @@ static void refused(void)
 {
     static const struct { const char *f; qs_curve_opts o; const char *says; } t[] = {
         {"int4", {.points = 1}, "points is 1"}, {"int4", {.points = 2000000}, "points"}, {"int4", {.p = -1}, "p is -1"},
-        {"int4", {.lo = 2, .hi = 1}, "0 < lo < hi"}, {"int4", {.lo = -1}, "0 < lo < hi"}, {"int4", {.hi = 1e39}, "float32"},
-        {"int4", {.offset = 1}, "has no offset"}, {"uint4+zp", {.offset = 0.5}, "an integer 0 .. 15"}, {"uint4+zp", {.offset = 16}, "0 .. 15"},
+        {"int4", {.lo = 2, .hi = 1}, "0 < lo < hi"}, {"int4", {.lo = -1}, "0 < lo < hi"},
+            {"int4", {.hi = 1e39}, "float32"},
+        {"int4", {.offset = 1}, "has no offset"}, {"uint4+zp", {.offset = 0.5}, "an integer 0 .. 15"},
+            {"uint4+zp", {.offset = 16}, "0 .. 15"},
         {"int4", {.lo = NAN}, "0 < lo < hi"},
     };
     qs_index *ix = normal(100, 3, 0);
@@ -143,7 +149,8 @@ static void refused(void)
         qs_format *f = qs_format_parse(t[i].f, NULL);
         qs_curve c;
         qs_err e = {0};
-        ok(qs_curve_index(f, ix, &t[i].o, NULL, &c, &e) == -QS_EARG && strstr(e.msg, t[i].says), "refused: %s", t[i].says);
+        ok(qs_curve_index(f, ix, &t[i].o, NULL, &c, &e) == -QS_EARG && strstr(e.msg, t[i].says), "refused: %s",
+           t[i].says);
         qs_format_free(f);
     }
     qs_index_unref(ix);

@@ -9,8 +9,10 @@
 #include "../tap.h"
 
 static const char *const formats[] = {
-    "int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16", "uint1", "uint4", "uint8", "int4:narrow", "int4:away", "int4:flip",
-    "int4+offset", "uint4+zp", "int8:flip+zp", "pot4", "apot3", "apot4", "apot7", "uapot4", "nf4", "nf4:flip", "nf4+offset", "fp4",
+    "int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16", "uint1", "uint4", "uint8", "int4:narrow",
+        "int4:away", "int4:flip",
+    "int4+offset", "uint4+zp", "int8:flip+zp", "pot4", "apot3", "apot4", "apot7", "uapot4", "nf4", "nf4:flip",
+        "nf4+offset", "fp4",
     "fp8e4m3", "fp8e5m2", "codebook(-1;1)", "codebook(0.5)", "codebook(1;2;5)",
 };
 enum { N = 3000, KINDS = 7 };
@@ -19,7 +21,8 @@ static void fill(int kind, float *x, qs_rng *r)
 {
     for (int i = 0; i < N; i++) {
         double v = qs_rng_normal(r);
-        x[i] = (float)(kind == 1 ? fabs(v) : kind == 2 ? rint(4 * v) / 4 : kind == 3 ? v * v * v : kind == 4 ? 1000 + 0.01 * v
+        x[i] = (float)(kind == 1 ? fabs(v) : kind == 2 ? rint(4 * v) / 4 : kind == 3 ? v * v * v : kind == 4
+                       ? 1000 + 0.01 * v
                        : kind == 5 ? 1e-30 * v : v);
         if (kind == 6 && i % 100 == 3) x[i] = i % 200 == 3 ? NAN : i % 400 == 103 ? -INFINITY : INFINITY;
     }
@@ -110,10 +113,12 @@ static void agreement(void)
                 cases++;
                 if (!agree(&a, &b, occ)) {
                     bad++;
-                    printf("# %s kind %d step %g: mse %.15g %.15g clip %g %g bias %g %g max %g %g\n", formats[i], kind, step, a.mse,
+                    printf("# %s kind %d step %g: mse %.15g %.15g clip %g %g bias %g %g max %g %g\n", formats[i], kind,
+                           step, a.mse,
                            b.mse, a.clip_mse, b.clip_mse, a.bias, b.bias, a.max_abs, b.max_abs);
                 }
-                bad_tensor += qs_error_tensor(q, t, NULL, NULL, &c, NULL) || !agree(&c, &b, occ) || c.entropy != a.entropy ||
+                bad_tensor += qs_error_tensor(q, t, NULL, NULL, &c, NULL) || !agree(&c, &b, occ) ||
+                    c.entropy != a.entropy ||
                               c.used != a.used;
                 qs_qerror_clear(&a);
                 qs_qerror_clear(&c);
@@ -147,7 +152,8 @@ static void definitions(void)
     near(e.max_abs, 6, 1e-15, "max_abs");
     near(e.nmse, e.mse / ((9 + 2.25 + .0625 + 1 + 4 + 25 + 49) / 8), 1e-15, "nmse");
     near(e.sqnr_db, -10 * log10(e.nmse), 1e-15, "sqnr_db");
-    ok(e.occupancy[0] == 2 && e.occupancy[1] == 0 && e.occupancy[2] == 2 && e.occupancy[3] == 4 && e.used == 3, "occupancy");
+    ok(e.occupancy[0] == 2 && e.occupancy[1] == 0 && e.occupancy[2] == 2 && e.occupancy[3] == 4 && e.used == 3,
+       "occupancy");
     near(e.entropy, 1.5, 1e-15, "entropy");
     qs_qerror_clear(&e);
     qs_grid_clear(&g);
@@ -233,7 +239,8 @@ static void parts(void)
         rc |= qs_error_tensor(q, t, NULL, NULL, &e, &err);
         for (size_t k = 0; k < e.levels; k++) n += e.occupancy[k];
         ok(!rc && close_to(e.mse, sum / (double)t->n, 1e-12, 0), "%s: the mean of the parts", gran[i]);
-        ok(n == (double)t->n && e.mse == e1.mse && e.bias == e1.bias && !memcmp(e.occupancy, e1.occupancy, e.levels * sizeof(double)),
+        ok(n == (double)t->n && e.mse == e1.mse && e.bias == e1.bias &&
+           !memcmp(e.occupancy, e1.occupancy, e.levels * sizeof(double)),
            "%s: one thread or three", gran[i]);
         qs_qerror_clear(&e);
         qs_qerror_clear(&e1);

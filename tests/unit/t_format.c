@@ -13,7 +13,8 @@ static const char *const bases[] = {
     "uapot2", "uapot3", "uapot4", "uapot5", "uapot6", "nf4", "fp4", "fp8e4m3", "fp8e5m2",
     "codebook(-1;0;1)", "codebook(0.25)", "codebook(-0.3;1e-20;3.4e+38)", "codebook(1;2;3)",
 };
-static const char *const flags[] = {"", ":narrow", ":away", ":flip", ":narrow:away", ":narrow:flip", ":away:flip", ":narrow:away:flip"};
+static const char *const flags[] = {"", ":narrow", ":away", ":flip", ":narrow:away", ":narrow:flip", ":away:flip",
+                                    ":narrow:away:flip"};
 static const char *const offsets[] = {"", "+offset", "+zp"};
 static const char *const grans[] = {"", "@channel", "@channel0", "@channel3", "@group1", "@group32"};
 
@@ -48,8 +49,10 @@ static void round_trips(void)
                     char *back = f ? qs_format_print(f) : NULL;
                     qs_format *h = back ? qs_format_parse(back, &e) : NULL;
                     bool good = h && !strcmp(back, text) && ascending(f) && f->n == h->n && f->bits == h->bits &&
-                                !memcmp(f->c, h->c, f->n * sizeof *f->c) && f->narrow == h->narrow && f->away == h->away &&
-                                f->flip == h->flip && f->offset == h->offset && f->gran == h->gran && f->axis == h->axis &&
+                                !memcmp(f->c, h->c, f->n * sizeof *f->c) && f->narrow == h->narrow &&
+                                    f->away == h->away &&
+                                f->flip == h->flip && f->offset == h->offset && f->gran == h->gran &&
+                                    f->axis == h->axis &&
                                 f->group == h->group && !strcmp(f->text, h->text);
                     if (!good) printf("# %s -> %s (%s)\n", text, back ? back : "-", e.msg);
                     bad += !good;
@@ -171,21 +174,25 @@ static void published_levels(void)
     double b4[] = {0, 2, 4, 6, 8, 12, 16, 18, 24, 32, 36, 48, 64, 66, 72, 96};
     for (int i = 0; i < 16; i++) b4[i] /= 96;
     levels_are("uapot4", 16, b4, 1e-7);
-    double b5[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 17, 20, 21, 24, 28, 32, 34, 36, 38, 48, 52, 64, 65, 68, 69, 72, 76, 96, 100};
+    double b5[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 17, 20, 21, 24, 28, 32, 34, 36, 38, 48, 52, 64, 65, 68,
+                   69, 72, 76, 96, 100};
     for (int i = 0; i < 32; i++) b5[i] /= 100;
     levels_are("uapot5", 32, b5, 1e-7);
     levels_are("pot3", 7, (double[]){-1, -.5, -.25, 0, .25, .5, 1}, 0);
-    levels_are("nf4", 16, (double[]){-1, -.6961929, -.5250730, -.3949175, -.2844414, -.1847734, -.0910500, 0, .0795803, .1609302,
+    levels_are("nf4", 16, (double[]){-1, -.6961929, -.5250730, -.3949175, -.2844414, -.1847734, -.0910500, 0, .0795803,
+                                     .1609302,
                                      .2461123, .3379152, .4407098, .5626170, .7229567, 1}, 1.2e-7);
     levels_are("fp4", 15, (double[]){-6, -4, -3, -2, -1.5, -1, -.5, 0, .5, 1, 1.5, 2, 3, 4, 6}, 0);
 
     static const struct { const char *text; size_t n; double cmax, smallest; } sizes[] = {
         {"fp8e4m3", 253, 448, 0x1p-9}, {"fp8e5m2", 247, 57344, 0x1p-16}, {"uapot6", 64, 1, 1. / 512 / .875},
-        {"apot7", 127, 1, 1. / 512 / .875}, {"pot4", 15, 1, 1. / 64}, {"pot8", 255, 1, 0x1p-126}, {"int16", 65536, 32768, 1},
+        {"apot7", 127, 1, 1. / 512 / .875}, {"pot4", 15, 1, 1. / 64}, {"pot8", 255, 1, 0x1p-126},
+            {"int16", 65536, 32768, 1},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         qs_format *f = qs_format_parse(sizes[i].text, NULL);
-        ok(f && f->n == sizes[i].n && f->cmax == sizes[i].cmax && fabs(f->c[f->zero + 1] / sizes[i].smallest - 1) < 1e-6,
+        ok(f && f->n == sizes[i].n && f->cmax == sizes[i].cmax &&
+           fabs(f->c[f->zero + 1] / sizes[i].smallest - 1) < 1e-6,
            "%s: %zu levels up to %g", sizes[i].text, sizes[i].n, sizes[i].cmax);
         qs_format_free(f);
     }
@@ -201,10 +208,12 @@ static float nearest(const char *text, float u)
 
 static void ties(void)
 {
-    ok(nearest("int4", 0.5f) == 0 && nearest("int4", 1.5f) == 2 && nearest("int4", -2.5f) == -2, "integers: half to even");
+    ok(nearest("int4", 0.5f) == 0 && nearest("int4", 1.5f) == 2 && nearest("int4", -2.5f) == -2,
+       "integers: half to even");
     ok(nearest("int4:away", 0.5f) == 1 && nearest("int4:away", -2.5f) == -3, "away: outward");
     ok(nearest("fp4", 2.5f) == 2 && nearest("fp4", 5) == 4 && nearest("fp4", -3.5f) == -4, "fp4: to the even code");
-    ok(nearest("codebook(-1;0;1)", 0.5f) == 0 && nearest("codebook(1;2;3)", 1.5f) == 1 && nearest("codebook(1;2;3)", 2.5f) == 3,
+    ok(nearest("codebook(-1;0;1)", 0.5f) == 0 && nearest("codebook(1;2;3)", 1.5f) == 1 &&
+       nearest("codebook(1;2;3)", 2.5f) == 3,
        "even rank is counted from the level nearest zero");
     ok(nearest("codebook(-1;1)", 0) == 1, "of two levels equally near zero, the positive one has rank 0");
     ok(nearest("codebook(1;1.00000012)", 1.00000012f) > 1 && nearest("codebook(1;1.00000012)", 1) == 1,

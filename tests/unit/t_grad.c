@@ -6,11 +6,13 @@
 #include "quant/grid.h"
 #include "../tap.h"
 
-static const float x8[] = {-2.3f, -1.26f, -.74f, -.3f, .2f, .37f, .9f, 1.6f}, g8[] = {.5f, -1, .25f, 2, -.75f, 1.5f, -.4f, .8f};
+static const float x8[] = {-2.3f, -1.26f, -.74f, -.3f, .2f, .37f, .9f, 1.6f}, g8[] =
+    {.5f, -1, .25f, 2, -.75f, 1.5f, -.4f, .8f};
 
 struct result { float y[64], dx[64]; double ds, db; };
 
-static struct result run(const char *format, double step, double offset, const float *x, const float *up, int64_t n, qs_grad_opts o)
+static struct result run(const char *format, double step, double offset, const float *x, const float *up, int64_t n,
+                         qs_grad_opts o)
 {
     struct result r = {.ds = NAN};
     float *mem;
@@ -54,7 +56,8 @@ static void published(void)
 }
 
 /* Straight-through surrogate: clip(v) moves with s and beta, the rounding error stays. */
-static double surrogate(const qs_format *f, double s, double beta, double s0, double beta0, const float *x, const float *up, int n)
+static double surrogate(const qs_format *f, double s, double beta, double s0, double beta0, const float *x,
+                        const float *up, int n)
 {
     double sum = 0, lo = f->c[0], hi = f->c[f->n - 1];
     qs_grid g;
@@ -73,7 +76,8 @@ static double surrogate(const qs_format *f, double s, double beta, double s0, do
 static void central_differences(void)
 {
     static const struct { const char *f; double s, beta; qs_learn learn; } t[] = {
-        {"int4", .31, 0, QS_LEARN_LSQ}, {"int2:narrow", .9, 0, QS_LEARN_LSQ}, {"uint4", .2, 0, QS_LEARN_LSQ}, {"nf4", 2.1, 0, QS_LEARN_LSQ},
+        {"int4", .31, 0, QS_LEARN_LSQ}, {"int2:narrow", .9, 0, QS_LEARN_LSQ}, {"uint4", .2, 0, QS_LEARN_LSQ},
+            {"nf4", 2.1, 0, QS_LEARN_LSQ},
         {"apot4", 1.7, 0, QS_LEARN_RCF}, {"uapot3", 1.1, 0, QS_LEARN_RCF}, {"uint3+offset", .37, -1.1, QS_LEARN_LSQP},
         {"int4:flip", -.29, 0, QS_LEARN_LSQ}, {"codebook(-1;0;2)+offset", .6, .2, QS_LEARN_LSQP},
     };
@@ -108,17 +112,23 @@ static void masks(void)
         ok(equal(a.dx, t[i].dx, 7, 0), "mask %zu: dx", i);
         ok(fabs(a.ds - t[i].ds) < 1e-6, "mask %zu: dL/ds %g", i, a.ds);
     }
-    struct result p = run("uint2", .5, 0, (float[]){-1, .2f, 1.5f, 2}, (float[]){1, 2, 4, 8}, 4, (qs_grad_opts){.learn = QS_LEARN_PACT});
-    ok(p.ds == 3 * (4 + 8) && equal(p.dx, (float[]){0, 2, 0, 0}, 4, 0), "pact: only elements at or beyond the clip move it");
-    struct result b = run("apot3", 1, 0, (float[]){1, 1.5f, -2}, (float[]){1, 10, 100}, 3, (qs_grad_opts){.learn = QS_LEARN_RCF});
+    struct result p = run("uint2", .5, 0, (float[]){-1, .2f, 1.5f, 2}, (float[]){1, 2, 4, 8}, 4,
+                          (qs_grad_opts){.learn = QS_LEARN_PACT});
+    ok(p.ds == 3 * (4 + 8) && equal(p.dx, (float[]){0, 2, 0, 0}, 4, 0),
+       "pact: only elements at or beyond the clip move it");
+    struct result b = run("apot3", 1, 0, (float[]){1, 1.5f, -2}, (float[]){1, 10, 100}, 3,
+                          (qs_grad_opts){.learn = QS_LEARN_RCF});
     ok(b.ds == 10 - 100, "rcf: the bound itself is inside");
-    struct result n = run("int4", 1, 0, (float[]){NAN, INFINITY, 1.2f}, (float[]){1, 1, 1}, 3, (qs_grad_opts){.learn = QS_LEARN_LSQ});
+    struct result n = run("int4", 1, 0, (float[]){NAN, INFINITY, 1.2f}, (float[]){1, 1, 1}, 3,
+                          (qs_grad_opts){.learn = QS_LEARN_LSQ});
     ok(n.dx[0] == 0 && n.dx[1] == 0 && fabs(n.ds - (7 - .2)) < 1e-6, "NaN stays out, infinity is clipped");
     qs_learn l;
     qs_mask m;
     qs_err e = {0};
-    ok(!qs_learn_named("lsq+", &l, NULL) && l == QS_LEARN_LSQP && qs_learn_named("adam", &l, &e) == -QS_EARG, "learning rules by name");
-    ok(!qs_mask_named("code", &m, NULL) && m == QS_MASK_CODE && qs_mask_named("x", &m, &e) == -QS_EARG, "masks by name");
+    ok(!qs_learn_named("lsq+", &l, NULL) && l == QS_LEARN_LSQP && qs_learn_named("adam", &l, &e) == -QS_EARG,
+       "learning rules by name");
+    ok(!qs_mask_named("code", &m, NULL) && m == QS_MASK_CODE && qs_mask_named("x", &m, &e) == -QS_EARG,
+       "masks by name");
 }
 
 /* Channels are apart: each its own sum, its own N. */

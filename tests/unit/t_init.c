@@ -71,10 +71,12 @@ static void rules(void)
     rule(ix, "sawb", "int2", (3.12 * sqrt(rms) - 2.064 * .92) * 2 / 3, 1e-6);
     rule(ix, "sawb:older", "int2", (3.212 * sqrt(rms) - 2.178 * .92) * 2 / 3, 1e-6);
     rule(ix, "sawb", "int4", (12.68 * sqrt(rms) - 12.80 * .92) * 2 / 15, 1e-6);
-    near(fit("minmax", ix, "uint4+offset", QS_ROLE_WEIGHT).offset, -1.9, 1e-6, "min-max puts the lowest level on the smallest value");
+    near(fit("minmax", ix, "uint4+offset", QS_ROLE_WEIGHT).offset, -1.9, 1e-6,
+         "min-max puts the lowest level on the smallest value");
     near(fit("minmax", ix, "uint4+zp", QS_ROLE_WEIGHT).offset, -.3 * 6, 1e-6, "zero point 6");
     near(fit("lsq+:minmax", ix, "uint3+offset", QS_ROLE_ACT).step, 4.5 / 7, 1e-6, "LSQ+ for activations, min-max");
-    ok(fit("lsq+", ix, "uint3+offset", QS_ROLE_ACT).step == fit("mse", ix, "uint3+offset", QS_ROLE_ACT).step, "LSQ+ for activations: least squares");
+    ok(fit("lsq+", ix, "uint3+offset", QS_ROLE_ACT).step == fit("mse", ix, "uint3+offset", QS_ROLE_ACT).step,
+       "LSQ+ for activations: least squares");
     same(fit("lsq", ix, "int4", 0).formula, "2 E|x| / sqrt(Qp) = 2 * 0.92 / sqrt(7)", "formula with its values");
     same(fit("minmax", ix, "int4", 0).formula, "max|x| / Qp = 2.6 / 7", "formula with its values");
     ok(strstr(fit("aciq", ix, "int4", 0).note, "chosen"), "aciq says which it chose");
@@ -84,8 +86,10 @@ static void rules(void)
 /* METHODS 5: the clip multiples. */
 static void aciq_table(void)
 {
-    static const double g[] = {1.239905, 1.710635, 2.151593, 2.559136, 2.936201, 3.286914, 3.615114, 3.924035, 4.216330};
-    static const double l[] = {1.862817, 2.830683, 3.897229, 5.028640, 6.204766, 7.413126, 8.645620, 9.896760, 11.162685};
+    static const double g[] = {1.239905, 1.710635, 2.151593, 2.559136, 2.936201, 3.286914, 3.615114, 3.924035,
+                               4.216330};
+    static const double l[] = {1.862817, 2.830683, 3.897229, 5.028640, 6.204766, 7.413126, 8.645620, 9.896760,
+                               11.162685};
     for (int b = 1; b <= 9; b++) {
         near(qs_aciq_gauss(b), g[b - 1], 3e-7, "ACIQ, normal, %d bits", b);
         near(qs_aciq_laplace(b), l[b - 1], 3e-7, "ACIQ, Laplace, %d bits", b);
@@ -107,7 +111,8 @@ static void octav_table(void)
         }
         qs_index *ix = qs_index_new(x, n, w, NULL, NULL);
         for (int b = 2; b <= 8; b++)
-            near(qs_octav_clip(ix, b, true), want[kind][b - 2], 1e-4, "OCTAV, %s, %d bits", kind ? "Laplace" : "normal", b);
+            near(qs_octav_clip(ix, b, true), want[kind][b - 2], 1e-4, "OCTAV, %s, %d bits", kind ? "Laplace"
+                 : "normal", b);
         qs_index_unref(ix);
     }
     free(x);
@@ -115,7 +120,8 @@ static void octav_table(void)
 
 static bool finite_result(const qs_init_out *o, const qs_format *f)
 {
-    return isfinite(o->step) && (o->step > 0 || (f->flip && o->step != 0)) && (float)o->step != 0 && isfinite(o->offset) &&
+    return isfinite(o->step) && (o->step > 0 || (f->flip && o->step != 0)) && (float)o->step != 0 &&
+        isfinite(o->offset) &&
            isfinite((float)(o->step * f->cmax));
 }
 
@@ -123,13 +129,18 @@ static bool finite_result(const qs_init_out *o, const qs_format *f)
 static void degenerate(void)
 {
     static const struct { const char *name; size_t n; float x[4]; const char *note; } data[] = {
-        {"zeros", 3, {0, -0.0f, 0}, "every value is 0"}, {"one value", 1, {2.5f}, "single value"}, {"constant", 4, {-3, -3, -3, -3}, "every value is -3"},
-        {"subnormal", 3, {1e-42f, -3e-43f, 0}, "subnormal"}, {"smallest", 2, {1e-45f, -1e-45f}, "subnormal"}, {"huge", 3, {3e38f, -1e38f, 1}, NULL},
-        {"largest", 2, {FLT_MAX, -FLT_MAX}, NULL}, {"range", 4, {1e-38f, 1e38f, -1, 1e-3f}, NULL}, {"nan", 4, {NAN, 1, -2, INFINITY}, "2 NaN"},
+        {"zeros", 3, {0, -0.0f, 0}, "every value is 0"}, {"one value", 1, {2.5f}, "single value"},
+            {"constant", 4, {-3, -3, -3, -3}, "every value is -3"},
+        {"subnormal", 3, {1e-42f, -3e-43f, 0}, "subnormal"}, {"smallest", 2, {1e-45f, -1e-45f}, "subnormal"},
+            {"huge", 3, {3e38f, -1e38f, 1}, NULL},
+        {"largest", 2, {FLT_MAX, -FLT_MAX}, NULL}, {"range", 4, {1e-38f, 1e38f, -1, 1e-3f}, NULL},
+            {"nan", 4, {NAN, 1, -2, INFINITY}, "2 NaN"},
         {"negative", 3, {-1, -2, -4}, NULL}, {"positive", 3, {1, 2, 4}, NULL}, {"two values", 4, {1, -1, 1, -1}, NULL},
     };
-    static const char *const formats[] = {"int2", "int4", "int8", "int16", "int4:narrow:away", "int4:flip", "uint1", "uint4", "uint8:flip", "int4+offset",
-        "uint4+zp", "uint8+offset", "int4:flip+zp", "pot4", "apot3", "apot4", "uapot4", "nf4", "nf4+zp", "fp4", "fp8e4m3", "fp8e5m2", "codebook(-1;1)",
+    static const char *const formats[] = {"int2", "int4", "int8", "int16", "int4:narrow:away", "int4:flip", "uint1",
+                                          "uint4", "uint8:flip", "int4+offset",
+        "uint4+zp", "uint8+offset", "int4:flip+zp", "pot4", "apot3", "apot4", "uapot4", "nf4", "nf4+zp", "fp4",
+            "fp8e4m3", "fp8e5m2", "codebook(-1;1)",
         "codebook(0)", "codebook(2)", "codebook(1;2)", "codebook(-3;-1)"};
     int cases = 0, bad = 0, notes = 0;
     for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
@@ -154,13 +165,15 @@ static void degenerate(void)
                         qs_qerror err;
                         qs_grid_init(&g, q, 0);
                         qs_error_index(&g, ix, &err, NULL);
-                        good = isfinite(err.mse) && err.mse >= 0 && !isnan(err.nmse) && !isnan(err.sqnr_db) && isfinite(err.bias);
+                        good = isfinite(err.mse) && err.mse >= 0 && !isnan(err.nmse) && !isnan(err.sqnr_db) &&
+                            isfinite(err.bias);
                         qs_qerror_clear(&err);
                         qs_grid_clear(&g);
                     }
                     cases++;
                     bad += !good;
-                    if (!good) printf("# %s, %s, %s: rc %d step %g offset %g %s\n", data[d].name, formats[i], qs_init_at(k)->name, rc, out.step, out.offset, e.msg);
+                    if (!good) printf("# %s, %s, %s: rc %d step %g offset %g %s\n", data[d].name, formats[i],
+                                      qs_init_at(k)->name, rc, out.step, out.offset, e.msg);
                     if (good && data[d].note && !strstr(out.note, data[d].note) && !out.f && f->cmax > 0 && notes++ < 5)
                         printf("# %s, %s, %s: note \"%s\"\n", data[d].name, formats[i], qs_init_at(k)->name, out.note);
                     if (!rc) qs_format_free(out.f);
@@ -200,28 +213,35 @@ static void registry(void)
     qs_index *ix = qs_index_new(x11, 11, NULL, NULL, NULL);
     near(fit("mine", ix, "int4", 0).step, 2.6 / 4, 1e-7, "it is found by name");
     factor = -1;
-    ok(fit("mine", ix, "int4", 0).step > 0 && strstr(fit("mine", ix, "int4", 0).note, "mine gives the step"), "a step < 0 is mended and told");
+    ok(fit("mine", ix, "int4", 0).step > 0 && strstr(fit("mine", ix, "int4", 0).note, "mine gives the step"),
+       "a step < 0 is mended and told");
     factor = 0.5;
     row.doc = "again";
-    ok(!qs_init_register(&row, &e) && qs_init_count() == n + 1 && !strcmp(qs_init_named("mine")->doc, "again"), "replaced by the same name");
+    ok(!qs_init_register(&row, &e) && qs_init_count() == n + 1 && !strcmp(qs_init_named("mine")->doc, "again"),
+       "replaced by the same name");
     row.name = "failing";
     row.fit = failing_fit;
     qs_init_register(&row, &e);
     qs_index_unref(ix);
     static const struct { const char *name; const char *says; } wrong[] = {
-        {"nothing", "no initialization"}, {"lsq:x", "no variant"}, {"lsq+:", "no variant"}, {"lsq+:2", "no variant"}, {"percentile:abc", "no variant"},
-        {"percentile:-3", "no variant"}, {"minmax:a-variant-much-too-long-for-the-room", "no variant"}, {"", "no initialization"},
+        {"nothing", "no initialization"}, {"lsq:x", "no variant"}, {"lsq+:", "no variant"}, {"lsq+:2", "no variant"},
+            {"percentile:abc", "no variant"},
+        {"percentile:-3", "no variant"}, {"minmax:a-variant-much-too-long-for-the-room", "no variant"},
+            {"", "no initialization"},
     };
     qs_init_out out;
-    qs_format *f = qs_format_parse("int4", NULL), *i6 = qs_format_parse("int6", NULL), *u4 = qs_format_parse("uint4", NULL);
+    qs_format *f = qs_format_parse("int4", NULL), *i6 = qs_format_parse("int6", NULL), *u4 =
+        qs_format_parse("uint4", NULL);
     ix = qs_index_new(x11, 11, NULL, NULL, NULL);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        bool good = qs_init_index(wrong[i].name, ix, f, NULL, NULL, &out, &e) == -QS_EARG && strstr(e.msg, wrong[i].says);
+        bool good = qs_init_index(wrong[i].name, ix, f, NULL, NULL, &out, &e) == -QS_EARG &&
+            strstr(e.msg, wrong[i].says);
         if (!good) printf("# %s\n", e.msg);
         ok(good, "\"%s\": %s", wrong[i].name, wrong[i].says);
     }
     ok(qs_init_index("percentile:40", ix, f, NULL, NULL, &out, &e) == -QS_EARG, "percentile below 50");
-    ok(qs_init_index("sawb", ix, i6, NULL, NULL, &out, &e) == -QS_EUNSUP && strstr(e.msg, "2, 3, 4, 5 and 8"), "sawb has no constants for 6 bits");
+    ok(qs_init_index("sawb", ix, i6, NULL, NULL, &out, &e) == -QS_EUNSUP && strstr(e.msg, "2, 3, 4, 5 and 8"),
+       "sawb has no constants for 6 bits");
     ok(qs_init_index("sawb", ix, u4, NULL, NULL, &out, &e) == -QS_EUNSUP, "nor for unsigned formats");
     ok(qs_init_index("apot", ix, f, NULL, NULL, &out, &e) == -QS_EUNSUP, "apot starts APoT levels");
     qs_format_free(f), qs_format_free(i6), qs_format_free(u4);
@@ -254,8 +274,10 @@ static void tensors(void)
         qs_index_unref(ix);
     }
     ok(good, "a step for each channel, each from its own values");
-    ok(q && q->note && strstr(q->note, "2 of 12 parts"), "two channels have no values worth the name, and the note says so");
-    ok(q && !strcmp(q->init, "lsq") && q->source && strstr(q->source, "1902.08153") && q->formula && q->ms > 0, "where it comes from");
+    ok(q && q->note && strstr(q->note, "2 of 12 parts"),
+       "two channels have no values worth the name, and the note says so");
+    ok(q && !strcmp(q->init, "lsq") && q->source && strstr(q->source, "1902.08153") && q->formula && q->ms > 0,
+       "where it comes from");
     qs_quantizer_unref(q);
     q = qs_init_tensor("lsq+", t, one, &(qs_init_opts){.variant = "2^b"}, NULL, NULL, &e);
     same(q ? q->init : NULL, "lsq+:2^b", "a divisor given as an option is part of the name");
@@ -264,25 +286,31 @@ static void tensors(void)
     ok(q && !strcmp(q->f->base, "codebook") && q->f->n == 16, "lloyd brings its own format");
     qs_quantizer_unref(q);
     ok(!qs_init_tensor("lsq+:x", t, one, NULL, NULL, NULL, &e) && e.code == QS_EARG, "a variant that is not there");
-    ok(!qs_init_tensor("lsq+", t, one, &(qs_init_opts){.variant = "x"}, NULL, NULL, &e) && e.code == QS_EARG, "nor as an option");
-    ok(!qs_init_tensor("failing", t, f, NULL, NULL, NULL, &e) && e.code == QS_ESTATE && strstr(e.msg, "not today"), "a rule's own error comes through");
+    ok(!qs_init_tensor("lsq+", t, one, &(qs_init_opts){.variant = "x"}, NULL, NULL, &e) && e.code == QS_EARG,
+       "nor as an option");
+    ok(!qs_init_tensor("failing", t, f, NULL, NULL, NULL, &e) && e.code == QS_ESTATE && strstr(e.msg, "not today"),
+       "a rule's own error comes through");
 
     float *w;
     qs_tensor *wt = random_tensor(12, 500, 2, &w), *other = random_tensor(500, 12, 2, &w);
-    ok(!qs_init_tensor("mse", t, f, &(qs_init_opts){.weights = other}, NULL, NULL, &e) && e.code == QS_EARG, "weights of another shape");
-    ok(!qs_init_tensor("mse", t, one, &(qs_init_opts){.weights = wt}, NULL, NULL, &e) && e.code == QS_ERANGE, "negative weights");
+    ok(!qs_init_tensor("mse", t, f, &(qs_init_opts){.weights = other}, NULL, NULL, &e) && e.code == QS_EARG,
+       "weights of another shape");
+    ok(!qs_init_tensor("mse", t, one, &(qs_init_opts){.weights = wt}, NULL, NULL, &e) && e.code == QS_ERANGE,
+       "negative weights");
     for (size_t i = 0; i < t->n; i++) x[i] = NAN;
     ok(!qs_init_tensor("lsq", t, f, NULL, NULL, NULL, &e) && e.code == QS_ERANGE, "all NaN: ERANGE");
     ok(!qs_init_tensor("lsq", t, one, NULL, NULL, NULL, &e) && e.code == QS_ERANGE, "all NaN, one part: ERANGE");
     qs_tensor *empty = qs_tensor_f32("none", 2, (int64_t[]){0, 4}, &x, &e);
-    ok(empty && !qs_init_tensor("lsq", empty, f, NULL, NULL, NULL, &e) && e.code == QS_ERANGE && strstr(e.msg, "empty"), "empty: ERANGE");
+    ok(empty && !qs_init_tensor("lsq", empty, f, NULL, NULL, NULL, &e) && e.code == QS_ERANGE &&
+       strstr(e.msg, "empty"), "empty: ERANGE");
     qs_tensor_unref(empty), qs_tensor_unref(t), qs_tensor_unref(wt), qs_tensor_unref(other);
     qs_format_free(f), qs_format_free(one);
 }
 
 static void comparisons(void)
 {
-    static const char *const formats[] = {"int4", "int3@channel", "uint4+zp@group64", "nf4", "apot4", "uint4", "int4+offset"};
+    static const char *const formats[] = {"int4", "int3@channel", "uint4+zp@group64", "nf4", "apot4", "uint4",
+                                          "int4+offset"};
     float *x;
     qs_err e = {0};
     qs_tensor *t = random_tensor(8, 640, 3, &x);
@@ -299,19 +327,23 @@ static void comparisons(void)
             }
             qs_qerror err;
             bad += r->code || qs_error_tensor(r->q, t, cache, NULL, &err, &e);
-            bad += fabs(err.mse - r->mse) > 1e-8 * r->mse || fabs(err.clipped - r->clipped) > 1e-9 || fabs(err.sqnr_db - r->sqnr_db) > 1e-6;
+            bad += fabs(err.mse - r->mse) > 1e-8 * r->mse || fabs(err.clipped - r->clipped) > 1e-9 ||
+                fabs(err.sqnr_db - r->sqnr_db) > 1e-6;
             qs_qerror_clear(&err);
             bad += k && c.row[k - 1].mse > r->mse;
-            bad += !(r->mse_ratio > (f->offset == QS_OFFSET_REAL ? 0.99 : 1 - 1e-6)) || !(r->step_ratio > 0) || !(r->ms >= 0) || !strcmp(r->init, "lloyd");
+            bad += !(r->mse_ratio > (f->offset == QS_OFFSET_REAL ? 0.99 : 1 - 1e-6)) || !(r->step_ratio > 0) ||
+                !(r->ms >= 0) || !strcmp(r->init, "lloyd");
             if (!strcmp(r->init, "mse")) bad += r->step_ratio != 1 || r->mse_ratio != 1;
             seen += !strcmp(r->init, "mse") || !strcmp(r->init, "lsq");
             if (bad) printf("# %s %s %g %g\n", formats[i], r->init, r->mse_ratio, r->step_ratio);
         }
-        ok(!rc && c.n >= 9 && seen == 2 && !bad, "%s: %zu rows, sorted, each as its quantizer measures", formats[i], c.n);
+        ok(!rc && c.n >= 9 && seen == 2 && !bad, "%s: %zu rows, sorted, each as its quantizer measures", formats[i],
+           c.n);
         qs_threads_set(1);
         rc = qs_compare_tensor(t, f, NULL, 0, NULL, NULL, NULL, &again, &e);
         qs_threads_set(3);
-        for (size_t k = 0; k < c.n && k < again.n; k++) bad += c.row[k].code ? 0 : c.row[k].mse != again.row[k].mse || c.row[k].step != again.row[k].step;
+        for (size_t k = 0; k < c.n && k < again.n; k++) bad += c.row[k].code ? 0 : c.row[k].mse != again.row[k].mse ||
+            c.row[k].step != again.row[k].step;
         ok(!rc && !bad, "%s: without a cache, on one thread: the same", formats[i]);
         qs_compare_clear(&c);
         qs_compare_clear(&again);
@@ -322,8 +354,10 @@ static void comparisons(void)
     const char *names[] = {"nothing", "lsq", "lsq+:2^b", "apot", "lloyd"};
     ok(!qs_compare_tensor(t, f, names, 5, NULL, cache, NULL, &c, &e) && c.n == 5, "named ones, wrong ones too");
     same(c.row[0].init, "lloyd", "the optimal codebook is below the uniform optimum");
-    ok(isnan(c.row[0].step_ratio) && c.row[0].mse_ratio < 1 && !strcmp(c.row[0].q->f->base, "codebook"), "a step of another format has no ratio");
-    ok(c.row[3].code == QS_EUNSUP && c.row[4].code == QS_EARG && *c.row[3].error && *c.row[4].error, "those that cannot run say why, at the end");
+    ok(isnan(c.row[0].step_ratio) && c.row[0].mse_ratio < 1 && !strcmp(c.row[0].q->f->base, "codebook"),
+       "a step of another format has no ratio");
+    ok(c.row[3].code == QS_EUNSUP && c.row[4].code == QS_EARG && *c.row[3].error && *c.row[4].error,
+       "those that cannot run say why, at the end");
     qs_compare_clear(&c);
     _Atomic uint64_t upto = 1;
     qs_ctl ctl = {.cancel_upto = &upto, .job = 1};

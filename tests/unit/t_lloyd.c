@@ -29,8 +29,10 @@ static void published_small(void)
 static void published_normal(void)
 {
     static const struct { size_t k; double mse, top; } t[] = {
-        {2, .36338023, .79788}, {3, .19017404, 1.22401}, {4, .11748185, 1.51042}, {5, .079941127, 1.72415}, {7, .044000382, 2.03337},
-        {8, .034547761, 2.15195}, {15, .010737211, NAN}, {16, .009501008, 2.73259}, {32, .0025046684, 3.26073}, {64, 6.4423967e-4, 3.74410},
+        {2, .36338023, .79788}, {3, .19017404, 1.22401}, {4, .11748185, 1.51042}, {5, .079941127, 1.72415},
+            {7, .044000382, 2.03337},
+        {8, .034547761, 2.15195}, {15, .010737211, NAN}, {16, .009501008, 2.73259}, {32, .0025046684, 3.26073},
+            {64, 6.4423967e-4, 3.74410},
     };
     size_t n = 40001;
     float *x = qs_xmalloc(2 * n * sizeof *x), *w = x + n;
@@ -60,7 +62,8 @@ static double brute(const float *x, const float *w, size_t n, size_t k)
         return e;
     }
     double best = INFINITY;
-    for (size_t cut = 1; cut < n; cut++) best = fmin(best, brute(x, w, cut, 1) + brute(x + cut, w + cut, n - cut, k - 1));
+    for (size_t cut = 1; cut < n; cut++) best = fmin(best, brute(x, w, cut, 1) + brute(x + cut, w + cut, n - cut,
+            k - 1));
     return best;
 }
 
@@ -99,13 +102,15 @@ static void as_an_initialization(void)
     qs_init_out out;
     qs_format *f = qs_format_parse("int3", NULL), *ch = qs_format_parse("int3@channel", NULL);
     qs_index *ix = qs_index_new(x11, 11, NULL, NULL, NULL);
-    ok(!qs_init_index("lloyd", ix, f, NULL, NULL, &out, &e) && out.f && out.f->n == 8 && out.step == 1, "lloyd gives a codebook of 8");
+    ok(!qs_init_index("lloyd", ix, f, NULL, NULL, &out, &e) && out.f && out.f->n == 8 && out.step == 1,
+       "lloyd gives a codebook of 8");
     same(out.f->base, "codebook", "of its own");
     qs_format_free(out.f);
     ok(qs_init_index("lloyd", ix, ch, NULL, NULL, &out, &e) == -QS_EUNSUP, "but not one for each channel");
     qs_index_unref(ix);
     ix = qs_index_new((float[]){1, 2, 2, 1, 3}, 5, NULL, NULL, NULL);
-    ok(!qs_init_index("lloyd", ix, f, NULL, NULL, &out, &e) && out.f->n == 3 && strstr(out.note, "3 distinct"), "fewer values than levels");
+    ok(!qs_init_index("lloyd", ix, f, NULL, NULL, &out, &e) && out.f->n == 3 && strstr(out.note, "3 distinct"),
+       "fewer values than levels");
     qs_format_free(out.f);
     qs_index_unref(ix);
     size_t n = 100000, merged;

@@ -41,7 +41,8 @@ static double brute(const double *c, size_t n, const float *x, const float *w, s
         }
     qsort(bp, k, sizeof *bp, descending);
     for (size_t p = 0; p <= k; p++) {
-        double hi = p ? bp[p - 1] : k ? 4 * bp[0] : 1e3, lo = p < k ? bp[p] : k ? bp[k - 1] / 4 : 1e-3, s = (hi + lo) / 2, B = 0, C = 0;
+        double hi = p ? bp[p - 1] : k ? 4 * bp[0] : 1e3, lo = p < k ? bp[p] : k ? bp[k - 1] / 4 : 1e-3, s =
+            (hi + lo) / 2, B = 0, C = 0;
         for (size_t i = 0; i < m; i++) {
             size_t at = 0;
             for (size_t j = 1; j < n; j++)
@@ -68,7 +69,8 @@ static void level_table(const qs_format *f, double z, bool mirrored, double *c)
 static void vector_11_8(void)
 {
     static const struct { const char *f; double s, mse; } t[] = {
-        {"int2", 1.58, .279763636364}, {"int3", .846190476190, .0475086580087}, {"int4", .370265486726, .00613563958166},
+        {"int2", 1.58, .279763636364}, {"int3", .846190476190, .0475086580087},
+            {"int4", .370265486726, .00613563958166},
         {"int2:flip", -1.187, .13361}, {"int3:flip", -.642432, .0262526}, {"int4:flip", -.328056, .00564141},
     };
     qs_index *ix = qs_index_new(x11, 11, NULL, NULL, NULL);
@@ -84,7 +86,8 @@ static void vector_11_8(void)
 }
 
 static const char *const small[] = {
-    "int2", "int3", "int4", "int3:narrow", "int2:flip", "int3:flip", "uint2", "uint3", "uint1", "apot3", "apot4", "nf4", "fp4",
+    "int2", "int3", "int4", "int3:narrow", "int2:flip", "int3:flip", "uint2", "uint3", "uint1", "apot3", "apot4",
+        "nf4", "fp4",
     "nf4:flip", "codebook(-1;1)", "codebook(-3;-1;1;3)", "codebook(1;2;5)", "codebook(-1;0;3)", "codebook(-2;-1)",
     "codebook(0.3;2)", "codebook(-1;-0.5;0.4;2)", "int3+zp", "uint2+zp", "codebook(-1;0;2)+zp", "int2:flip+zp",
 };
@@ -137,7 +140,8 @@ static void against_brute_force(void)
             if (isinf(want)) none++;
             else if (rc || !(got <= want * (1 + 1e-5) + 1e-10)) {
                 bad++;
-                printf("# %s n=%zu kind %d: got %.12g at %g (%g), want %.12g\n", small[fi], n, round % 6, got, out.step, out.offset, want);
+                printf("# %s n=%zu kind %d: got %.12g at %g (%g), want %.12g\n", small[fi], n, round % 6, got,
+                       out.step, out.offset, want);
             }
             qs_grid_clear(&g);
             qs_index_unref(ix);
@@ -181,7 +185,8 @@ static void against_grids(void)
             rc = rc ? rc : qs_curve_index(f, ix, &o, NULL, &c, NULL);
             if (!rc && e > grid_error(f, ix, c.best_step) * (1 + 1e-7))
                 printf("# %.17g at %.17g, grid %.17g at %.17g\n", e, s, grid_error(f, ix, c.best_step), c.best_step);
-            ok(!rc && e <= grid_error(f, ix, c.best_step) * (1 + 1e-7), "%s, %s: not above the best of %zu steps", kinds[k], formats[i], o.points);
+            ok(!rc && e <= grid_error(f, ix, c.best_step) * (1 + 1e-7), "%s, %s: not above the best of %zu steps",
+               kinds[k], formats[i], o.points);
             if (!rc) qs_curve_clear(&c);
             qs_format_free(f);
         }
@@ -210,13 +215,17 @@ static qs_index *density_index(int kind, double from)
 static void published_optima(void)
 {
     static const struct { const char *f; int kind; double clip_or_step, mse; bool is_clip; } t[] = {
-        {"int2", 0, 1.04839, .149431, false}, {"int3", 0, .60182, .0406382, false}, {"int4", 0, .33861, .0118640, false},
+        {"int2", 0, 1.04839, .149431, false}, {"int3", 0, .60182, .0406382, false},
+            {"int4", 0, .33861, .0118640, false},
         {"int5", 0, .18879, .00352596, false}, {"int8", 0, .03077, 8.77069e-5, false},
         {"int2:narrow", 0, 1.22401, .190174, false}, {"int4:narrow", 0, .35341, .0128894, false},
-        {"int2", 1, 1.71703, .413989, false}, {"int4", 1, .66135, .0505206, false}, {"int2:narrow", 1, 2, .528482, false},
-        {"codebook(-0.5;0.5)", 0, 1.595769, .363380, false}, {"codebook(-1.5;-0.5;0.5;1.5)", 0, .995687, .118846, false},
+        {"int2", 1, 1.71703, .413989, false}, {"int4", 1, .66135, .0505206, false},
+            {"int2:narrow", 1, 2, .528482, false},
+        {"codebook(-0.5;0.5)", 0, 1.595769, .363380, false}, {"codebook(-1.5;-0.5;0.5;1.5)", 0, .995687, .118846,
+                                                              false},
         {"codebook(-1.5;-0.5;0.5;1.5)", 1, 1.537805, .392605, false},
-        {"apot3", 0, 2.07251, .0475602, true}, {"apot4", 0, 2.62791, .0120995, true}, {"apot5", 0, 3.35773, .00600484, true},
+        {"apot3", 0, 2.07251, .0475602, true}, {"apot4", 0, 2.62791, .0120995, true},
+            {"apot5", 0, 3.35773, .00600484, true},
         {"apot3", 1, 3.91145, .141363, true}, {"apot4", 1, 5.42809, .0407606, true},
         {"nf4", 0, 2.86306, .00989932, true}, {"nf4", 1, 5.74052, .0334895, true}, {"fp4", 0, 2.92248, .0126849, true},
         {"codebook(-127;-104;-83;-65;-49;-35;-22;-10;1;13;25;38;53;69;89;113)", 0, 2.84984, .00990479, true},
@@ -226,7 +235,8 @@ static void published_optima(void)
         qs_format *f = qs_format_parse(t[i].f, NULL);
         double s = 0, e = 0;
         qs_mse_step(f, ix[t[i].kind], NULL, &s, &e, NULL);
-        near(t[i].is_clip ? s * f->cmax : s, t[i].clip_or_step, 4e-4, "optimal %s of %s, %s", t[i].is_clip ? "clip" : "step", t[i].f,
+        near(t[i].is_clip ? s * f->cmax : s, t[i].clip_or_step, 4e-4, "optimal %s of %s, %s", t[i].is_clip ? "clip"
+             : "step", t[i].f,
              t[i].kind ? "Laplace" : "normal");
         near(e, t[i].mse, 1e-4, "its mse");
         qs_format_free(f);
@@ -251,7 +261,8 @@ static void half_normal(void)
 /* +offset: never above +zp's optimum nor a coarse grid of (s, beta). */
 static void offsets(void)
 {
-    static const char *const pairs[][2] = {{"int2+offset", "int2+zp"}, {"uint3+offset", "uint3+zp"}, {"int4+offset", "int4+zp"}, {"nf4+offset", "nf4"}};
+    static const char *const pairs[][2] = {{"int2+offset", "int2+zp"}, {"uint3+offset", "uint3+zp"},
+                                           {"int4+offset", "int4+zp"}, {"nf4+offset", "nf4"}};
     int bad = 0, cases = 0;
     qs_rng r;
     qs_rng_seed(&r, 4);
@@ -302,18 +313,21 @@ static void edge_cases(void)
     qs_index *ix = qs_index_new((float[]){-1, -2, -3}, 3, NULL, NULL, NULL);
     ok(qs_mse_step(u, ix, NULL, &s, &mse, &e) == -QS_ERANGE, "unsigned levels and only negative values: no best step");
     qs_init_out out;
-    ok(!qs_init_index("mse", ix, u, NULL, NULL, &out, NULL) && out.step > 0 && *out.note, "the initialization still gives a step, and says so");
+    ok(!qs_init_index("mse", ix, u, NULL, NULL, &out, NULL) && out.step > 0 && *out.note,
+       "the initialization still gives a step, and says so");
     qs_index_unref(ix);
     float x[300];
     qs_rng r;
     qs_rng_seed(&r, 3);
     fill(&r, 0, x, 300);
     ix = qs_index_new(x, 300, NULL, NULL, NULL);
-    ok(!qs_mse_step(i16, ix, NULL, &s, &mse, &e) && mse <= grid_error(i16, ix, qs_index_absmax(ix) / 32767) , "16 bits");
+    ok(!qs_mse_step(i16, ix, NULL, &s, &mse, &e) && mse <= grid_error(i16, ix, qs_index_absmax(ix) / 32767) ,
+       "16 bits");
     qs_index_unref(ix);
     for (float v = 1e-44f; v < 1e38f; v *= 1e20f) {
         ix = qs_index_new((float[]){v, -v, v * 0.5f}, 3, NULL, NULL, NULL);
-        ok(!qs_init_index("mse", ix, u, NULL, NULL, &out, &e) && out.step > 0 && isfinite(out.step), "values of %g", (double)v);
+        ok(!qs_init_index("mse", ix, u, NULL, NULL, &out, &e) && out.step > 0 && isfinite(out.step), "values of %g",
+           (double)v);
         qs_index_unref(ix);
     }
     qs_format_free(u);

@@ -10,15 +10,19 @@
 
 static const char *const all[] = {
     "int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16", "uint1", "uint2", "uint4", "uint8", "uint16",
-    "int4:narrow", "int4:away", "int4:flip", "int8:narrow:away:flip", "uint4:away", "uint4:flip", "int4+offset", "int4+zp",
-    "uint4+zp", "uint8+zp", "uint4:flip+zp", "uint3:away+zp", "int5:narrow+zp", "pot2", "pot4", "pot8", "apot2", "apot3",
+    "int4:narrow", "int4:away", "int4:flip", "int8:narrow:away:flip", "uint4:away", "uint4:flip", "int4+offset",
+        "int4+zp",
+    "uint4+zp", "uint8+zp", "uint4:flip+zp", "uint3:away+zp", "int5:narrow+zp", "pot2", "pot4", "pot8", "apot2",
+        "apot3",
     "apot4", "apot5", "apot6", "apot7", "uapot2", "uapot4", "uapot6", "nf4", "nf4:flip", "nf4+offset", "nf4+zp", "fp4",
-    "fp4:away", "fp4+zp", "fp8e4m3", "fp8e5m2", "codebook(-1;0;1)", "codebook(-1;1)", "codebook(1;2;5)", "codebook(0.7)",
+    "fp4:away", "fp4+zp", "fp8e4m3", "fp8e5m2", "codebook(-1;0;1)", "codebook(-1;1)", "codebook(1;2;5)",
+        "codebook(0.7)",
     "codebook(-3;-1;1;3):away", "codebook(-1;0;2):flip+offset",
 };
 enum { ALL = sizeof all / sizeof *all };
 
-static const struct { double step, offset; } places[] = {{1, 0}, {0.1, 0.3}, {0.0371, -2}, {-0.3, 0.05}, {3e-3, 1e-3}, {1e30, 1e29}, {1e-40, 0}};
+static const struct { double step, offset; } places[] = {{1, 0}, {0.1, 0.3}, {0.0371, -2}, {-0.3, 0.05}, {3e-3, 1e-3},
+                                                         {1e30, 1e29}, {1e-40, 0}};
 
 /* One grid of a format at a place, or false where the place does not suit it. */
 static bool place(qs_grid *g, const char *text, size_t i, qs_format **f)
@@ -80,7 +84,8 @@ static void properties(void)
             for (size_t i = 0; i < n; i++) {
                 double best = INFINITY;
                 for (size_t k = 0; k < g.n; k++) best = fmin(best, fabs((double)x[i] - g.lv[k]));
-                double slack = isfinite(x[i]) ? 4e-7 * (fabs((double)x[i]) + fabs((double)g.beta) + fabs(y[i])) + 2e-45 : INFINITY;
+                double slack = isfinite(x[i]) ? 4e-7 * (fabs((double)x[i]) + fabs((double)g.beta) + fabs(y[i])) + 2e-45
+                    : INFINITY;
                 near_bad += !(fabs((double)x[i] - y[i]) <= best + slack);
                 again += y2[i] != y[i] && !tiny;
                 codes += y[i] != g.lv[rank[i]];
@@ -160,7 +165,8 @@ static void vector_11_11(void)
 static void refused(void)
 {
     static const struct { const char *f; double step, offset; const char *says; } t[] = {
-        {"int4", 0, 0, "finite number > 0"}, {"int4", -1, 0, "> 0"}, {"int4", NAN, 0, "nan"}, {"int4", INFINITY, 0, "inf"},
+        {"int4", 0, 0, "finite number > 0"}, {"int4", -1, 0, "> 0"}, {"int4", NAN, 0, "nan"},
+            {"int4", INFINITY, 0, "inf"},
         {"int4:flip", 0, 0, "other than 0"}, {"int4", 1e-50, 0, "is 0 in float32"}, {"int4", 1e39, 0, "beyond float32"},
         {"int8", 1e37, 0, "beyond float32"}, {"int4", 1, 0.5, "has no offset"}, {"uint4+zp", 1, -16, "zero point 16"},
         {"uint4+zp", 1, 1, "0 .. 15"}, {"int4+offset", 1, 1e39, "offset 1"}, {"int4+offset", 1, NAN, "offset 1"},
@@ -184,7 +190,8 @@ static void refused(void)
 /* The tensor functions do part by part what a grid does to gathered values. */
 static void tensors(void)
 {
-    static const char *const formats[] = {"int4", "int4@channel", "int4@channel1", "nf4@channel2", "uint4+zp@group7", "int3+offset@group64"};
+    static const char *const formats[] = {"int4", "int4@channel", "int4@channel1", "nf4@channel2", "uint4+zp@group7",
+                                          "int3+offset@group64"};
     int64_t shape[] = {6, 5, 8};
     float *mem;
     qs_err e = {0};
@@ -225,7 +232,8 @@ static void tensors(void)
     qs_format *f = qs_format_parse("int4@channel", NULL);
     qs_quantizer *q = qs_quantizer_new(f, NULL, 2, (double[]){1, 1}, NULL, NULL);
     float out[240];
-    ok(qs_quantizer_apply(q, t, out, NULL, &e) == -QS_EARG && strstr(e.msg, "2 steps") && strstr(e.msg, "needs 6"), "parts that do not fit");
+    ok(qs_quantizer_apply(q, t, out, NULL, &e) == -QS_EARG && strstr(e.msg, "2 steps") && strstr(e.msg, "needs 6"),
+       "parts that do not fit");
     qs_quantizer_unref(q);
     qs_format_free(f);
     qs_tensor_unref(t);

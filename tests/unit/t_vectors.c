@@ -25,7 +25,8 @@ static qs_index *quantiles(int kind)
     float x[N];
     for (int i = 0; i < N; i++) {
         double p = (i + 0.5) / N;
-        x[i] = (float)(kind == 0 ? normal_quantile(p) : kind == 1 ? (p < 0.5 ? log(2 * p) : -log(2 * (1 - p))) : 2 * p - 1);
+        x[i] = (float)(kind == 0 ? normal_quantile(p) : kind == 1 ? (p < 0.5 ? log(2 * p) : -log(2 * (1 - p)))
+                       : 2 * p - 1);
     }
     return qs_index_new(x, N, NULL, NULL, NULL);
 }
@@ -85,7 +86,8 @@ static void divisors(void)
         qs_format *f = qs_format_parse(text, NULL);
         double best = mse_of(f, ix, "mse", &s);
         for (int k = 0; k < 3; k++) {
-            double r = mse_of(f, ix, ((const char *[]){"lsq+", "lsq+:2^b-1", "lsq+:2^b"})[k], &s) / best, w = t[i].want[k];
+            double r = mse_of(f, ix, ((const char *[]){"lsq+", "lsq+:2^b-1", "lsq+:2^b"})[k], &s) / best, w =
+                t[i].want[k];
             bool good = fabs(r - w) <= (w >= 100 ? 0.6 : i == 3 ? 0.06 : 0.006);
             if (!good) printf("# got %.4f, want %.2f\n", r, w);
             ok(good, "LSQ+ on %s, divisor %d: %.4g times the least error", text, k, w);
@@ -112,7 +114,8 @@ static qs_index *density(int kind)
 /* METHODS 2: LSQ's step against the optimum, for the distributions themselves. */
 static void lsq_steps(void)
 {
-    static const double want[2][7] = {{1.52, 1.53, 1.78, 2.18, 2.75, 3.53, 4.60}, {1.17, 1.07, 1.14, 1.30, 1.53, 1.85, 2.29}};
+    static const double want[2][7] = {{1.52, 1.53, 1.78, 2.18, 2.75, 3.53, 4.60},
+                                      {1.17, 1.07, 1.14, 1.30, 1.53, 1.85, 2.29}};
     for (int kind = 0; kind < 2; kind++) {
         qs_index *ix = density(kind);
         for (int b = 2; b <= 8; b++) {
@@ -123,7 +126,8 @@ static void lsq_steps(void)
             mse_of(f, ix, "lsq", &s);
             mse_of(f, ix, "mse", &best);
             double w = want[kind][b - 2];
-            ok(fabs(s / best - w) <= 0.006, "LSQ's step on %s is %.2f times the best, kind %d (%.4f)", text, w, kind, s / best);
+            ok(fabs(s / best - w) <= 0.006, "LSQ's step on %s is %.2f times the best, kind %d (%.4f)", text, w, kind,
+               s / best);
             qs_format_free(f);
         }
         qs_index_unref(ix);

@@ -504,6 +504,15 @@ static void while_a_job_runs(void)
     qs_snapshot_unref(o);
     for (int i = 0; i < 20000 && !qs_jobs_idle(jobs); i++) nap();
     ok(qs_jobs_idle(jobs), "then the worker sleeps");
+    uint64_t quick = qs_jobs_submit(jobs, "quick");   /* let_go is set below: until then it runs */
+    o = wait_for(is_running);
+    ok(o->running == quick, "another job");
+    qs_snapshot_unref(o);
+    atomic_store(&let_go, true);
+    for (int i = 0; i < 20000 && !qs_jobs_idle(jobs); i++) nap();
+    o = qs_board_get(board);
+    ok(!o->running && !o->doing[0], "the last picture says that nothing runs, though nothing else changed");
+    qs_snapshot_unref(o);
     qs_jobs_stop(jobs);
     qs_session_attach(s, NULL, NULL);
     qs_session_free(s);
