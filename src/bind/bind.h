@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_BIND_BIND_H
+#define QS_BIND_BIND_H
+/*
+ * The Lua binding: check, call, push; it computes nothing. One registration
+ * serves the console, headless runs and the module of a stock lua5.4.
+ *
+ * Conventions of every function here:
+ *   a wrong Lua type raises; what fails in the world is `nil, "ECODE: message", "ECODE"`; only a cancel raises.
+ *   A userdata box is made first and filled then, so that a Lua error (out of memory) cannot lose what it holds.
+ *   Everything runs on the thread of the session.
+ *
+ * To add a function: one row in the table of its file, one entry in lua/quantscope/help.lua (a test compares the two).
+ */
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "engine/session.h"
+
+#define QS_LUA_API 1        /* qs.api: grows when a name is added or changes its meaning */
+#define QS_BIND_DEPTH 8     /* how deep initializations written in Lua may call each other */
+
+typedef struct qs_bind {
+    qs_session *session;
+    bool own;                               /* the module made the session */
+    void (*arm)(lua_State *L);              /* the console's: puts its hook on a thread of Lua; NULL: stock Lua */
+    void (*on_cancel)(lua_State *L);        /* the console's: makes sure that pcall cannot swallow it; NULL: stock Lua */
+    lua_State *call[QS_BIND_DEPTH];         /* where registered initializations run, one a depth */
+    int depth;
+    char file_error[600];                   /* the last message about a file, to tell exit code 3 from 1 */
+} qs_bind;
+
+/* Pushes the table `quantscope.core`. The body of luaopen_quantscope_core; also for package.preload. */
+int qs_bind_open(lua_State *L);
+/* Gives this state a session (borrowed) before it opens the module; otherwise the module makes one. */
+void qs_bind_set_session(lua_State *L, qs_session *s);
+qs_bind *qs_bind_get(lua_State *L);           /* NULL before qs_bind_open */
+qs_session *qs_bind_session(lua_State *L);    /* raises where the state is closing */
+qs_ctl *qs_bind_ctl(lua_State *L);
+
+/* ---- results ------------------------------------------------------------------------------ */
+/* nil, "ECODE: message", "ECODE"; returns 3. ECANCEL raises. */
+int qs_bind_fail(lua_State *L, const qs_err *err);
+/* The number, or nil for NaN: undefined numbers are nil in tables. */
+void qs_push_number(lua_State *L, double v);
+/* t[key] = number, unless it is NaN. t is at the top. */
+void qs_set_number(lua_State *L, const char *key, double v);
+void qs_set_count(lua_State *L, const char *key, size_t v);
+/* t[key] = text, unless it is NULL or empty. */
+void qs_set_text(lua_State *L, const char *key, const char *text);
+/* An array of n numbers (NaN: false would lie; such arrays hold none). */
+void qs_push_array(lua_State *L, const double *v, size_t n);
+
+/* ---- userdata -------------------------------------------------------------------------------- */
+typedef struct qs_type {
+    const char *name;            /* "qs.tensor" */
+    void *(*ref)(void *);        /* another reference; NULL: objects are copied, not shared */
+    void (*unref)(void *);
+    const luaL_Reg *methods;     /* t:summary() */
+    const luaL_Reg *fields;      /* t.shape: called with the object as only argument */
+    const luaL_Reg *meta;        /* __len, __tostring, ...; NULL: none */
+    lua_CFunction other;         /* any other key: (object, key) -> value; NULL: nil */
+} qs_type;
+
+extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer;
+
+/* An empty box of this type at the top; fill it at once. */
+void **qs_box(lua_State *L, const qs_type *type);
+/* Pushes an object that lives elsewhere: the same userdata as long as one is alive, else a new one with a reference. */
+void qs_push_ref(lua_State *L, const qs_type *type, void *object);
+/* The object at index i; raises for another type. */
+void *qs_check(lua_State *L, int i, const qs_type *type);
+/* The same, NULL where it is another type. */
+void *qs_test(lua_State *L, int i, const qs_type *type);
+/* Zeroed C memory owned by a userdata at the top; clear is called once, by the collector or qs_scratch_done. */
+void *qs_scratch(lua_State *L, size_t size, void (*clear)(void *));
+/* Clears the scratch at index i now. */
+void qs_scratch_done(lua_State *L, int i);
+
+/* ---- options: a table at index i, or nothing -------------------------------------------------- */
+/* names: NULL-terminated. 0, or -QS_EARG for a key that is not among them. what: "qs.curve". */
+int qs_opts_check(lua_State *L, int i, const char *what, const char *const *names, qs_err *err);
+double qs_opt_number(lua_State *L, int i, const char *key, double otherwise);
+lua_Integer qs_opt_integer(lua_State *L, int i, const char *key, lua_Integer otherwise);
+bool qs_opt_bool(lua_State *L, int i, const char *key, bool otherwise);
+/* Borrowed from the table; NULL: absent. */
+const char *qs_opt_text(lua_State *L, int i, const char *key);
+/* Raises unless index i is a table or nothing. */
+void qs_opt_table(lua_State *L, int i);
+
+/* ---- shared between the files ---------------------------------------------------------------------- */
+/* A format at index i: a qs.format, or a string that is parsed. Leaves one value on the stack that keeps it alive.
+ * NULL with err set: the string is no format. Raises for another type. */
+const qs_format *qs_arg_format(lua_State *L, int i, qs_err *err);
+/* doc tables -> { {name=, doc=}, ... } */
+void qs_push_docs(lua_State *L, const qs_doc *docs);
+
+int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
+
+extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[];
+
+/* ---- selection (bind_session.c) --------------------------------------------------------------------- */
+/* Pushes what the console's m, t, f or q means now; nil where there is none. false: the name is none of these. */
+bool qs_bind_push_current(lua_State *L, const char *name);
+/* Makes _G answer m, t, f and q with the selection where they are not set. */
+void qs_bind_follow(lua_State *L);
+/* Forgets values of m, t, f, q that were set before the selection changed. Call before each line and after picks. */
+void qs_bind_sync(lua_State *L);
+
+/* ---- completion (complete.c) ----------------------------------------------------------------------------- */
+/* As qs_repl_complete and qs_repl_words in repl.h. Runs no Lua code. */
+size_t qs_complete(lua_State *L, const char *word, char **out, size_t max);
+size_t qs_complete_words(lua_State *L, char ***out);
+
+/* Registered initializations of a state that closes must not be called any more. */
+void qs_bind_forget_inits(qs_bind *b);
+
+#endif

@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- Models: opening, names, iteration, identity, errors.
+local qs = require "quantscope"
+local tap = require "tap"
+local ok, eq, fails, raises = tap.ok, tap.eq, tap.fails, tap.raises
+
+local path = tap.path "some.safetensors"
+local some = {}
+for i = 1, 20 do some["w" .. i] = qs.randn{3, 4, seed = i} end
+some.bias, some.scalar = qs.tensor{1, 2}, qs.tensor({}, {3})
+assert(qs.save(path, some))
+local m = assert(qs.load(path))
+eq(#m, 22, "tensors")
+eq(m.path, path, "path")
+eq(m.format, "safetensors", "found by content")
+eq(m.weights, 20, "weights")
+eq(m.values, 240, "values")
+local names = m:names()
+eq(#names, #m, "a name each")
+local n, same = 0, true
+for name, t in m:tensors() do
+    n = n + 1
+    same = same and name == names[n] and t.name == name and m:get(name) == t and rawequal(m[n], t)
+end
+eq(n, #m, "tensors() gives all")
+ok(same, "in order, and the same objects as m[name], m:get and m[i]")
+n = 0
+for _ in pairs(m) do n = n + 1 end
+eq(n, #m, "pairs does the same")
+eq(m["no such tensor"], nil, "no such tensor")
+eq(m[0], nil, "no such number")
+eq(m[#m + 1], nil, "nor this one")
+fails("EARG", "no such tensor", "get says why", m:get "no such tensor")
+ok(rawequal(qs.load(path), m), "the same path, the same model")
+ok(tostring(m):find "22 tensors", "tostring")
+ok(qs.pretty(m):find "more: m:names", "printed in short")
+
+fails("EIO", "no/such/file", "a missing file", qs.load "no/such/file.onnx")
+fails("EIO", "", "a folder", qs.load(tap.path "."))
+local function put(name, bytes)
+    local f = assert(io.open(tap.path(name), "wb"))
+    f:write(bytes)
+    f:close()
+    return tap.path(name)
+end
+fails("EFORMAT", "text.safetensors", "a file of text", qs.load(put("text.safetensors", "hello, this is no model")))
+fails("EFORMAT", "", "an empty file", qs.load(put("empty.npy", "")))
+raises("string", "no path", qs.load)
+raises("string", "a table for a path", qs.load, {})
+raises("qs.model expected", "a method on something else", m.names, qs.tensor{1})
+
+-- Names of methods and fields as tensor names.
+local odd = tap.path "odd.safetensors"
+assert(qs.save(odd, {names = qs.tensor{1}, path = qs.tensor{2}, ["a.b/c"] = qs.tensor{3}, ["ö"] = qs.tensor{4}}))
+m = assert(qs.load(odd))
+eq(m:get "names"[1], 1, "get reaches a tensor with the name of a method")
+eq(type(m.names), "function", "which stays a method")
+eq(m.path[1], 2, "a tensor hides a field")
+eq(m["a.b/c"][1], 3, "any name")
+eq(m["ö"][1], 4, "UTF-8")
+eq(m.format, "safetensors", "the format is found by content")
+
+-- The tensors outlive their model.
+local t
+do
+    local other = tap.path "gone.safetensors"
+    assert(qs.save(other, {x = qs.tensor{1, 2, 3}}))
+    t = assert(qs.load(other)).x
+    os.remove(other)
+end
+collectgarbage()
+collectgarbage()
+eq(t[3], 3, "a tensor keeps its file mapped")
+tap.done()
