@@ -12,7 +12,7 @@
 #include "model/reader.h"
 
 /* In the order they are asked: from the surest mark to the weakest. */
-const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_safetensors, NULL};
+const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_safetensors, &qs_reader_onnx, &qs_reader_onnx_tensor, NULL};
 
 /* ---- names: open addressing, at most half full ------------------------------- */
 struct qs_model_names {

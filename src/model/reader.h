@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx;
+extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor;
 
 /*
  * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that a
