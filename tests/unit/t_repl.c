@@ -212,8 +212,8 @@ static void test_interrupt_engine(void)
     stops("qs.init('hang', big, 'int4')");
     stops("while true do pcall(qs.init, 'hang', big, 'int4') end");
     stops("while true do pcall(qs.compare, big, 'int4', {'hang', 'lsq'}) end");
-    stops("qs.register_init{name = 'hang', fn = function() while true do pcall(function() while true do end end) end end} "
-          "qs.init('hang', big, 'int4')");
+    stops("qs.register_init{name = 'hang', fn = function() "
+          "while true do pcall(function() while true do end end) end end} qs.init('hang', big, 'int4')");
     stops("qs.register_init{name = 'hang', fn = function(ix, f) while true do "
           "coroutine.wrap(function() pcall(qs.init, 'hang', ix, f) end)() end end} qs.init('hang', big, 'int4')");
     says("qs.init('lsq', big, 'int4').init", "=lsq\n");
@@ -255,7 +255,8 @@ static bool completes(const char *word, const char *want);
 
 static void test_completion_of_objects(void)
 {
-    ok(completes("t:su", "t:summary") && completes("t.na", "t.name") && completes("t.su", "t.summary"), "methods and fields");
+    ok(completes("t:su", "t:summary") && completes("t.na", "t.name") && completes("t.su", "t.summary"),
+       "methods and fields");
     ok(completes("t:na", NULL), "no fields after a colon");
     ok(completes("x = 1 + q:er", "x = 1 + q:error") && completes("q.fo", "q.format"), "of the selection's quantizer");
     ok(completes("m[\"conv", "m[\"conv.weight\"]"), "tensor names");
@@ -265,7 +266,8 @@ static void test_completion_of_objects(void)
     ok(completes("qs.select{tensor=\"fc", "qs.select{tensor=\"fc.weight\""), "select{tensor=}");
     ok(completes("qs.select{init=\"aciq-g", "qs.select{init=\"aciq-gauss\""), "select{init=}");
     ok(completes("qs.select{format = \"int4@ch", "qs.select{format = \"int4@channel\""), "select{format=}");
-    ok(completes("qs.format \"apot", "qs.format \"apot4\"") && completes("qs.format(\"uint", "qs.format(\"uint16\""), "formats");
+    ok(completes("qs.format \"apot", "qs.format \"apot4\"") && completes("qs.format(\"uint", "qs.format(\"uint16\""),
+       "formats");
     ok(completes("qs.init(\"oct", "qs.init(\"octav\""), "initializations");
     ok(completes("qs.compare(t, \"nf", "qs.compare(t, \"nf4\""), "in any string");
     ok(completes("qs.randn{9, dist=\"lap", "qs.randn{9, dist=\"laplace\""), "distributions");
@@ -277,7 +279,8 @@ static void test_completion_of_objects(void)
     part_says("help 'my_rule'", "initialization my_rule");
     char **words;
     size_t n = qs_repl_words(repl, &words), found = 0;
-    static const char *const want[] = {"t:summary", "t.shape", "q:error", "m[\"conv.weight\"]", "\"my_rule\"", "\"int4\"",
+    static const char *const want[] = {"t:summary", "t.shape", "q:error", "m[\"conv.weight\"]", "\"my_rule\"",
+                                       "\"int4\"",
                                        "\"conv.weight\"", "qs.select"};
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < sizeof want / sizeof *want; k++) found += !strcmp(words[i], want[k]);
@@ -302,7 +305,8 @@ static void test_picks(void)
     qs_session_attach(session, board, NULL);
     line("qs.select{tensor = 'fc.weight'}");
     pthread_create(&th, NULL, pick_soon, board);
-    says("local t0 = os.clock() while t.name ~= 'conv.weight' and os.clock() - t0 < 5 do end return t.name", "=conv.weight\n");
+    says("local t0 = os.clock() while t.name ~= 'conv.weight' and os.clock() - t0 < 5 do end return t.name",
+         "=conv.weight\n");
     pthread_join(th, NULL);
     qs_session_attach(session, NULL, NULL);
     qs_board_free(board);
@@ -351,7 +355,8 @@ static void test_completion(void)
     ok(completes("tab[\"not", "tab[\"not a name\"]"), "keys in brackets");
     ok(completes("tab[\"beta\"].g", "tab[\"beta\"].gamma"), "through brackets");
     ok(completes("io.stdout:wr", "io.stdout:write"), "methods of files");
-    ok(completes("nothing.x", NULL) && completes("tab.alpha.x", NULL) && completes("", "print"), "nothing where nothing is");
+    ok(completes("nothing.x", NULL) && completes("tab.alpha.x", NULL) && completes("", "print"),
+       "nothing where nothing is");
     line("boom = setmetatable({}, {__index = function() error 'called' end, __pairs = function() error 'called' end})");
     ok(completes("boom.x.y", NULL), "no metamethod is called");
     char **words;
