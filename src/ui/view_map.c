@@ -80,6 +80,29 @@ static table *plain(const qs_snap_list *l, const size_t *w, size_t n, size_t col
     return t;
 }
 
+typedef struct ranked { char name[64]; size_t was; } ranked;
+
+static int by_number(const void *a, const void *b) { return strverscmp(((const ranked *)a)->name, ((const ranked *)b)->name); }
+
+/* Layers in the order of their numbers, whatever order the file has. row: (n) row of each tensor, renumbered. */
+static void sort_layers(table *t, size_t *row, size_t n)
+{
+    ranked *k = qs_xcalloc(t->rows + 1, sizeof *k);
+    size_t *to = qs_xcalloc(t->rows + 1, sizeof *to);
+    for (size_t i = 0; i < t->rows; i++) {
+        memcpy(k[i].name, t->layer[i], sizeof k[i].name);
+        k[i].was = i;
+    }
+    qsort(k, t->rows, sizeof *k, by_number);
+    for (size_t i = 0; i < t->rows; i++) {
+        memcpy(t->layer[i], k[i].name, sizeof k[i].name);
+        to[k[i].was] = i;
+    }
+    for (size_t i = 0; i < n; i++) row[i] = to[row[i]];
+    free(k);
+    free(to);
+}
+
 /* A row a layer, a column a role; several of one role in one layer get columns of their own. NULL: the names are no help. */
 static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
 {
@@ -106,6 +129,7 @@ static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
     }
     t->rows = rows.n;
     t->cols = cols.n;
+    sort_layers(t, r, n);
     if (t->rows * t->cols > n * 7 + 8) fine = false;
     t->at = qs_xcalloc(fine ? t->rows * t->cols + 1 : 1, sizeof *t->at);
     for (size_t i = 0; i < n && fine; i++) t->at[r[i] * t->cols + c[i]] = w[i] + 1;
@@ -283,7 +307,7 @@ static void draw_table(qs_ui *u, qs_rect r, const table *t)
     for (size_t k = 0; k < rows && u->map.top + k < t->rows; k++) {
         size_t row = u->map.top + k;
         int y = r.y + 1 + (int)k;
-        qs_cells_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, y, r.x, name, *t->layer[row] ? t->layer[row] : "–", row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
         for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++) {
             size_t col = u->map.left + c, i = t->at[row * t->cols + col];
             int x = r.x + name + 2 + (int)c * cell;
