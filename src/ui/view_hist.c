@@ -110,7 +110,8 @@ static void draw_note(qs_ui *u, qs_rect r, int y)
     char b[QS_FMT], c[QS_FMT], t[200];
     int x = r.x;
     if (!a->there) {
-        if (u->s->reason) qs_cells_text(&u->g, y, x, r.w, u->s->reason, QS_ROLE_WARN, 0);
+        const char *why = u->s->reason ? u->s->reason : a->note;
+        if (why) qs_cells_text(&u->g, y, x, r.w, why, QS_ROLE_WARN, 0);
         return;
     }
     snprintf(t, sizeof t, "%s %s", _("step"), qs_fmt_sig(b, a->step, 5));
