@@ -19,87 +19,104 @@ interrupts Lua code and the engine alike, except inside one call of Lua's own li
 help.groups = {
 {"Models and tensors", {
     {"qs.load", 'qs.load(path) -> model',
-     "Opens a model file: safetensors, NumPy .npy, ONNX, found by content, not by name. The file is mapped, not read; " ..
-     "the same path gives the same model as long as the file is the same.",
-     errors = "EIO missing or unreadable; EFORMAT damaged, or no reader knows it; ENOMEM.", cost = "the header of the file."},
+     "Opens a model file: safetensors, NumPy .npy, ONNX, found by content, not by name. The file is mapped, " ..
+     "not read; the same path gives the same model as long as the file is the same.",
+     errors = "EIO missing or unreadable; EFORMAT damaged, or no reader knows it; ENOMEM.",
+     cost = "the header of the file."},
     {"qs.save", 'qs.save(path, {name = tensor, ...}) -> true',
-     "Writes tensors to .safetensors (any number, sorted by name) or .npy (exactly one). A single tensor or a whole model " ..
-     "may stand for the table; tensors in its array part keep their own names. Written beside and renamed, so a file that " ..
-     "is open stays what it was.",
-     errors = "EARG another ending, several tensors for .npy, two of one name; EIO.", cost = "one pass over the values."},
+     "Writes tensors to .safetensors (any number, sorted by name) or .npy (exactly one). A single tensor or a " ..
+     "whole model may stand for the table; tensors in its array part keep their own names. Written beside and " ..
+     "renamed, so a file that is open stays what it was.",
+     errors = "EARG another ending, several tensors for .npy, two of one name; EIO.",
+     cost = "one pass over the values."},
     {"qs.tensor", 'qs.tensor(shape, values) -> tensor;  qs.tensor(values) -> tensor',
      "A float32 tensor from a flat array of numbers in C order (the last axis runs fastest), as in " ..
      "qs.tensor({3,2}, {1,2,3,4,5,6}). Without a shape: one dimension.",
      errors = "EARG the shape and the number of values differ; more than 8 dimensions.", cost = "one pass."},
     {"qs.randn", 'qs.randn{n | shape..., seed=1, dist="normal", scale=1} -> tensor',
-     "Random float32 values, the same on every machine for the same seed. dist: normal (mean 0, std 1), laplace (b = 1: " ..
-     "variance 2), uniform (-1 to 1), student4 (t with 4 degrees of freedom: variance 2), bimodal (half at -1, half at 1, " ..
-     "std 0.25 each). scale multiplies.",
+     "Random float32 values, the same on every machine for the same seed. dist: normal (mean 0, std 1), " ..
+     "laplace (b = 1: variance 2), uniform (-1 to 1), student4 (t with 4 degrees of freedom: variance 2), " ..
+     "bimodal (half at -1, half at 1, std 0.25 each). scale multiplies.",
      errors = "EARG no such distribution, no or a negative size; ENOMEM.", cost = "one pass.",
      source = "xoshiro256++, Blackman and Vigna 2019."},
-    {"qs.readers", 'qs.readers() -> {{name=, doc=}, ...}', "The file formats that qs.load reads, in the order they are asked."},
+    {"qs.readers", 'qs.readers() -> {{name=, doc=}, ...}', "The file formats that qs.load reads, in the order " ..
+     "they are asked."},
     {"model", 'm["conv1.weight"], m[1], #m, pairs(m)',
-     "A model: an ordered list of named tensors. m[name] and m[i] give a tensor or nil, #m counts, tostring(m) says what it is. " ..
-     "Names of methods hide tensors of that name; m:get reaches every one."},
-    {"model:get", 'm:get(name) -> tensor', "The tensor of that name, whatever the name.", errors = "EARG there is none."},
+     "A model: an ordered list of named tensors. m[name] and m[i] give a tensor or nil, #m counts, tostring(m) " ..
+     "says what it is. Names of methods hide tensors of that name; m:get reaches every one."},
+    {"model:get", 'm:get(name) -> tensor', "The tensor of that name, whatever the name.",
+     errors = "EARG there is none."},
     {"model:names", 'm:names() -> {string, ...}', "All names, in the order of the file."},
     {"model:tensors", 'for name, t in m:tensors() do ... end', "All tensors, in the order of the file."},
     {"model.path", 'm.path', "The file, as it was given."},
     {"model.format", 'm.format', 'The reader that knows it: "safetensors", "npy", "onnx".'},
     {"model.note", 'm.note', "What the reader wants people to know, or nil."},
-    {"model.weights", 'm.weights', "How many of the tensors are quantized: floating, two or more dimensions, not empty."},
+    {"model.weights", 'm.weights', "How many of the tensors are quantized: floating, two or more dimensions, " ..
+     "not empty."},
     {"model.values", 'm.values', "How many values those tensors hold."},
-    {"tensor", 't[i], #t', "A tensor: immutable values with a shape and a name. t[i] is element i in C order, 1-based, as a number " ..
-     "(an integer for integer types) or nil outside; #t the number of elements. Two variables that hold the same tensor of a " ..
-     "model are equal."},
+    {"tensor", 't[i], #t', "A tensor: immutable values with a shape and a name. t[i] is element i in C order, " ..
+     "1-based, as a number (an integer for integer types) or nil outside; #t the number of elements. Two " ..
+     "variables that hold the same tensor of a model are equal."},
     {"tensor:totable", 't:totable() -> {number, ...}',
-     "All values, flat in C order (not nested by dimension); qs.tensor(t.shape, t:totable()) is its inverse for float32.",
+     "All values, flat in C order (not nested by dimension); qs.tensor(t.shape, t:totable()) is its inverse " ..
+     "for float32.",
      errors = "EUNSUP a type nobody can read.", cost = "16 bytes a value in Lua."},
     {"tensor:summary", 't:summary() -> table',
-     "What the values are like: {n, zeros, nans, infs, min, max, absmax, mean, std, mean_abs, mean_sq, skewness, kurtosis, distinct}. Moments are over the " ..
-     "finite values; std divides by n-1; kurtosis is Pearson's (normal = 3); distinct is there once the tensor is indexed. " ..
-     "Without any finite value only the counts are there.",
+     "What the values are like: {n, zeros, nans, infs, min, max, absmax, mean, std, mean_abs, mean_sq, " ..
+     "skewness, kurtosis, distinct}. Moments are over the finite values; std divides by n-1; kurtosis is " ..
+     "Pearson's (normal = 3); distinct is there once the tensor is indexed. Without any finite value only the " ..
+     "counts are there.",
      errors = "EUNSUP a type nobody can read.", cost = "two passes at the speed of memory."},
     {"tensor:index", 't:index{weights=w, format=f, part=k} -> index',
-     "The sorted values with prefix sums. Without options: of the whole tensor, kept in the session's cache. weights: a tensor " ..
-     "of the same shape, the importance of every element (>= 0). format and part: of one channel or group as that format " ..
-     "divides the tensor (1-based).",
+     "The sorted values with prefix sums. Without options: of the whole tensor, kept in the session's cache. " ..
+     "weights: a tensor of the same shape, the importance of every element (>= 0). format and part: of one " ..
+     "channel or group as that format divides the tensor (1-based).",
      errors = "ERANGE no finite value; EARG weights of another shape, negative or all 0, no such part.",
      cost = "a radix sort the first time; one counting pass for 16-bit types."},
     {"tensor:histogram", 't:histogram{bins=100, lo=, hi=, log=false} -> table',
-     "Counts: {bins, lo, hi, count={}, edge={}, under, over, skipped}, from the raw values; bins are [edge, next), the last one " ..
-     "closed, as NumPy's; under and over are the finite values outside, skipped NaN and infinity. log: bins equal in ln|x|. " ..
-     "Default range: all values, or the central ones where a few outliers would squeeze the rest.",
+     "Counts: {bins, lo, hi, count={}, edge={}, under, over, skipped}, from the raw values; bins are [edge, " ..
+     "next), the last one closed, as NumPy's; under and over are the finite values outside, skipped NaN and " ..
+     "infinity. log: bins equal in ln|x|. Default range: all values, or the central ones where a few outliers " ..
+     "would squeeze the rest.",
      errors = "EARG lo >= hi, bins not 1 to 65536; ERANGE no finite value.", cost = "one pass."},
     {"tensor.name", 't.name', "Its name in the model."},
     {"tensor.shape", 't.shape', "An array of integers, outermost axis first; {} for a scalar."},
     {"tensor.dtype", 't.dtype', 'The type as safetensors spells it: "F32", "BF16", "I64", ...'},
-    {"tensor.out_axis", 't.out_axis', "The axis of output channels, 0-based, from the node that uses the tensor; nil where unknown (then " ..
-     "@channel takes axis 0)."},
-    {"tensor.in_axes", 't.in_axes', "The input axes, 0-based, along which @groupN runs; nil where unknown (then all but the output axis)."},
+    {"tensor.out_axis", 't.out_axis', "The axis of output channels, 0-based, from the node that uses the " ..
+     "tensor; nil where unknown (then @channel takes axis 0)."},
+    {"tensor.in_axes", 't.in_axes', "The input axes, 0-based, along which @groupN runs; nil where unknown " ..
+     "(then all but the output axis)."},
     {"tensor.use", 't.use', 'What kind of node uses it ("Conv", "MatMul"), or nil.'},
     {"tensor.reason", 't.reason', "Why it is not quantized (integers, one dimension, ...), or nil for a weight."},
 }},
 {"Indexes", {
-    {"index", '#ix, tostring(ix)', "The sorted finite values of a tensor, channel or group with prefix sums of 1, x and x^2 (of w, wx and wx^2 " ..
-     "where values carry weights). #ix counts them. Errors at any step cost O(levels log n), never O(n)."},
+    {"index", '#ix, tostring(ix)', "The sorted finite values of a tensor, channel or group with prefix sums of " ..
+     "1, x and x^2 (of w, wx and wx^2 where values carry weights). #ix counts them. Errors at any step cost " ..
+     "O(levels log n), never O(n)."},
     {"index:error", 'ix:error(format, step, offset) -> table',
-     "The error of quantizing these values at this step and offset, as q:error; the format's granularity is not looked at: an index " ..
-     "is one part.", errors = "EARG step not finite or not > 0; EFORMAT.", cost = "O(levels log n)."},
-    {"index:quantile", 'ix:quantile(p) -> number', "The p-quantile of the values, p in 0..1, linear between ranks (NumPy's default); weights are " ..
-     "ignored.", errors = "EARG p outside 0..1.", cost = "O(1)."},
-    {"index:quantile_abs", 'ix:quantile_abs(p) -> number', "The p-quantile of |x|, p in 0..1.", errors = "EARG p outside 0..1.", cost = "O(log n)."},
+     "The error of quantizing these values at this step and offset, as q:error; the format's granularity is " ..
+     "not looked at: an index is one part.", errors = "EARG step not finite or not > 0; EFORMAT.",
+     cost = "O(levels log n)."},
+    {"index:quantile", 'ix:quantile(p) -> number', "The p-quantile of the values, p in 0..1, linear between " ..
+     "ranks (NumPy's default); weights are ignored.", errors = "EARG p outside 0..1.", cost = "O(log n)."},
+    {"index:quantile_abs", 'ix:quantile_abs(p) -> number', "The p-quantile of |x|, p in 0..1.",
+     errors = "EARG p outside 0..1.", cost = "O(log n)."},
     {"index:mean_abs", 'ix:mean_abs() -> number', "The (weighted) mean of |x|."},
-    {"index:moments", 'ix:moments() -> table', "Moments: {n, mean, mean_abs, mean_sq, std, skewness, kurtosis, mean_abs_dev} over the finite values, weighted " ..
-     "where values carry weights; mean_abs_dev is mean |x - mean|, n counts the values.", cost = "O(n)."},
-    {"index:histogram", 'ix:histogram{bins=100, lo=, hi=, log=false} -> table', "As t:histogram, from the index.", errors = "EARG.",
+    {"index:moments", 'ix:moments() -> table', "Moments: {n, mean, mean_abs, mean_sq, std, skewness, kurtosis, " ..
+     "mean_abs_dev} over the finite values, weighted where values carry weights; mean_abs_dev is mean |x - " ..
+     "mean|, n counts the values.", cost = "O(n)."},
+    {"index:histogram", 'ix:histogram{bins=100, lo=, hi=, log=false} -> table', "As t:histogram, from the index.",
+     errors = "EARG.",
      cost = "O(bins log n)."},
     {"index:density", 'ix:density{points=512, lo=min, hi=max} -> table',
-     "A smooth density {x={}, density={}, bandwidth=}: Gaussian kernels of width h = 0.9 min(std, IQR/1.34) n^(-1/5).",
-     errors = "EARG points not 2 to 65536; ERANGE constant data.", cost = "two FFTs.", source = "Silverman 1982, AS 176."},
+     "A smooth density {x={}, density={}, bandwidth=}: Gaussian kernels of width h = 0.9 min(std, IQR/1.34) " ..
+     "n^(-1/5).",
+     errors = "EARG points not 2 to 65536; ERANGE constant data.", cost = "two FFTs.",
+     source = "Silverman 1982, AS 176."},
     {"index.skipped", 'ix.skipped', "How many values were left out: NaN and infinite."},
     {"index.distinct", 'ix.distinct', "How many different values there are (-0 and 0 are one)."},
-    {"index.kind", 'ix.kind', '"sorted", "counted" (distinct values with counts), or "buckets" (very large tensors).'},
+    {"index.kind", 'ix.kind', '"sorted", "counted" (distinct values with counts), or "buckets" (very large ' ..
+     'tensors).'},
     {"index.weighted", 'ix.weighted', "true where values carry weights."},
     {"index.min", 'ix.min', "The smallest finite value."},
     {"index.max", 'ix.max', "The largest finite value."},
@@ -107,14 +124,16 @@ help.groups = {
 }},
 {"Formats and quantizers", {
     {"qs.format", 'qs.format(text) -> format',
-     "Which values can be represented: base{:flag}[+offset|+zp][@granularity]. base: intB (2..8, 16), uintB (1..8, 16), potB, apotB, " ..
-     "uapotB, nf4, fp4, fp8e4m3, fp8e5m2, codebook(c;c;...). flag: narrow, away, flip. granularity: tensor, channel, channelN, groupN. " ..
-     "tostring(f) is the canonical string and its inverse.",
-     errors = "EFORMAT outside the grammar (says what was expected where); EUNSUP what the literature does not define."},
+     "Which values can be represented: base{:flag}[+offset|+zp][@granularity]. base: intB (2..8, 16), uintB " ..
+     "(1..8, 16), potB, apotB, uapotB, nf4, fp4, fp8e4m3, fp8e5m2, codebook(c;c;...). flag: narrow, away, " ..
+     "flip. granularity: tensor, channel, channelN, groupN. tostring(f) is the canonical string and its " ..
+     "inverse.",
+     errors = "EFORMAT outside the grammar (says what was expected where); EUNSUP what the literature does not " ..
+     "define."},
     {"qs.formats", 'qs.formats() -> {{name=, doc=}, ...}', "The bases and flags there are."},
     {"format", 'tostring(f), f == g', "A format. Two are equal if their canonical strings are."},
-    {"format:bpw", 'f:bpw(t) -> number', "Bits a weight, with its steps (32 bits each), offsets and zero points, on this tensor; without a tensor the bits " ..
-     "of a code."},
+    {"format:bpw", 'f:bpw(t) -> number', "Bits a weight, with its steps (32 bits each), offsets and zero " ..
+     "points, on this tensor; without a tensor the bits of a code."},
     {"format.bits", 'f.bits', "Bits of a code."},
     {"format.base", 'f.base', 'What stands first, without its number of bits: "int", "apot", "codebook".'},
     {"format.codebook", 'f.codebook', "The levels, ascending, in units of the step."},
@@ -122,31 +141,41 @@ help.groups = {
     {"format.signed", 'f.signed', "true if it has levels below 0."},
     {"format.offset", 'f.offset', '"offset" (a real beta), "zp" (an integer zero point), or nil.'},
     {"qs.quantizer", 'qs.quantizer(format, {step=, offset=0}) -> quantizer',
-     "A quantizer with given parameters: Q(x) = step c[k] + offset. step > 0, in the unit of x (either sign with :flip); offset in the " ..
-     "unit of x (with +zp: -step z for an integer z). @channel and @groupN: arrays with one number a part.",
+     "A quantizer with given parameters: Q(x) = step c[k] + offset. step > 0, in the unit of x (either sign " ..
+     "with :flip); offset in the unit of x (with +zp: -step z for an integer z). @channel and @groupN: arrays " ..
+     "with one number a part.",
      errors = "EARG a step that is not finite or not > 0, an offset for a format without, arrays of unequal length."},
-    {"quantizer", 'tostring(q)', "A format with its steps and offsets. Q(x) = s c[k] + beta; u = (x - beta)/s is one correctly rounded float32 division."},
+    {"quantizer", 'tostring(q)', "A format with its steps and offsets. Q(x) = s c[k] + beta; u = (x - beta)/s " ..
+     "is one correctly rounded float32 division."},
     {"quantizer:error", 'q:error(t | index) -> table',
-     "What quantizing costs: {mse, nmse, sqnr_db, clip_mse, round_mse, clipped, max_abs, bias, entropy, occupancy={}, skipped, n, energy, levels, used}. " ..
-     "nmse = mse / mean x^2; sqnr_db = -10 log10 nmse; mse = clip_mse + round_mse; clipped: fraction strictly beyond the outermost " ..
-     "levels; bias = mean(Q(x) - x); entropy of the codes in bits; occupancy: counts, levels ascending; skipped: NaN and infinite.",
-     errors = "EARG the quantizer's parts do not fit the tensor; ERANGE no finite value.", cost = "O(levels log n) once indexed."},
-    {"quantizer:quantize", 'q:quantize(t) -> tensor', "Q(x) of every element, float32, same shape. NaN stays NaN.", errors = "EARG parts do not fit.",
+     "What quantizing costs: {mse, nmse, sqnr_db, clip_mse, round_mse, clipped, max_abs, bias, entropy, " ..
+     "occupancy={}, skipped, n, energy, levels, used}. nmse = mse / mean x^2; sqnr_db = -10 log10 nmse; mse = " ..
+     "clip_mse + round_mse; clipped: fraction strictly beyond the outermost levels; bias = mean(Q(x) - x); " ..
+     "entropy of the codes in bits; occupancy: counts, levels ascending; skipped: NaN and infinite.",
+     errors = "EARG the quantizer's parts do not fit the tensor; ERANGE no finite value.",
+     cost = "O(levels log n) once indexed."},
+    {"quantizer:quantize", 'q:quantize(t) -> tensor', "Q(x) of every element, float32, same shape. NaN stays NaN.",
+     errors = "EARG parts do not fit.",
      cost = "one pass."},
-    {"quantizer:encode", 'q:encode(t) -> tensor', "The codes, I32: integers for intB and uintB (with +zp as they are stored), else 0-based level " ..
-     "numbers.", errors = "EARG parts do not fit.", cost = "one pass."},
-    {"quantizer:levels", 'q:levels(part=1) -> {number, ...}', "The levels in the unit of x, ascending.", errors = "EARG no such part."},
-    {"quantizer:thresholds", 'q:thresholds(part=1) -> {number, ...}', "The decision thresholds, midpoints of the levels, in the unit of x, ascending.",
+    {"quantizer:encode", 'q:encode(t) -> tensor', "The codes, I32: integers for intB and uintB (with +zp as " ..
+     "they are stored), else 0-based level numbers.", errors = "EARG parts do not fit.", cost = "one pass."},
+    {"quantizer:levels", 'q:levels(part=1) -> {number, ...}', "The levels in the unit of x, ascending.",
+     errors = "EARG no such part."},
+    {"quantizer:thresholds", 'q:thresholds(part=1) -> {number, ...}',
+     "The decision thresholds, midpoints of the levels, in the unit of x, ascending.",
      errors = "EARG no such part."},
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
-     "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by part; doffset nil where the " ..
-     "format has none. upstream: a tensor or an array of #t numbers. learn: lsq, lsq+, rcf, pact (qs.learns()). scale: times " ..
-     "1/sqrt(N Qp), N the elements that share a step. mask: paper (strictly inside), clamp (inclusive), code (on the rounded code), none.",
+     "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..
+     "part; doffset nil where the format has none. upstream: a tensor or an array of #t numbers. learn: lsq, " ..
+     "lsq+, rcf, pact (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
+     "(strictly inside), clamp (inclusive), code (on the rounded code), none.",
      errors = "EARG sizes differ, no such learn or mask.", cost = "one pass.",
      source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
     {"quantizer.step", 'q.step', "The step, in the unit of x; an array where there are several parts."},
-    {"quantizer.offset", 'q.offset', "The offset beta in the unit of x, 0 where the format has none; an array where there are several parts."},
-    {"quantizer.clip", 'q.clip', "|step| times the largest |level|: where clipping begins on the longer side; an array for several parts."},
+    {"quantizer.offset", 'q.offset', "The offset beta in the unit of x, 0 where the format has none; an array " ..
+     "where there are several parts."},
+    {"quantizer.clip", 'q.clip', "|step| times the largest |level|: where clipping begins on the longer side; " ..
+     "an array for several parts."},
     {"quantizer.range", 'q.range', "{lowest, highest} level in the unit of x; an array of such for several parts."},
     {"quantizer.init", 'q.init', 'How it came about: "lsq", "mse", ..., "by hand".'},
     {"quantizer.format", 'q.format', "Its format (lloyd changes it to codebook(...))."},
@@ -158,44 +187,56 @@ help.groups = {
 }},
 {"Initializations", {
     {"qs.init", 'qs.init(name, t | index, format, {role="weight", divisor=, percentile=, weights=}) -> quantizer',
-     "Where the step (and offset) start: name is one of qs.inits(), with a variant behind \":\" (\"lsq+:2^b-1\", \"percentile:99.9\"). " ..
-     "role: \"weight\" or \"act\" (activations). divisor: the variant as an option. weights: importance of every element, a tensor of the " ..
-     "same shape. Zero, constant, single and huge data give a defined step > 0, and q.note says what was found.",
-     errors = "EARG no such initialization or variant; EUNSUP it does not apply to the format; ERANGE no finite value; EFORMAT.",
+     "Where the step (and offset) start: name is one of qs.inits(), with a variant behind \":\" " ..
+     "(\"lsq+:2^b-1\", \"percentile:99.9\"). role: \"weight\" or \"act\" (activations). divisor: the variant " ..
+     "as an option. weights: importance of every element, a tensor of the same shape. Zero, constant, single " ..
+     "and huge data give a defined step > 0, and q.note says what was found.",
+     errors = "EARG no such initialization or variant; EUNSUP it does not apply to the format; ERANGE no " ..
+     "finite value; EFORMAT.",
      cost = "an index once, then O(levels log n) and more by method: q.ms."},
-    {"qs.inits", 'qs.inits() -> {{name=, doc=, formula=, source=, variants=}, ...}', "All initializations, registered ones last."},
-    {"qs.register_init", 'qs.register_init{name=, doc=, formula=, source=, fn=function(index, format, role) return step, offset, note end} -> true',
-     "Adds an initialization written in Lua; it is in tables, completion and help at once. fn is called for every part with its index " ..
-     "and the format; step > 0 and offset in the unit of x. What goes wrong inside becomes the error of its row. The same name " ..
-     "replaces an earlier one.",
+    {"qs.inits", 'qs.inits() -> {{name=, doc=, formula=, source=, variants=}, ...}',
+     "All initializations, registered ones last."},
+    {"qs.register_init", 'qs.register_init{name=, doc=, formula=, source=, fn=function(index, format, role) ' ..
+     'return step, offset, note end} -> true',
+     "Adds an initialization written in Lua; it is in tables, completion and help at once. fn is called for " ..
+     "every part with its index and the format; step > 0 and offset in the unit of x. What goes wrong inside " ..
+     "becomes the error of its row. The same name replaces an earlier one.",
      errors = "EARG a built-in name, or no proper name."},
     {"qs.compare", 'qs.compare(t, format, {name, ...}, {role=, ...}) -> rows',
-     "All initializations side by side. One row for each that applies and keeps the format (or is named), sorted by mse: {init, step, offset, clip, " ..
-     "mse, nmse, sqnr_db, step_ratio, mse_ratio, clipped, ms, formula, source, note, quantizer}. step_ratio and mse_ratio are " ..
-     "against the least-squares optimum of the same tensor and format. @channel and @group: step, offset, clip are medians, " ..
-     "step_ratio the geometric mean, steps, offsets, clips the arrays. A named one that cannot run: {init=, error=, code=}.",
+     "All initializations side by side. One row for each that applies and keeps the format (or is named), " ..
+     "sorted by mse: {init, step, offset, clip, mse, nmse, sqnr_db, step_ratio, mse_ratio, clipped, ms, " ..
+     "formula, source, note, quantizer}. step_ratio and mse_ratio are against the least-squares optimum of the " ..
+     "same tensor and format. @channel and @group: step, offset, clip are medians, step_ratio the geometric " ..
+     "mean, steps, offsets, clips the arrays. A named one that cannot run: {init=, error=, code=}.",
      errors = "EFORMAT; ERANGE no finite value.", cost = "an index, then all of them."},
     {"qs.curve", 'qs.curve(t | index, format, {points=512, lo=, hi=, p=2, offset=0, part=}) -> table',
-     "The error at many steps: {step={}, error={}, clip={}, round={}, p=, best_step=, best_error=}: mean |e|^p at points steps from lo to hi, equal in their " ..
-     "logarithm. p = 2 is exact and split into clipping and rounding; other norms come from the log-domain correlation and have no " ..
-     "split. offset: beta, for +zp the integer z. Of the whole tensor, or of one part as the format divides it.",
-     errors = "EARG points not 2 to 1e6, lo >= hi; ERANGE no value but 0.", cost = "O(points levels log n) once indexed."},
+     "The error at many steps: {step={}, error={}, clip={}, round={}, p=, best_step=, best_error=}: mean |e|^p " ..
+     "at points steps from lo to hi, equal in their logarithm. p = 2 is exact and split into clipping and " ..
+     "rounding; other norms come from the log-domain correlation and have no split. offset: beta, for +zp the " ..
+     "integer z. Of the whole tensor, or of one part as the format divides it.",
+     errors = "EARG points not 2 to 1e6, lo >= hi; ERANGE no value but 0.",
+     cost = "O(points levels log n) once indexed."},
     {"qs.learns", 'qs.learns() -> {{name=, doc=}, ...}', "The rules by which steps move in training, for q:grad."},
 }},
 {"The session", {
     {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=} -> selection',
-     "What all panes show, and the console's m, t, f, q follow. What is not named stays: a new tensor keeps format and init, a step " ..
-     "makes the init \"by hand\". channel: the part looked at, from 0; -1 all together. view: list, hist, curve, compare, map, " ..
-     "explain. model, tensor and format may be objects. Nothing changes if anything is wrong.",
+     "What all panes show, and the console's m, t, f, q follow. What is not named stays: a new tensor keeps " ..
+     "format and init, a step makes the init \"by hand\". channel: the part looked at, from 0; -1 all " ..
+     "together. view: list, hist, curve, compare, map, explain. model, tensor and format may be objects. " ..
+     "Nothing changes if anything is wrong.",
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
-    {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, offset, channel, parts, view}: names and " ..
-     "numbers; step and offset once they are known."},
+    {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
+     "offset, channel, parts, view}: names and numbers; step and offset once they are known."},
     {"qs.undo", 'qs.undo() -> selection', "Takes back the last selection.", errors = "ESTATE nothing to take back."},
-    {"qs.pin", 'qs.pin() -> selection', "Pins the current quantizer as B beside the one that follows; again: lets it go.",
+    {"qs.pin", 'qs.pin() -> selection', "Pins the current quantizer as B beside the one that follows; again: " ..
+     "lets it go.",
      errors = "ESTATE nothing is selected."},
-    {"qs.threads", 'qs.threads(n) -> n', "Threads for computing, 1 to 256; without n only says how many. Results do not depend on it.", errors = "EARG."},
-    {"qs.help", 'qs.help(x), help(x)', "Prints what is known about a function, an object, or a name: help(qs.curve), help(t), help \"lsq\", help \"int4\"."},
-    {"qs.pretty", 'qs.pretty(...) -> string', "The text the console shows for values: tensors summarized, tables bounded."},
+    {"qs.threads", 'qs.threads(n) -> n', "Threads for computing, 1 to 256; without n only says how many. " ..
+     "Results do not depend on it.", errors = "EARG."},
+    {"qs.help", 'qs.help(x), help(x)', "Prints what is known about a function, an object, or a name: " ..
+     "help(qs.curve), help(t), help \"lsq\", help \"int4\"."},
+    {"qs.pretty", 'qs.pretty(...) -> string', "The text the console shows for values: tensors summarized, " ..
+     "tables bounded."},
     {"qs.version", 'qs.version', "The version, a string."},
     {"qs.api", 'qs.api', "Grows by one when names are added or change their meaning; an integer."},
 }},
@@ -259,7 +300,8 @@ local function type_text(name)
     local out = {entry_text(help.entries[name])}
     for _, group in ipairs(help.groups) do
         for _, e in ipairs(group[2]) do
-            if e[1]:find("^" .. name .. "[:.]") then out[#out + 1] = line(e[2]:match "^[^{>]*[^{>%s%-]" or e[2], brief(e)) end
+            if e[1]:find("^" .. name .. "[:.]") then out[#out + 1] = line(e[2]:match "^[^{>]*[^{>%s%-]" or e[2],
+                                                            brief(e)) end
         end
     end
     return table.concat(out, "\n")
@@ -312,7 +354,8 @@ local function text_of_name(name, qs)
     local e = help.entries[name] or help.entries["qs." .. name]
     local row, learn = named(qs.inits(), name), named(qs.learns(), name)
     if help.entries[name] and not name:find "[:.]" then return type_text(name) end
-    if row then return init_text(row) .. (learn and "\nlearning rule " .. name .. "\n" .. wrap(learn.doc, "  ") or "") end
+    if row then return init_text(row) .. (learn and "\nlearning rule " .. name .. "\n" .. wrap(learn.doc,
+                                                            "  ") or "") end
     if e then return entry_text(e) end
     for _, list in ipairs {qs.formats(), qs.learns(), qs.readers()} do
         row = named(list, name)

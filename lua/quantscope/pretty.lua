@@ -76,7 +76,8 @@ end
 
 local function format_lines(f)
     local c = f.codebook
-    return {string.format("format %s  %d bits  %d levels  %s .. %s", tostring(f), f.bits, #c, number(c[1]), number(c[#c]))}
+    return {string.format("format %s  %d bits  %d levels  %s .. %s", tostring(f), f.bits, #c, number(c[1]),
+                          number(c[#c]))}
 end
 
 local objects = {["qs.tensor"] = tensor_lines, ["qs.model"] = model_lines, ["qs.quantizer"] = quantizer_lines,

@@ -1,2 +1,9 @@
 bin_PROGRAMS += quantscope
-quantscope_SOURCES = src/app/main.c
+quantscope_SOURCES = src/app/main.c src/app/app.h src/app/out.c src/app/out.h src/app/paths.c src/app/headless.c \
+                     src/app/cli_list.c src/app/cli_compare.c src/app/cli_curve.c src/app/run.c src/app/repl.c \
+                     src/app/workbench.c
+# Where the program finds its data before it is installed.
+quantscope_CPPFLAGS = $(AM_CPPFLAGS) -DQS_SRCDIR='"$(abs_top_srcdir)"' -DQS_BUILDDIR='"$(abs_top_builddir)"'
+quantscope_LDADD = libqsui.la libqsbind.la libqsengine.la libqsquant.la libqsstat.la libqsmodel.la libqsplot.la libqsnum.la \
+                   libqsbase.la $(CURSES_LIBS) $(READLINE_LIBS) $(LUA_LIBS) $(FFTW_LIBS) $(JANSSON_LIBS) $(PROTOBUFC_LIBS) \
+                   $(PTHREAD_LIBS)

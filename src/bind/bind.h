@@ -23,8 +23,9 @@
 typedef struct qs_bind {
     qs_session *session;
     bool own;                               /* the module made the session */
-    void (*arm)(lua_State *L);              /* the console's: puts its hook on a thread of Lua; NULL: stock Lua */
-    void (*on_cancel)(lua_State *L);        /* the console's: makes sure that pcall cannot swallow it; NULL: stock Lua */
+    /* The console's; NULL in a stock Lua. */
+    void (*arm)(lua_State *L);              /* puts its hook on a thread of Lua */
+    void (*on_cancel)(lua_State *L);        /* makes sure that pcall cannot swallow a cancel */
     lua_State *call[QS_BIND_DEPTH];         /* where registered initializations run, one a depth */
     int depth;
     char file_error[600];                   /* the last message about a file, to tell exit code 3 from 1 */

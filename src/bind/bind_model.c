@@ -35,7 +35,8 @@ static int read_shape(lua_State *L, int i, const char *what, struct shape *s, qs
         int whole;
         lua_rawgeti(L, i, d + 1);
         s->dim[d] = lua_tointegerx(L, -1, &whole);
-        if (!whole) luaL_error(L, "%s: dimension %d should be an integer, got %s", what, d + 1, luaL_tolstring(L, -1, NULL));
+        if (!whole)
+            luaL_error(L, "%s: dimension %d should be an integer, got %s", what, d + 1, luaL_tolstring(L, -1, NULL));
         lua_pop(L, 1);
         if (s->dim[d] < 0) return qs_fail(err, QS_EARG, "%s: dimension %d is negative", what, d + 1);
         if (!qs_mul(s->n, (size_t)s->dim[d], &s->n) || s->n > PTRDIFF_MAX / sizeof(float))
@@ -122,11 +123,13 @@ static const struct dist *find_dist(const char *name, qs_err *err)
 {
     for (const struct dist *d = dists; d->name; d++)
         if (!strcmp(d->name, name)) return d;
-    qs_fail(err, QS_EARG, "qs.randn: no distribution '%s'; there are normal, laplace, uniform, student4, bimodal", name);
+    qs_fail(err, QS_EARG, "qs.randn: no distribution '%s'; there are normal, laplace, uniform, student4, bimodal",
+            name);
     return NULL;
 }
 
-static int fill_random(const struct dist *d, uint64_t seed, double scale, float *out, size_t n, const qs_ctl *ctl, qs_err *err)
+static int fill_random(const struct dist *d, uint64_t seed, double scale, float *out, size_t n, const qs_ctl *ctl,
+                       qs_err *err)
 {
     qs_rng r;
     qs_rng_seed(&r, seed);
@@ -156,7 +159,8 @@ static int randn(lua_State *L)
         return qs_bind_fail(L, &err);
     }
     float *mem;
-    if (!push_f32(L, d->name, &s, &mem, &err) || fill_random(d, seed, scale, mem, s.n, qs_bind_ctl(L), &err)) return qs_bind_fail(L, &err);
+    if (!push_f32(L, d->name, &s, &mem, &err) || fill_random(d, seed, scale, mem, s.n, qs_bind_ctl(L), &err))
+        return qs_bind_fail(L, &err);
     return 1;
 }
 
@@ -260,7 +264,8 @@ static int tensor_totable(lua_State *L)
     lua_createtable(L, t->n < INT_MAX ? (int)t->n : 0, 0);
     for (size_t at = 0; at < t->n; at += PART) {
         size_t n = t->n - at < PART ? t->n - at : PART;
-        if (at % BLOCK == 0 && qs_ctl_check(ctl, "totable", (double)at / (double)t->n, &err)) return qs_bind_fail(L, &err);
+        if (at % BLOCK == 0 && qs_ctl_check(ctl, "totable", (double)at / (double)t->n, &err))
+            return qs_bind_fail(L, &err);
         if (narrow(t)) qs_tensor_read(t, at, n, x);
         for (size_t i = 0; i < n; i++) {
             if (narrow(t)) lua_pushnumber(L, (double)x[i]);
@@ -343,7 +348,8 @@ static int tensor_index(lua_State *L)
     lua_settop(L, 2);
     qs_tensor *w = weights_option(L, 2);
     if (t->dtype == QS_UNKNOWN_DTYPE) return unread(L, t);
-    if (qs_opts_check(L, 2, "t:index", options, &err) || named_part(L, t, &s, &part, &err)) return qs_bind_fail(L, &err);
+    if (qs_opts_check(L, 2, "t:index", options, &err) || named_part(L, t, &s, &part, &err))
+        return qs_bind_fail(L, &err);
     void **box = qs_box(L, &qs_type_index);
     *box = w ? qs_index_of(t, &s, part, w, qs_bind_ctl(L), &err)
              : qs_cache_get(qs_session_cache(qs_bind_session(L)), t, &s, part, qs_bind_ctl(L), &err);
@@ -424,7 +430,8 @@ static int index_density(lua_State *L)
     double h;
     qs_opt_table(L, 2);
     lua_Integer points = qs_opt_integer(L, 2, "points", 512);
-    double lo = qs_opt_number(L, 2, "lo", (double)qs_index_min(ix)), hi = qs_opt_number(L, 2, "hi", (double)qs_index_max(ix));
+    double lo = qs_opt_number(L, 2, "lo", (double)qs_index_min(ix));
+    double hi = qs_opt_number(L, 2, "hi", (double)qs_index_max(ix));
     if (qs_opts_check(L, 2, "index:density", options, &err)) return qs_bind_fail(L, &err);
     if (points < 2 || points > 65536) {
         qs_fail(&err, QS_EARG, "index:density: points should be 2 to 65536");
@@ -709,7 +716,8 @@ static const luaL_Reg model_fields[] = {
     {"values", model_values}, {NULL, NULL}};
 static const luaL_Reg model_meta[] = {
     {"__len", model_len}, {"__tostring", model_tostring}, {"__pairs", model_tensors}, {NULL, NULL}};
-const qs_type qs_type_model = {"qs.model", model_ref, model_unref, model_methods, model_fields, model_meta, model_other};
+const qs_type qs_type_model = {"qs.model", model_ref, model_unref, model_methods, model_fields, model_meta,
+                               model_other};
 
 static const luaL_Reg tensor_methods[] = {
     {"totable", tensor_totable}, {"summary", tensor_summary}, {"index", tensor_index}, {"histogram", histogram},

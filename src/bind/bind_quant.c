@@ -314,7 +314,8 @@ static double *numbers_option(lua_State *L, int i, const char *key, size_t *n)
         else lua_pushvalue(L, from);
         int number;
         v[k] = lua_tonumberx(L, -1, &number);
-        if (!number) luaL_error(L, "bad option '%s' (number expected at %d, got %s)", key, (int)k + 1, luaL_typename(L, -1));
+        if (!number)
+            luaL_error(L, "bad option '%s' (number expected at %d, got %s)", key, (int)k + 1, luaL_typename(L, -1));
         lua_pop(L, 1);
     }
     return v;
@@ -476,7 +477,8 @@ static const float *arg_upstream(lua_State *L, int i, size_t n, qs_err *err)
         int number;
         lua_rawgeti(L, i, (lua_Integer)k + 1);
         up[k] = (float)lua_tonumberx(L, -1, &number);
-        if (!number) luaL_error(L, "q:grad: upstream value %d should be a number, got %s", (int)k + 1, luaL_typename(L, -1));
+        if (!number)
+            luaL_error(L, "q:grad: upstream value %d should be a number, got %s", (int)k + 1, luaL_typename(L, -1));
         lua_pop(L, 1);
     }
     return up;
@@ -506,7 +508,8 @@ static int quantizer_grad(lua_State *L)
     float *dx;
     void **box = qs_box(L, &qs_type_tensor);
     *box = qs_tensor_f32("dx", t->ndim, t->shape, &dx, &err);
-    if (!*box || qs_quantizer_grad(q, t, up, &o, dx, dstep, q->offset ? doffset : NULL, &err)) return qs_bind_fail(L, &err);
+    if (!*box || qs_quantizer_grad(q, t, up, &o, dx, dstep, q->offset ? doffset : NULL, &err))
+        return qs_bind_fail(L, &err);
     push_parts(L, dstep, q->parts);
     if (q->offset) push_parts(L, doffset, q->parts);
     else lua_pushnil(L);
@@ -609,7 +612,8 @@ static void take_result(lua_State *L, int base, const qs_format *f, qs_init_out 
     double step = lua_tonumber(L, base), offset = lua_isnil(L, base + 1) ? 0 : lua_tonumber(L, base + 1);
     if (!isfinite((float)step) || (float)step == 0 || (step < 0 && !f->flip))
         luaL_error(L, "a step is finite and greater than 0, it returned %s", luaL_tolstring(L, base, NULL));
-    if (!isfinite((float)offset)) luaL_error(L, "an offset is finite, it returned %s", luaL_tolstring(L, base + 1, NULL));
+    if (!isfinite((float)offset))
+        luaL_error(L, "an offset is finite, it returned %s", luaL_tolstring(L, base + 1, NULL));
     if (offset != 0 && f->offset == QS_OFFSET_NONE) luaL_error(L, "it returned an offset, but %s has none", f->text);
     out->step = step;
     out->offset = offset;
@@ -722,7 +726,7 @@ static void push_curve(lua_State *L, const qs_curve *c)
     qs_set_number(L, "best_error", c->best_error);
 }
 
-/* The index of the part {part=} of a tensor as the format divides it; the whole tensor without it. In a box at the top. */
+/* The index of the part {part=} of a tensor as the format divides it, or of the whole tensor; in a box at the top. */
 static const qs_index *push_part_index(lua_State *L, int opts, qs_tensor *t, const qs_format *f, qs_err *err)
 {
     lua_Integer k = qs_opt_integer(L, opts, "part", 0);

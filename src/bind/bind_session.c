@@ -18,7 +18,8 @@ static const char followed_key;   /* registry: the selection the globals were la
 static int put(char *to, size_t size, const char *key, const char *text, qs_err *err)
 {
     size_t n = strlen(text);
-    if (n >= size) return qs_fail(err, QS_EARG, "qs.select: %s is too long (%zu characters, %zu at most)", key, n, size - 1);
+    if (n >= size)
+        return qs_fail(err, QS_EARG, "qs.select: %s is too long (%zu characters, %zu at most)", key, n, size - 1);
     memcpy(to, text, n + 1);
     return 0;
 }
@@ -29,7 +30,7 @@ static const struct text_key text_keys[] = {
     TEXT(model, QS_PICK_MODEL), TEXT(tensor, QS_PICK_TENSOR), TEXT(format, QS_PICK_FORMAT), TEXT(init, QS_PICK_INIT),
     TEXT(view, QS_PICK_VIEW), TEXT(learn, QS_PICK_LEARN), {NULL, 0, 0, 0}};
 
-/* The text that the value at the top stands for under this key: a string, or an object of the binding. NULL: neither. */
+/* The text that the value at the top stands for under this key: a string or one of our objects; NULL: neither. */
 static const char *text_of(lua_State *L, const char *key)
 {
     if (lua_type(L, -1) == LUA_TSTRING) return lua_tostring(L, -1);

@@ -217,8 +217,8 @@ static void offer_format_row(struct found *w, const char *name)
 
 static void give_formats(struct found *w)
 {
-    static const char *const tails[] = {":narrow", ":away", ":flip", "+offset", "+zp", "@tensor", "@channel", "@group32",
-                                        "@group64", "@group128"};
+    static const char *const tails[] = {":narrow", ":away", ":flip", "+offset", "+zp", "@tensor", "@channel",
+                                        "@group32", "@group64", "@group128"};
     for (const qs_doc *d = qs_format_docs; d->name; d++) offer_format_row(w, d->name);
     size_t base = strcspn(w->part, ":+@"), last = strlen(w->part);
     if (base == last) return;
@@ -360,9 +360,9 @@ static long open_quote(const char *line)
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------ */
-static const char *const keywords[] = {"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto",
-                                       "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true",
-                                       "until", "while", NULL};
+static const char *const keywords[] = {
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
+    "or", "repeat", "return", "then", "true", "until", "while", NULL};
 
 static void offer_globals(struct found *w)
 {
@@ -386,7 +386,7 @@ static void complete_name(struct found *w)
     w->keep = sep;
     if (sep == start) {
         offer_globals(w);
-    } else if ((w->line[sep - 1] == '.' || w->line[sep - 1] == ':') && push_path(w->L, w->line + start, sep - 1 - start)) {
+    } else if (strchr(".:", w->line[sep - 1]) && push_path(w->L, w->line + start, sep - 1 - start)) {
         offer_members(w, w->line[sep - 1]);
         lua_pop(w->L, 1);
     }

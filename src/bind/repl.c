@@ -234,9 +234,9 @@ static void standard_file(lua_State *L, int io, const char *name, FILE *f, const
 static int refuse(lua_State *L) { return luaL_error(L, "%s", lua_tostring(L, lua_upvalueindex(1))); }
 
 static const struct { const char *lib, *name, *why; } refused[] = {
-    {"io", "read", N_("io.read: the keyboard belongs to the screen here; use `quantscope run` or `quantscope repl`")},
-    {"io", "popen", N_("io.popen: another program would draw over the screen; use `quantscope run` or `quantscope repl`")},
-    {"os", "execute", N_("os.execute: another program would draw over the screen; use `quantscope run` or `quantscope repl`")},
+    {"io", "read", N_("io.read: the keyboard belongs to the screen here; `quantscope run` and `repl` have it")},
+    {"io", "popen", N_("io.popen: another program would draw over the screen; use `quantscope run` or `repl`")},
+    {"os", "execute", N_("os.execute: another program would draw over the screen; use `quantscope run` or `repl`")},
     {"debug", "debug", N_("debug.debug: the keyboard belongs to the screen here")},
     {"debug", "sethook", N_("debug.sethook: the console's own hook is what Ctrl-C works by")},
 };
@@ -373,8 +373,15 @@ struct job {
     bool incomplete;           /* wants another line */
 };
 
-/* Where the message and the stack are of one mind: "\n" and the calls that led there, without C functions. Nothing where
- * the message alone says it all (one Lua function). */
+/* Is this line of a traceback a call in Lua, not one in C, a tail call or lines left out? */
+static bool is_lua_call(const char *line)
+{
+    return *line == '\t' && strncmp(line + 1, "[C]:", 4) != 0 && strncmp(line + 1, "...", 3) != 0 &&
+           strncmp(line + 1, "(...", 4) != 0;
+}
+
+/* The calls that led to an error, without C functions, one a line; nothing where the message alone says it all (one Lua
+ * function). */
 static void add_trace(lua_State *L, qs_str *out)
 {
     luaL_traceback(L, L, NULL, 1);
@@ -382,7 +389,7 @@ static void add_trace(lua_State *L, qs_str *out)
     int n = 0;
     for (const char *at = lua_tostring(L, -1), *end; at && *at; at = *end ? end + 1 : end) {
         end = strchrnul(at, '\n');
-        if (strncmp(at, "\t[C]:", 5) == 0 || strncmp(at, "\t(...", 5) == 0 || strncmp(at, "\t...", 4) == 0 || *at != 0x09) continue;
+        if (!is_lua_call(at)) continue;
         if (n++ < TRACE_LINES) qs_str_addf(&calls, "\n  %.*s", (int)(end - at - 1), at + 1);
     }
     lua_pop(L, 1);

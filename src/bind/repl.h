@@ -10,7 +10,8 @@
 typedef struct qs_repl qs_repl;
 
 /* print goes to sink (kind as in qs_session_log: '>' '=' '!' ' '), one call a line; NULL: to stdout.
- * screen: stdout belongs to curses: print goes to the log, os.exit calls quit, io.read, io.popen, os.execute say why not. */
+ * screen: stdout belongs to curses, so print goes to the log, os.exit calls quit, and io.read, io.popen and os.execute
+ * say why they are not available. */
 typedef struct qs_repl_opts {
     qs_session *session;      /* injected */
     void (*sink)(void *ctx, char kind, const char *line);

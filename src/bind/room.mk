@@ -27,7 +27,7 @@ tests_unit_t_repl_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
 tests_lua_t_lua_SOURCES = tests/lua/t_lua.c
 tests_lua_t_lua_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
 QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua tests/lua/t_index.lua tests/lua/t_init.lua \
-               tests/lua/t_model.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
+               tests/lua/t_model.lua tests/lua/t_onnx.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
                tests/lua/t_select.lua tests/lua/t_tensor.lua
 TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run

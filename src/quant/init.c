@@ -91,16 +91,33 @@ const qs_init *qs_init_named(const char *name_and_variant)
     return NULL;
 }
 
-static qs_init *copy_row(const qs_init *row)
+/* A registered row, and the one it replaced: that may still be held by someone, so rows live as long as the program. */
+struct registered {
+    qs_init row;
+    const qs_init *before;
+};
+
+static struct registered *copy_row(const qs_init *row)
 {
-    qs_init *r = qs_xmalloc(sizeof *r);
+    struct registered *copy = qs_xcalloc(1, sizeof *copy);
+    qs_init *r = &copy->row;
     *r = *row;
     r->name = qs_xstrdup(row->name);
     r->doc = qs_xstrdup(row->doc ? row->doc : "");
     r->formula = qs_xstrdup(row->formula ? row->formula : "");
     r->source = qs_xstrdup(row->source ? row->source : "");
     r->variants = row->variants ? qs_xstrdup(row->variants) : NULL;
-    return r;
+    return copy;
+}
+
+static void free_row(struct registered *r)
+{
+    free((char *)r->row.name);
+    free((char *)r->row.doc);
+    free((char *)r->row.formula);
+    free((char *)r->row.source);
+    free((char *)r->row.variants);
+    free(r);
 }
 
 int qs_init_register(const qs_init *row, qs_err *err)
@@ -111,17 +128,17 @@ int qs_init_register(const qs_init *row, qs_err *err)
     if (!row->fit) return qs_fail(err, QS_EARG, _("initialization %s has no function"), row->name);
     for (size_t i = 0; i < BUILTIN; i++)
         if (!strcmp(builtin[i].name, row->name)) return qs_fail(err, QS_EARG, _("%s is built in"), row->name);
-    qs_init *r = copy_row(row);
+    struct registered *r = copy_row(row);
     size_t i = 0;
     while (atomic_flag_test_and_set(&registering)) continue;
     size_t n = atomic_load(&extra_n);
     while (i < n && strcmp(atomic_load(&extra_row[i])->name, row->name)) i++;
-    /* The row that is replaced may still be held by someone: rows live as long as the program. */
-    if (i < EXTRA_MAX) atomic_store(&extra_row[i], r);
+    r->before = i < n ? atomic_load(&extra_row[i]) : NULL;
+    if (i < EXTRA_MAX) atomic_store(&extra_row[i], &r->row);
     if (i == n && i < EXTRA_MAX) atomic_store(&extra_n, n + 1);
     atomic_flag_clear(&registering);
     if (i < EXTRA_MAX) return 0;
-    free(r);
+    free_row(r);
     return qs_fail(err, QS_EARG, _("more than %d registered initializations"), EXTRA_MAX);
 }
 

@@ -22,10 +22,10 @@ static const struct { const char *title; int w, prio; bool right, can_sort; } co
     [C_NAME]  = {N_("name"),  0,  0, false, true},
     [C_SHAPE] = {N_("shape"), 16, 6, false, false},
     [C_DTYPE] = {N_("type"),  5,  7, false, false},
-    [C_COUNT] = {N_("count"), 7,  4, true,  true},
+    [C_COUNT] = {N_("count"), 7,  5, true,  true},
     [C_SPARK] = {"",          QS_SPARK, 2, false, false},
     [C_STD]   = {N_("std"),   5,  3, true,  true},
-    [C_KURT]  = {N_("kurt"),  5,  5, true,  true},
+    [C_KURT]  = {N_("kurt"),  5,  4, true,  true},
     [C_SQNR]  = {N_("SQNR"),  4,  1, true,  true},
 };
 enum { SORT_MODEL = COLUMNS };          /* the order of the file */

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- Every name that is registered has a documentation entry, and every entry a name; the manual page is the one made from it.
+-- Every name that is registered has a documentation entry, and every entry a name; the manual page is the one made
+-- from it.
 local qs = require "quantscope"
 local core = require "quantscope.core"
 local help = require "quantscope.help"
@@ -62,7 +63,8 @@ tap.ok(catch(12):find("number", 1, true), "help of a number")
 for _, list in ipairs {"inits", "formats", "learns", "readers"} do
     local fine = #qs[list]() > 0
     for _, row in ipairs(qs[list]()) do
-        fine = fine and type(row.name) == "string" and type(row.doc) == "string" and catch(row.name):find(row.doc:sub(1, 10), 1, true)
+        fine = fine and type(row.name) == "string" and type(row.doc) == "string"
+        fine = fine and catch(row.name):find(row.doc:sub(1, 10), 1, true)
     end
     tap.ok(fine, "qs." .. list .. "() names and explains, and help knows each")
 end
@@ -75,5 +77,6 @@ local out = io.write
 local env = setmetatable({arg = {[1] = top .. "/lua/quantscope/help.lua"},
                           io = {write = function(...) made[#made + 1] = table.concat {...} end}}, {__index = _G})
 assert(loadfile(top .. "/lua/mkman.lua", "t", env))()
-tap.ok(page and page:read "a" == table.concat(made), "man/quantscope-lua.7 is what lua/mkman.lua makes of lua/quantscope/help.lua")
+tap.ok(page and page:read "a" == table.concat(made),
+       "man/quantscope-lua.7 is what lua/mkman.lua makes of lua/quantscope/help.lua")
 tap.done()

@@ -7,7 +7,8 @@ local ok, eq, near, list, fails, raises = tap.ok, tap.eq, tap.near, tap.list, ta
 local x = qs.tensor{-9, -0.3, 0, 0.3, 0.5, 1.2, 6}
 local q = qs.quantizer("int4", {step = 0.5})
 local e = q:error(x)
-local keys = {"mse", "nmse", "sqnr_db", "clip_mse", "round_mse", "clipped", "max_abs", "bias", "entropy", "occupancy", "skipped"}
+local keys = {"mse", "nmse", "sqnr_db", "clip_mse", "round_mse", "clipped", "max_abs", "bias", "entropy",
+              "occupancy", "skipped"}
 for _, k in ipairs(keys) do ok(e[k] ~= nil, k .. " is there") end
 local d = {5, .2, 0, .2, 0, .2, 2.5}
 local sum, energy, bias = 0, 0, 0

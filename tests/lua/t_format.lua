@@ -4,8 +4,10 @@ local qs = require "quantscope"
 local tap = require "tap"
 local ok, eq, near, list, fails, raises = tap.ok, tap.eq, tap.near, tap.list, tap.fails, tap.raises
 
-for _, text in ipairs {"int4", "int8:narrow", "uint4", "uint8+zp", "uint4+offset", "apot4", "uapot3", "pot4", "nf4", "fp4", "fp8e4m3",
-                       "fp8e5m2", "int4@channel", "int4@channel1", "int4@group32", "int4:flip@group32", "codebook(-1;0;1)", "int16"} do
+for _, text in ipairs {"int4", "int8:narrow", "uint4", "uint8+zp", "uint4+offset", "apot4", "uapot3", "pot4", "nf4",
+                       "fp4", "fp8e4m3",
+                       "fp8e5m2", "int4@channel", "int4@channel1", "int4@group32", "int4:flip@group32",
+                           "codebook(-1;0;1)", "int16"} do
     eq(tostring(assert(qs.format(text))), text, "canonical: " .. text)
 end
 eq(tostring(qs.format "int4@tensor"), "int4", "defaults are left out")

@@ -35,7 +35,8 @@ near(e.mse, e.clip_mse + e.round_mse, 1e-12, "two parts")
 eq(#e.occupancy, 16, "a count a level")
 near(qs.quantizer("int4", {step = .370265486726}):error(ix).mse, e.mse, 1e-15, "q:error of an index")
 near(ix:error("int4@channel", .370265486726).mse, e.mse, 1e-15, "granularity does not matter to an index")
-near(ix:error(qs.format "uint4+offset", .3, -1.9).mse, qs.quantizer("uint4+offset", {step = .3, offset = -1.9}):error(x).mse, 1e-12,
+near(ix:error(qs.format "uint4+offset", .3, -1.9).mse, qs.quantizer("uint4+offset", {step = .3,
+                                                            offset = -1.9}):error(x).mse, 1e-12,
      "with an offset")
 fails("EARG", "", "a step of 0", ix:error("int4", 0))
 fails("EARG", "", "a step below 0", ix:error("int4", -1))

@@ -47,12 +47,14 @@ near(qs.init("mse", x, "int4", {weights = w}):error(x).max_abs >= 0 and
      qs.init("mse", x, "int4", {weights = w}):quantize(x)[11], 2.6, 1e-5, "only the last value counts")
 local act = qs.randn{5000, seed = 2}
 ok(qs.init("lsq+", act, "uint4+offset", {role = "act"}).offset < 0, "lsq+ for activations finds an offset")
-near(qs.init("percentile", act, "int8", {percentile = 50}).step, qs.init("percentile:50", act, "int8").step, 1e-12, "percentile")
+near(qs.init("percentile", act, "int8", {percentile = 50}).step, qs.init("percentile:50", act, "int8").step, 1e-12,
+     "percentile")
 
 -- data without an answer, and with a strange one
 fails("ERANGE", "", "empty", qs.init("lsq", qs.tensor{}, "int4"))
 fails("ERANGE", "", "all NaN", qs.init("lsq", qs.tensor{0 / 0}, "int4"))
-local strange = {zeros = {0, 0, 0}, constant = {3, 3, 3}, single = {-2}, subnormal = {1e-42, -2e-42, 1e-45}, huge = {3e38, -3e38, 1e-30},
+local strange = {zeros = {0, 0, 0}, constant = {3, 3, 3}, single = {-2}, subnormal = {1e-42, -2e-42, 1e-45},
+                 huge = {3e38, -3e38, 1e-30},
                  infinite = {1 / 0, 1, -1, -1 / 0}}
 for _, row in ipairs(qs.inits()) do
     for name, values in pairs(strange) do
@@ -93,7 +95,8 @@ local by, sorted, complete = {}, true, true
 for i, row in ipairs(rows) do
     by[row.init] = row
     sorted = sorted and (i == 1 or rows[i - 1].mse <= row.mse)
-    for _, k in ipairs {"step", "offset", "clip", "mse", "nmse", "sqnr_db", "step_ratio", "mse_ratio", "clipped", "ms"} do
+    for _, k in ipairs {"step", "offset", "clip", "mse", "nmse", "sqnr_db", "step_ratio", "mse_ratio", "clipped",
+                        "ms"} do
         complete = complete and type(row[k]) == "number"
     end
     complete = complete and type(row.formula) == "string" and type(row.source) == "string"

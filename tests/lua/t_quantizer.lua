@@ -27,7 +27,8 @@ eq(q:levels()[1], -4, "the lowest")
 eq(#q:thresholds(), 15, "thresholds")
 eq(q:thresholds()[1], -3.75, "midpoints")
 fails("EARG", "no part 2", "no such part", q:levels(2))
-list(qs.quantizer("nf4", {step = 2}):levels(), qs.init("minmax", qs.tensor{2, -2}, "nf4"):levels(), 0, "a codebook times the step")
+list(qs.quantizer("nf4", {step = 2}):levels(), qs.init("minmax", qs.tensor{2, -2}, "nf4"):levels(), 0,
+     "a codebook times the step")
 
 -- several parts
 local two = qs.tensor({2, 2}, {1, 2, 10, 20})
@@ -42,7 +43,8 @@ fails("EARG", "", "parts that do not fit", qc:quantize(qs.tensor({3, 2}, {1, 2, 
 fails("EARG", "", "parts that do not fit", qc:error(qs.tensor({3, 2}, {1, 2, 3, 4, 5, 6})))
 fails("EARG", "one part", "an index is one part", qc:error(two:index()))
 fails("EARG", "one step", "an array for @tensor", qs.quantizer("int4", {step = {1, 2}}))
-fails("EARG", "offsets", "arrays of unequal length", qs.quantizer("uint4+offset@channel", {step = {1, 2}, offset = {1}}))
+fails("EARG", "offsets", "arrays of unequal length", qs.quantizer("uint4+offset@channel", {step = {1, 2},
+                                                            offset = {1}}))
 
 -- offsets
 local qo = qs.quantizer("uint2+offset", {step = 0.5, offset = -1})

@@ -66,8 +66,10 @@ ok(find(qs.compare(t, "int4"), "mse"), "the others go on")
 qs.register_init{name = "inner", fn = function(ix, f) return qs.init("mse", ix, f).step end}
 qs.register_init{name = "outer", fn = function(ix, f) return 2 * qs.init("inner", ix, f).step end}
 near(qs.init("outer", t, "int4").step, 2 * qs.init("mse", t, "int4").step, 1e-9, "one calls another")
-near(coroutine.wrap(function() return qs.init("outer", t, "int4").step end)(), qs.init("outer", t, "int4").step, 0, "in a coroutine")
-qs.register_init{name = "cowrap", fn = function(ix, f) return coroutine.wrap(function() return qs.init("inner", ix, f).step end)() end}
+near(coroutine.wrap(function() return qs.init("outer", t, "int4").step end)(), qs.init("outer", t, "int4").step, 0,
+     "in a coroutine")
+qs.register_init{name = "cowrap", fn = function(ix, f) return coroutine.wrap(function() return qs.init("inner", ix,
+                                                            f).step end)() end}
 near(qs.init("cowrap", t, "int4").step, qs.init("mse", t, "int4").step, 1e-9, "a coroutine inside")
 qs.register_init{name = "endless", fn = function(ix, f) return assert(qs.init("endless", ix, f)).step end}
 fails("EARG", "too deep", "itself", qs.init("endless", t, "int4"))

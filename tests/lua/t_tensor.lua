@@ -74,7 +74,8 @@ near(qs.randn{5, seed = 2, scale = 3}[4], 3 * qs.randn{5, seed = 2}[4], 1e-6, "s
 local variance = {normal = 1, laplace = 2, uniform = 1 / 3, student4 = 2, bimodal = 1 + 1 / 16}
 for dist, v in pairs(variance) do
     local m = qs.randn{200000, seed = 5, dist = dist}:summary()
-    ok(math.abs(m.mean) < 0.02 and math.abs(m.std ^ 2 / v - 1) < (dist == "student4" and 0.1 or 0.02), dist .. ": mean and variance",
+    ok(math.abs(m.mean) < 0.02 and math.abs(m.std ^ 2 / v - 1) < (dist == "student4" and 0.1 or 0.02), dist ..
+       ": mean and variance",
        m.mean, m.std ^ 2)
 end
 near(qs.randn{200000, dist = "laplace"}:index():mean_abs(), 1, 0.02, "laplace: b = 1")

@@ -78,8 +78,10 @@ def gradients():
         # What rounding of a float32 sum is measured against: every term is at most |g| times the largest code.
         rows.append({"case": i, **row, "terms": float(np.abs(g).sum()) * (row.get("factor") or 1)})
 
-    for fmt, s, lo, hi in (("int8", .01, -128, 127), ("int4", .31, -8, 7), ("int3", .5, -4, 3), ("int2", .8, -2, 1),
-                           ("uint4", .2, 0, 15)):
+    # Steps of few bits: multiples of them, and their quotients, are exact in float32 and in double alike, so that a
+    # value on a bound is on it in both.
+    for fmt, s, lo, hi in (("int8", 41 / 4096, -128, 127), ("int4", 5 / 16, -8, 7), ("int3", .5, -4, 3),
+                           ("int2", 13 / 16, -2, 1), ("uint4", 13 / 64, 0, 15)):
         x = np.float32(rng.normal(size=600) * s * (hi - lo) / 3)
         x[:40] = np.float32(s) * rng.integers(lo - 1, hi + 2, 40)          # on levels, bounds among them
         g = np.float32(rng.normal(size=600))
@@ -99,8 +101,8 @@ def gradients():
                 learn="lsq", scale=scaled,
                 factor=float(factor), dstep=[st.grad.item()])
     # An offset: LSQ+.
-    for fmt, s, beta, lo, hi in (("uint4+offset", .25, -1.5, 0, 15), ("uint3+offset", .45, -1.25, 0, 7),
-                                 ("int4+offset", .2, .375, -8, 7)):
+    for fmt, s, beta, lo, hi in (("uint4+offset", .25, -1.5, 0, 15), ("uint3+offset", 29 / 64, -1.25, 0, 7),
+                                 ("int4+offset", 13 / 64, .375, -8, 7)):
         x = np.float32(rng.normal(size=600) * s * (hi - lo) / 3 + beta + s * (hi + lo) / 2)
         g = np.float32(rng.normal(size=600))
         t = torch.from_numpy(x.astype(np.float64)).requires_grad_()

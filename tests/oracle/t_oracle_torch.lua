@@ -50,7 +50,9 @@ for _, r in ipairs(tap.rows "torch_gradients") do
   local dx, dstep, doffset = q:grad(t, up, { learn = r.learn, scale = r.scale, mask = r.mask })
   local d, want = tap.flat(dx:totable()), tap.flat(m["dx" .. r.case]:totable())
   for i = 1, #want do g:near(d[i], want[i], 1e-6, "dx " .. i) end
-  local slack = r.mask == "code" and 1e-6 * r.terms or 0     -- torch sums in float32
+  -- Terms of both signs cancel. What is left is judged against them: torch's kernel sums in float32; ours sums in
+  -- double, but v = x/s is a float32.
+  local slack = (r.mask == "code" and 1e-6 or 1e-7) * r.terms
   for i, w in ipairs(r.dstep) do
     g:near(type(dstep) == "table" and dstep[i] or dstep, w, 1e-6, "dstep " .. i, slack)
   end

@@ -61,6 +61,7 @@ static void rules(void)
     rule(ix, "octav", "int2", 2.151724 / 2, 1e-6);
     rule(ix, "octav", "int4", 2.566581 / 8, 1e-6);
     rule(ix, "octav:qp", "int4", 2.566581 / 7, 1e-6);
+    rule(ix, "octav", "int16", 2.6 / 32768, 1e-6);
     rule(ix, "aciq-gauss", "int4", 2.559136 * 1.2377729 / 8, 1e-6);
     rule(ix, "aciq-gauss", "uint4", (2.936201 * 1.2377729 + .1472727) / 16, 1e-6);
     rule(ix, "apot", "apot4", 3 * 1.2377729, 1e-6);
@@ -133,13 +134,16 @@ static void degenerate(void)
             {"constant", 4, {-3, -3, -3, -3}, "every value is -3"},
         {"subnormal", 3, {1e-42f, -3e-43f, 0}, "subnormal"}, {"smallest", 2, {1e-45f, -1e-45f}, "subnormal"},
             {"huge", 3, {3e38f, -1e38f, 1}, NULL},
-        {"largest", 2, {FLT_MAX, -FLT_MAX}, NULL}, {"range", 4, {1e-38f, 1e38f, -1, 1e-3f}, NULL},
+        {"largest", 2, {FLT_MAX, -FLT_MAX}, NULL},
+        {"all largest", 4, {FLT_MAX, FLT_MAX, FLT_MAX, FLT_MAX}, "every value is 3.403e+38"},
+        {"ends", 4, {3.4e38f, -3.4e38f, 1, 0}, NULL}, {"range", 4, {1e-38f, 1e38f, -1, 1e-3f}, NULL},
             {"nan", 4, {NAN, 1, -2, INFINITY}, "2 NaN"},
         {"negative", 3, {-1, -2, -4}, NULL}, {"positive", 3, {1, 2, 4}, NULL}, {"two values", 4, {1, -1, 1, -1}, NULL},
     };
     static const char *const formats[] = {"int2", "int4", "int8", "int16", "int4:narrow:away", "int4:flip", "uint1",
                                           "uint4", "uint8:flip", "int4+offset",
-        "uint4+zp", "uint8+offset", "int4:flip+zp", "pot4", "apot3", "apot4", "uapot4", "nf4", "nf4+zp", "fp4",
+        "int4+zp", "uint4+zp", "uint8+offset", "int4:flip+zp", "pot4", "apot3", "apot4", "uapot4", "nf4", "nf4+zp",
+            "fp4",
             "fp8e4m3", "fp8e5m2", "codebook(-1;1)",
         "codebook(0)", "codebook(2)", "codebook(1;2)", "codebook(-3;-1)"};
     int cases = 0, bad = 0, notes = 0;

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * quantscope compare: every initialization on every chosen tensor and format,
+ * best first.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "app/out.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "quant/init.h"
+
+#define DEFAULT_FORMAT "int4"
+
+enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS,
+       FORMULA, SOURCE, NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
+
+static const qs_out_col cols[COLS] = {
+    [TENSOR] = {"tensor", NULL, QS_COL_DATA, 0, NULL},
+    [FORMAT] = {"format", NULL, QS_COL_DATA, 0, NULL},
+    [INIT] = {"init", N_("init"), QS_COL_ALL, -14, NULL},
+    [STEP] = {"step", N_("step"), QS_COL_ALL, 10, "%.5g"},
+    [STEP_RATIO] = {"step_ratio", N_("step/min"), QS_COL_ALL, 8, "%.3f"},
+    [OFFSET] = {"offset", N_("offset"), QS_COL_ALL, 9, "%.4g"},
+    [CLIP] = {"clip", N_("clip"), QS_COL_ALL, 9, "%.4g"},
+    [MSE] = {"mse", N_("MSE"), QS_COL_ALL, 10, "%.3e"},
+    [MSE_RATIO] = {"mse_ratio", N_("MSE/min"), QS_COL_ALL, 8, "%.3f"},
+    [NMSE] = {"nmse", NULL, QS_COL_DATA, 0, NULL},
+    [SQNR] = {"sqnr_db", N_("SQNR dB"), QS_COL_ALL, 7, "%.2f"},
+    [CLIPPED] = {"clipped", NULL, QS_COL_DATA, 0, NULL},
+    [CLIPPED_PC] = {NULL, N_("clipped %"), QS_COL_TABLE, 9, "%.2f"},
+    [MS] = {"ms", N_("ms"), QS_COL_ALL, 7, "%.2f"},
+    [FORMULA] = {"formula", N_("how"), QS_COL_ALL, 0, NULL},
+    [SOURCE] = {"source", NULL, QS_COL_DATA, 0, NULL},
+    [NOTE] = {"note", NULL, QS_COL_DATA | QS_COL_OPTIONAL, 0, NULL},
+    [STEPS] = {"steps", NULL, QS_COL_JSON | QS_COL_OPTIONAL, 0, NULL},
+    [OFFSETS] = {"offsets", NULL, QS_COL_JSON | QS_COL_OPTIONAL, 0, NULL},
+    [CLIPS] = {"clips", NULL, QS_COL_JSON | QS_COL_OPTIONAL, 0, NULL},
+    [ERROR] = {"error", NULL, QS_COL_DATA | QS_COL_OPTIONAL, 0, NULL},
+};
+
+typedef struct job {
+    qs_headless h;
+    qs_tensor **t;        /* (nt) */
+    size_t nt;
+    qs_format **f;        /* (nf) */
+    size_t nf;
+    char **init;          /* (ninit); NULL: all that apply */
+    size_t ninit;
+    qs_out o;
+    size_t good;          /* rows with numbers */
+    bool more;
+} job;
+
+/* ---- rows ------------------------------------------------------------------------------- */
+/* steps, offsets and clips of every part, where there are several; *clips is for the caller to free. */
+static void put_parts(qs_out_val *v, const qs_quantizer *q, double **clips)
+{
+    if (q->f->gran == QS_SPLIT_TENSOR) return;
+    *clips = qs_xcalloc(q->parts, sizeof **clips);
+    for (size_t i = 0; i < q->parts; i++) (*clips)[i] = fabs(q->step[i]) * q->f->cmax;
+    v[STEPS] = qs_out_reals(q->step, q->parts);
+    if (q->offset) v[OFFSETS] = qs_out_reals(q->offset, q->parts);
+    v[CLIPS] = qs_out_reals(*clips, q->parts);
+}
+
+static void put_numbers(qs_out_val *v, const qs_compare_row *r)
+{
+    v[STEP] = qs_out_real(r->step);
+    v[STEP_RATIO] = qs_out_real(r->step_ratio);
+    v[OFFSET] = qs_out_real(r->offset);
+    v[CLIP] = qs_out_real(r->clip);
+    v[MSE] = qs_out_real(r->mse);
+    v[MSE_RATIO] = qs_out_real(r->mse_ratio);
+    v[NMSE] = qs_out_real(r->nmse);
+    v[SQNR] = qs_out_real(r->sqnr_db);
+    v[CLIPPED] = qs_out_real(r->clipped);
+    v[CLIPPED_PC] = qs_out_real(100 * r->clipped);
+    v[MS] = qs_out_real(r->ms);
+}
+
+static void put_row(job *j, const qs_tensor *t, const char *format, const qs_compare_row *r)
+{
+    const qs_init *init = qs_init_named(r->init);
+    double *clips = NULL;
+    qs_out_val v[COLS] = {
+        [TENSOR] = qs_out_text(t->name),
+        [FORMAT] = qs_out_text(format),
+        [INIT] = qs_out_text(r->init),
+        [SOURCE] = qs_out_text(r->q && r->q->source ? r->q->source : init ? init->source : NULL),
+    };
+    if (r->code) {
+        v[FORMULA] = qs_out_text(j->o.kind == QS_OUT_TABLE ? r->error : init ? init->formula : NULL);
+        v[ERROR] = qs_out_text(r->error);
+    } else {
+        put_numbers(v, r);
+        v[FORMULA] = qs_out_text(r->q && r->q->formula ? r->q->formula : init ? init->formula : NULL);
+        v[NOTE] = qs_out_text(r->q ? r->q->note : NULL);
+        if (r->q) put_parts(v, r->q, &clips);
+        j->good++;
+    }
+    j->more = qs_out_row(&j->o, v);
+    free(clips);
+}
+
+/* A tensor that no initialization can work on (all NaN, say) is a row with the reason. */
+static void put_failure(job *j, const qs_tensor *t, const char *format, const char *why)
+{
+    qs_out_val v[COLS] = {
+        [TENSOR] = qs_out_text(t->name), [FORMAT] = qs_out_text(format), [ERROR] = qs_out_text(why),
+        [FORMULA] = qs_out_text(j->o.kind == QS_OUT_TABLE ? why : NULL),
+    };
+    j->more = qs_out_row(&j->o, v);
+}
+
+static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_err *err)
+{
+    qs_compare c = {0};
+    qs_session *s = j->h.session;
+    char shape[128];
+    if (j->o.rows) qs_out_title(&j->o, "%s", "");
+    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
+                 t->n, format);
+    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s),
+                               qs_session_ctl(s), &c, err);
+    if (rc == -QS_ECANCEL) return rc;
+    qs_progress_clear();
+    qs_out_head(&j->o);
+    if (rc) put_failure(j, t, format, err->msg);
+    for (size_t i = 0; i < c.n && j->more; i++) put_row(j, t, format, &c.row[i]);
+    qs_compare_clear(&c);
+    return 0;
+}
+
+static int all(job *j, const qs_args *a)
+{
+    qs_err err = {0};
+    int rc = 0;
+    j->more = true;
+    qs_out_begin(&j->o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
+    for (size_t i = 0; i < j->nt && j->more && !rc; i++) {
+        for (size_t k = 0; k < j->nf && j->more && !rc; k++) {
+            char *format = qs_format_print(j->f[k]);
+            rc = one(j, j->t[i], j->f[k], format, &err);
+            free(format);
+        }
+    }
+    if (!rc && j->more) {
+        qs_out_title(&j->o, "%s", "");
+        qs_out_title(&j->o, "%s",
+                     _("step/min, MSE/min: against the exact least-squares minimum of the same tensor and format."));
+    }
+    int end = qs_out_end(&j->o);
+    if (rc) return qs_say_err(&err);
+    return end ? end : j->more && !j->good ? QS_EXIT_FAIL : 0;
+}
+
+/* ---- what was asked for --------------------------------------------------------------------- */
+static int parse_formats(job *j, const char *list)
+{
+    qs_err err = {0};
+    size_t n;
+    int code = 0;
+    char **text = qs_cut_list(list, &n);
+    j->f = qs_xcalloc(n, sizeof *j->f);
+    for (size_t i = 0; i < n && !code; i++) {
+        j->f[i] = qs_format_parse(text[i], &err);
+        if (j->f[i]) j->nf++;
+        else code = qs_usage("--format: %s", err.msg);
+    }
+    free(text);
+    return code;
+}
+
+static int parse_inits(job *j, const char *list)
+{
+    if (!list) return 0;
+    j->init = qs_cut_list(list, &j->ninit);
+    for (size_t i = 0; i < j->ninit; i++) {
+        if (qs_init_named(j->init[i])) continue;
+        qs_str known = {0};
+        for (size_t k = 0; k < qs_init_count(); k++) qs_str_addf(&known, "%s%s", k ? ", " : "", qs_init_at(k)->name);
+        int code = qs_usage(_("--init: no initialization is called \"%s\"; there are %s"), j->init[i],
+                            known.s ? known.s : "");
+        free(known.s);
+        return code;
+    }
+    return 0;
+}
+
+static int nothing_to_compare(const qs_args *a, const qs_model *m)
+{
+    if (a->json) puts("[]");
+    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"),
+           m->path);
+    return QS_EXIT_FAIL;
+}
+
+int qs_cmd_compare(const qs_args *a)
+{
+    job j = {0};
+    int code = qs_headless_open(&j.h);
+    if (!code) code = qs_headless_lua(&j.h, !a->no_config);
+    if (!code) code = parse_formats(&j, a->format ? a->format : DEFAULT_FORMAT);
+    if (!code) code = parse_inits(&j, a->init);
+    qs_model *m = code ? NULL : qs_headless_model(&j.h, a, &code);
+    if (m) code = qs_choose_tensors(a, m, false, &j.t, &j.nt);
+    if (m && !code) code = j.nt ? all(&j, a) : nothing_to_compare(a, m);
+    for (size_t i = 0; i < j.nf; i++) qs_format_free(j.f[i]);
+    free(j.f);
+    free(j.t);
+    free(j.init);
+    qs_headless_close(&j.h);
+    return code;
+}
