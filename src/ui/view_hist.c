@@ -101,11 +101,11 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
         if (k == 3) snprintf(rest, sizeof rest, "%s", ch);
         const char *what = k < 3 ? _("Weights") : "", *gap = k < 3 ? "  " : "";
         int room = w - qs_text_width(rest) - qs_text_width(what) - qs_text_width(gap);
-        qs_name_short(s->sel.tensor, room > 18 ? room : 18, name, sizeof name);
+        qs_name_short(qs_tensor_label(s), room > 18 ? room : 18, name, sizeof name);
         snprintf(t, size, "%s%s%s%s", what, gap, name, rest);
         if (qs_text_width(t) <= w) return;
     }
-    qs_name_short(s->sel.tensor, w - qs_text_width(ch), name, sizeof name);
+    qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
     snprintf(t, size, "%s%s", name, ch);
 }
 
