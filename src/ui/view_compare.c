@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 enum { C_INIT, C_STEP, C_RSTEP, C_CLIP, C_MSE, C_RMSE, C_SQNR, C_CLIPPED, C_MS, C_HOW, COLUMNS };
@@ -124,8 +125,13 @@ static void draw(qs_ui *u, qs_rect r)
 {
     char t[500], right[100];
     int width[COLUMNS];
-    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), u->s->sel.tensor, u->s->sel.format);
-    else snprintf(t, sizeof t, "%s", _("Compare"));
+    if (u->s) {
+        char name[300];
+        qs_name_short(u->s->sel.tensor, r.w - 12 - qs_text_width(_("Compare")) - qs_text_width(u->s->sel.format), name, sizeof name);
+        snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), name, u->s->sel.format);
+    } else {
+        snprintf(t, sizeof t, "%s", _("Compare"));
+    }
     snprintf(right, sizeof right, _("×min: against the least squares"));
     qs_rect in = qs_ui_frame(u, QS_V_COMPARE, r, t, right, NULL);
     in.x++;
