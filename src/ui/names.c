@@ -53,37 +53,9 @@ static size_t stem(const char *w, size_t n, const char **num)
     return e;
 }
 
-static bool one_of(const char *const *words, const char *w, size_t n)
-{
-    for (; *words; words++)
-        if (strlen(*words) == n && !strncmp(*words, w, n)) return true;
-    return false;
-}
-
-/* A path without what exporters wrap around the layer; names that are no paths stay as they are.
- *     StatefulPartitionedCall/functional_1/conv2d_9/Conv2D/ReadVariableOp:0  ->  conv2d_9 */
-static void core(const char *name, char *out, size_t size)
-{
-    static const char *const outside[] = {"StatefulPartitionedCall", "PartitionedCall", "functional", "model", "sequential", NULL};
-    static const char *const inside[] = {"ReadVariableOp", "resource", "Conv2D", "Conv1D", "MatMul", "depthwise", NULL};
-    const char *num;
-    for (size_t n = strcspn(name, "/"); name[n] && name[n + 1] && one_of(outside, name, stem(name, n, &num));
-         n = strcspn(name, "/"))
-        name += n + 1;
-    snprintf(out, size, "%s", name);
-    char *colon = strrchr(out, ':');
-    if (!strchr(out, '/')) return;
-    if (colon && all_digits(colon + 1, strlen(colon + 1))) *colon = 0;
-    for (char *s; (s = strrchr(out, '/')) && s > out && one_of(inside, s + 1, strlen(s + 1));) *s = 0;
-    char *s = strrchr(out, '/');
-    if (s && !strcmp(s, "/BiasAdd")) memcpy(s, "/bias", sizeof "/bias");
-}
-
-qs_part qs_name_part(const char *path)
+qs_part qs_name_part(const char *name)
 {
     qs_part p = {"", ""};
-    char name[300];
-    core(path, name, sizeof name);
     const char *begin = name, *num = "";
     size_t layer_end = 0, role_n = 0;
     bool found = false;
@@ -114,6 +86,9 @@ qs_part qs_name_part(const char *path)
     return p;
 }
 
+const char *qs_row_label(const qs_snap_row *r) { return r->label ? r->label : r->name; }
+const char *qs_tensor_label(const qs_snapshot *s) { return s->label[0] ? s->label : s->sel.tensor; }
+
 /* Where the first word that is a number begins, or NULL. */
 static const char *number_word(const char *s)
 {
@@ -128,16 +103,6 @@ void qs_name_short(const char *name, int w, char *out, size_t size)
     size_t n = strlen(out);
     if (qs_text_width(out) <= w) return;
     if (n > 7 && !strcmp(out + n - 7, ".weight")) out[n - 7] = 0;
-    if (qs_text_width(out) <= w) return;
-    if (strchr(out, '/')) core(name, out, size);
-    if (qs_text_width(out) <= w) return;
-    const char *end;
-    size_t word = strcspn(out, "./"), e = stem(out, word, &end);
-    const char *role = e ? role_of(out, e) : NULL;
-    if (role && strlen(role) < e && (out[word] == '/' || (strchr(name, '/') && !out[word]))) {
-        memmove(out + strlen(role), out + e, strlen(out + e) + 1);      /* "depthwise_conv2d_9" -> "dw_9" */
-        memcpy(out, role, strlen(role));
-    }
     if (qs_text_width(out) <= w) return;
     const char *num = number_word(out);
     if (!num || !num[strcspn(num, "./")]) return;

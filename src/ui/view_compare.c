@@ -125,13 +125,8 @@ static void draw(qs_ui *u, qs_rect r)
 {
     char t[500], right[100];
     int width[COLUMNS];
-    if (u->s) {
-        char name[300];
-        qs_name_short(u->s->sel.tensor, r.w - 12 - qs_text_width(_("Compare")) - qs_text_width(u->s->sel.format), name, sizeof name);
-        snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), name, u->s->sel.format);
-    } else {
-        snprintf(t, sizeof t, "%s", _("Compare"));
-    }
+    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), qs_tensor_label(u->s), u->s->sel.format);
+    else snprintf(t, sizeof t, "%s", _("Compare"));
     snprintf(right, sizeof right, _("×min: against the least squares"));
     qs_rect in = qs_ui_frame(u, QS_V_COMPARE, r, t, right, NULL);
     in.x++;

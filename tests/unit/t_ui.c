@@ -32,8 +32,6 @@ static void names(void)
         {"layer1.0.conv2.weight", "layer1.0", "conv2"},              {"conv1.weight", "1", "conv"},
         {"blk.5.ffn_down.weight", "blk.5", "down"},                  {"h.0.attn.c_attn.weight", "h.0", "qkv"},
         {"lm_head.weight", "", "head"},                              {"classifier_8", "8", "cls"},
-        {"StatefulPartitionedCall/functional_1/conv2d_9/Conv2D/ReadVariableOp:0", "9", "conv"},
-        {"StatefulPartitionedCall/functional_1/depthwise_conv2d/depthwise/ReadVariableOp:0", "", "dw"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qs_part p = qs_name_part(cases[i].name);
@@ -53,18 +51,6 @@ static void names(void)
     same(b, "3…gate", "the word alone");
     qs_name_short("depthwise_conv2d_12", 5, b, sizeof b);
     same(b, "depthwise_conv2d_12", "a name without words stays");
-    const char *tf = "StatefulPartitionedCall/functional_1/depthwise_conv2d_9/depthwise/ReadVariableOp:0";
-    char c[200];
-    qs_name_short(tf, 90, c, sizeof c);
-    same(c, tf, "a path that fits stays");
-    qs_name_short(tf, 20, c, sizeof c);
-    same(c, "depthwise_conv2d_9", "a path without its wrapping");
-    qs_name_short(tf, 9, c, sizeof c);
-    same(c, "dw_9", "the role for the word");
-    qs_name_short("StatefulPartitionedCall/functional_1/conv2d_9/BiasAdd/ReadVariableOp:0", 20, c, sizeof c);
-    same(c, "conv2d_9/bias", "a bias is called one");
-    qs_name_short("model/functional/", 4, c, sizeof c);
-    same(c, "functional/", "wrapping alone is kept");
     ok(qs_name_part("").role[0] == 0 && qs_name_part("...").layer[0] == 0, "names of nothing");
 }
 
