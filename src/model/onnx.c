@@ -20,10 +20,11 @@ typedef struct weight {
     struct weight *next;
 } weight;
 
-/* A name that means a weight, or a rearrangement of one: axis i of it is axis axes[i] of the weight. */
+/* A name that means a weight, a rearrangement or a part of one: its axis i is axis axes[i] of the weight, -1: of none. */
 typedef struct alias {
     const char *name;      /* of the proto */
     weight *w;
+    int ndim;
     int axes[QS_MAXDIM];
 } alias;
 
@@ -57,14 +58,13 @@ static alias *find_alias(const scope *s, const char *name)
     return a;
 }
 
-/* The first meaning of a name stands. */
-static void add_alias(scope *s, const char *name, weight *w, const int *axes)
+/* `like` under another name; the first meaning of a name stands. */
+static void add_alias(scope *s, const char *name, const alias *like)
 {
     if (!name || !*name || find_here(s, name)) return;
-    alias *a = qs_xcalloc(1, sizeof *a);
+    alias *a = qs_xmalloc(sizeof *a);
+    *a = *like;
     a->name = name;
-    a->w = w;
-    for (int i = 0; i < QS_MAXDIM; i++) a->axes[i] = axes ? axes[i] : i;
     tsearch(a, &s->aliases, by_name);
 }
 
@@ -97,7 +97,9 @@ static int add_tensor(reader *r, scope *s, const char *name, qs_tensor *t)
     w->t = t;
     w->next = r->weights;
     r->weights = w;
-    add_alias(s, name, w, NULL);
+    alias a = {.w = w, .ndim = t->ndim};
+    for (int i = 0; i < a.ndim; i++) a.axes[i] = i;
+    add_alias(s, name, &a);
     return 0;
 }
 
@@ -118,7 +120,7 @@ static int add_sparse(reader *r, scope *s, const char *name, const Onnx__SparseT
 {
     if ((!name || !*name) && p->values) name = p->values->name;
     char *full = unique_name(r, s, name && *name ? name : "unnamed");
-    qs_tensor *t = qs_tensor_unknown(full, "sparse", p->n_dims <= QS_MAXDIM ? (int)p->n_dims : 0, p->dims, r->blob);
+    qs_tensor *t = qs_tensor_unknown(full, "sparse", p->n_dims <= QS_MAXDIM ? (int)p->n_dims : -1, p->dims, r->blob);
     free(full);
     return add_tensor(r, s, name, t);
 }
@@ -150,7 +152,7 @@ static int add_attribute(reader *r, scope *s, const char *name, const Onnx__Attr
     if (!strcmp(a->name, "value_ints")) return add_numbers(r, s, name, QS_I64, 1, a->ints, a->n_ints);
     if (strcmp(a->name, "value_string") && strcmp(a->name, "value_strings")) return 0;
     char *full = unique_name(r, s, name && *name ? name : "unnamed");
-    qs_tensor *t = qs_tensor_unknown(full, "STRING", 0, NULL, r->blob);
+    qs_tensor *t = qs_tensor_unknown(full, "STRING", -1, NULL, r->blob);
     free(full);
     return add_tensor(r, s, name, t);
 }
@@ -214,10 +216,10 @@ static void apply(const alias *a, const struct use *u, roles x)
 {
     qs_tensor *t = a->w->t;
     unsigned in = 0;
-    if (x.out < 0 || a->w->conflict) return;
-    for (int i = 0; i < t->ndim; i++)
-        if (x.in >> i & 1) in |= 1u << a->axes[i];
-    int out = a->axes[x.out];
+    int out = x.out < 0 ? -1 : a->axes[x.out];
+    if (out < 0 || a->w->conflict) return;
+    for (int i = 0; i < a->ndim; i++)
+        if (x.in >> i & 1 && a->axes[i] >= 0) in |= 1u << a->axes[i];
     a->w->conflict = a->w->used && (t->out_axis != out || t->in_axes != in);
     if (!a->w->used) t->use = u->op;
     if (a->w->conflict) t->use = NULL;
@@ -231,14 +233,12 @@ static void learn_axes(const scope *s, const Onnx__NodeProto *n)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         if (strcmp(n->op_type, uses[i].op) || n->n_input <= uses[i].input) continue;
         const alias *a = find_alias(s, n->input[uses[i].input]);
-        if (a && a->w->t->ndim >= uses[i].min_dims && a->w->t->ndim <= uses[i].max_dims)
-            apply(a, &uses[i], uses[i].roles(n, a->w->t->ndim));
+        if (a && a->ndim >= uses[i].min_dims && a->ndim <= uses[i].max_dims)
+            apply(a, &uses[i], uses[i].roles(n, a->ndim));
     }
 }
 
 /* ---- nodes that hand a weight on --------------------------------------------------------------- */
-static const char *const same_axes[] = {"Identity", "Cast", "QuantizeLinear", "DequantizeLinear"};
-
 /* perm of a Transpose over d axes; without the attribute it turns the axes around. false: not a permutation. */
 static bool read_perm(const Onnx__NodeProto *n, int d, int *perm)
 {
@@ -257,17 +257,69 @@ static bool read_perm(const Onnx__NodeProto *n, int d, int *perm)
     return true;
 }
 
+static void hand_same(scope *s, const Onnx__NodeProto *n, const alias *a) { add_alias(s, n->output[0], a); }
+
+static void hand_transposed(scope *s, const Onnx__NodeProto *n, const alias *a)
+{
+    int perm[QS_MAXDIM];
+    alias b = *a;
+    if (!read_perm(n, a->ndim, perm)) return;
+    for (int i = 0; i < a->ndim; i++) b.axes[i] = a->axes[perm[i]];
+    add_alias(s, n->output[0], &b);
+}
+
+/* Parts of one weight put together again, as PyTorch's exporter reorders the gates of an LSTM. */
+static void hand_joined(scope *s, const Onnx__NodeProto *n, const alias *a)
+{
+    for (size_t i = 1; i < n->n_input; i++) {
+        const alias *b = find_alias(s, n->input[i]);
+        if (!b || b->w != a->w || b->ndim != a->ndim || memcmp(a->axes, b->axes, sizeof a->axes)) return;
+    }
+    add_alias(s, n->output[0], a);
+}
+
+/* The axes an Unsqueeze adds: an attribute, since opset 13 an input that must be a constant. false: not known. */
+static bool read_added(const scope *s, const Onnx__NodeProto *n, int ndim, unsigned *added)
+{
+    size_t count = 0;
+    const Onnx__AttributeProto *at = NULL;
+    const alias *a = n->n_input > 1 ? find_alias(s, n->input[1]) : NULL;
+    for (size_t i = 0; i < n->n_attribute; i++)
+        if (n->attribute[i]->name && !strcmp(n->attribute[i]->name, "axes")) at = n->attribute[i];
+    if (at) count = at->n_ints;
+    else if (a && a->w->t->dtype == QS_I64) count = a->w->t->n;
+    *added = 0;
+    if (!count || count > QS_MAXDIM - (size_t)ndim) return false;
+    for (size_t i = 0; i < count; i++) {
+        double x = at ? (double)at->ints[i] : qs_tensor_at(a->w->t, i);
+        if (x < 0) x += ndim + (double)count;
+        if (x < 0 || x >= ndim + (double)count || *added >> (int)x & 1) return false;
+        *added |= 1u << (int)x;
+    }
+    return true;
+}
+
+static void hand_unsqueezed(scope *s, const Onnx__NodeProto *n, const alias *a)
+{
+    unsigned added;
+    alias b = {.w = a->w, .ndim = a->ndim};
+    if (!read_added(s, n, a->ndim, &added)) return;
+    b.ndim += __builtin_popcount(added);
+    for (int i = 0, k = 0; i < b.ndim; i++) b.axes[i] = added >> i & 1 ? -1 : a->axes[k++];
+    add_alias(s, n->output[0], &b);
+}
+
+static const struct { const char *op; void (*hand)(scope *s, const Onnx__NodeProto *n, const alias *a); } handing[] = {
+    {"Identity", hand_same},         {"Cast", hand_same},         {"QuantizeLinear", hand_same},
+    {"DequantizeLinear", hand_same}, {"Slice", hand_same},        {"Transpose", hand_transposed},
+    {"Concat", hand_joined},         {"Unsqueeze", hand_unsqueezed},
+};
+
 static void hand_on(scope *s, const Onnx__NodeProto *n)
 {
-    int perm[QS_MAXDIM], axes[QS_MAXDIM] = {0};
-    if (!n->n_input || !n->n_output) return;
-    const alias *a = find_alias(s, n->input[0]);
-    if (!a) return;
-    for (size_t i = 0; i < sizeof same_axes / sizeof *same_axes; i++)
-        if (!strcmp(n->op_type, same_axes[i])) add_alias(s, n->output[0], a->w, a->axes);
-    if (strcmp(n->op_type, "Transpose") || !read_perm(n, a->w->t->ndim, perm)) return;
-    for (int i = 0; i < a->w->t->ndim; i++) axes[i] = a->axes[perm[i]];
-    add_alias(s, n->output[0], a->w, axes);
+    const alias *a = n->n_input && n->n_output ? find_alias(s, n->input[0]) : NULL;
+    for (size_t i = 0; a && i < sizeof handing / sizeof *handing; i++)
+        if (!strcmp(n->op_type, handing[i].op)) handing[i].hand(s, n, a);
 }
 
 /* ---- graphs ---------------------------------------------------------------------------------------- */

@@ -676,6 +676,24 @@ int qs_mse_step(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, doubl
     return 0;
 }
 
+/* Where the search was cut short, a rule of thumb may still be better. */
+static double improve(const qs_init_in *in, struct answer *a, double mse)
+{
+    qs_fit_fn *const rules[] = {qs_fit_minmax, qs_fit_octav, qs_fit_aciq_gauss};
+    qs_init_opts plain = {.role = in->opts->role};
+    qs_init_in with = *in;
+    with.opts = &plain;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        qs_init_out o = {0};
+        double e = rules[i](&with, &o, NULL) || !(o.step > 0) ? INFINITY : mse_at(in->f, in->ix, o.step, o.offset);
+        if (e >= mse) continue;
+        mse = e;
+        a->step = o.step;
+        a->offset = o.offset;
+    }
+    return mse;
+}
+
 static void say_found(const qs_init_in *in, const struct answer *a, double mse, qs_init_out *out)
 {
     double z = rint(-a->offset / a->step) + 0.0, n = qs_index_total(in->ix).w;
@@ -688,10 +706,13 @@ static void say_found(const qs_init_in *in, const struct answer *a, double mse, 
     else if (in->f->offset == QS_OFFSET_ZP)
         snprintf(to, size, "best found over s and %d zero points: (%.6g, %g), mse %.4g", ZP_ALL, a->step, z, mse);
     else snprintf(to, size, "argmin over s of E(s) = %.6g, mse %.4g", a->step, mse);
-    if (a->above > 0 && mse > 0)
+    double above = mse > 0 ? a->above / n / mse : 0;
+    if (above > 0 && above < 0.5)
         snprintf(out->note, sizeof out->note,
-                 _("best found: the search was cut short; at most %.2g %% above the minimum"),
-                 100 * a->above / n / fmax(mse - a->above / n, 1e-3 * mse));
+                 _("best found: the search was cut short, at most %.2g %% above the minimum"),
+                 100 * above / (1 - above));
+    else if (above > 0)
+        snprintf(out->note, sizeof out->note, _("best found: the search was cut short"));
     else if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS)
         snprintf(out->note, sizeof out->note, _("from a bucket index: sums inside a bucket are interpolated"));
 }
@@ -704,6 +725,7 @@ int qs_fit_mse(const qs_init_in *in, qs_init_out *out, qs_err *err)
     if (rc) return rc;
     if (!a.found) return qs_fit_minmax(in, out, err);
     double mse = polish(in->f, in->ix, &a);
+    if (a.above > 0) mse = improve(in, &a, mse);
     out->step = a.step;
     out->offset = a.offset;
     say_found(in, &a, mse, out);

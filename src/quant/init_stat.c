@@ -316,6 +316,8 @@ double qs_octav_clip(const qs_index *ix, int bits, bool is_signed)
     double n = qs_index_total(ix).w, s = nonzero.abs / n;
     for (int i = 0; i < 100 && s > 0; i++) {
         struct tail t = beyond(ix, s, is_signed);
+        /* Stepped beyond all values, where many bits make clipping hopeless: the largest of them is the clip. */
+        if (!(t.count > 0)) return is_signed ? qs_index_absmax(ix) : qs_index_max(ix);
         double next = t.abs / (k * (nonzero.count - t.count) + t.count);
         if (fabs(next - s) <= 1e-14 * s) break;
         s = next;

@@ -35,7 +35,7 @@ static struct {
     bool ended;
     char **match;
     size_t nmatch;
-    int mode_word;                /* completion: 'm' inside m["..."], 'f' file, 'w' word */
+    const char *tail;             /* what a candidate ends in and readline adds itself: "] or " */
     char lead[128];               /* what stands before the word and belongs to it: m[" */
 } con;
 
@@ -146,7 +146,8 @@ static char *next_word(const char *text, int state)
         char *w = got[i++];
         char *r = strlen(w) > lead ? strdup(w + lead) : NULL;
         size_t e = r ? strlen(r) : 0;
-        if (con.mode_word == 'm' && e >= 2 && !strcmp(r + e - 2, "\"]")) r[e - 2] = 0;   /* readline closes the quote */
+        size_t cut = strlen(con.tail);
+        if (cut && e >= cut && !strcmp(r + e - cut, con.tail)) r[e - cut] = 0;
         free(w);
         if (r) return r;
     }
@@ -167,23 +168,36 @@ static void find_lead(int start)
     snprintf(con.lead, sizeof con.lead, "%.*s", start - a, rl_line_buffer + a);
 }
 
+/* What ends a word: in a string only its quote, so that a file's name stays whole. */
+static char *breaks(void)
+{
+    static char code[] = " \t\n\"'`@$><=;|&{}()[]+-*/%^~,#", string[] = "\"'";
+    char open = 0;
+    for (int i = 0; i < rl_point; i++) {
+        char c = rl_line_buffer[i];
+        if (open && c == '\\') i++;
+        else if (open) open = c == open ? 0 : open;
+        else if (c == '"' || c == '\'') open = c;
+    }
+    return open ? string : code;
+}
+
 static char **complete(const char *text, int start, int end)
 {
     (void)end;
     bool quoted = rl_completion_quote_character != 0;
     con.lead[0] = 0;
-    con.mode_word = 'w';
+    con.tail = "";
     if (quoted) find_lead(start);
     rl_completion_append_character = 0;
     rl_completion_suppress_append = !quoted;
-    if (quoted && !con.lead[0]) {
-        con.mode_word = 'f';
-        rl_filename_completion_desired = 1;
-        return rl_completion_matches(text, rl_filename_completion_function);
-    }
-    if (quoted) con.mode_word = 'm';
+    if (quoted) con.tail = con.lead[0] ? "\"]" : "\"";
+    if (quoted && !con.lead[0]) snprintf(con.lead, sizeof con.lead, "\"");       /* "lsq", "int4", names of tensors */
+    char **m = rl_completion_matches(text, next_word);
     rl_attempted_completion_over = 1;
-    return rl_completion_matches(text, next_word);
+    if (m || !quoted || con.lead[0] != '"') return m;
+    rl_filename_completion_desired = 1;                                          /* else files */
+    return rl_completion_matches(text, rl_filename_completion_function);
 }
 
 static void keep_matches(char **m, int n, int longest)
@@ -286,7 +300,7 @@ void qs_console_start(const char *history, qs_board *words, void (*line)(void *,
     rl_variable_bind("horizontal-scroll-mode", "off");
     rl_variable_bind("enable-bracketed-paste", "off");
     rl_completion_query_items = 0;
-    rl_basic_word_break_characters = rl_completer_word_break_characters = " \t\n\"'`@$><=;|&{}()[]+-*/%^~,#";
+    rl_completion_word_break_hook = breaks;
     rl_completer_quote_characters = "\"'";
     rl_attempted_completion_function = complete;
     rl_completion_display_matches_hook = keep_matches;

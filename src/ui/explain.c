@@ -52,6 +52,15 @@ static void t_count(const facts *f, qs_str *o)
     if (f->row) qs_str_addf(o, "%s = %s\n", f->row->shape, qs_fmt_count(a, (double)f->row->n, 20));
 }
 
+static void t_bin(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    const qs_snap_hist *h = &f->s->hist;
+    qs_str_add(o, _("values of this bin, counted one by one in the raw data; a value on an edge belongs to the bin above\n"));
+    qs_str_addf(o, _("%s of %s; a bin is %s wide\n"), qs_fmt_count(a, f->v, 14), qs_fmt_count(b, (double)f->s->n, 14),
+                h->log_x ? _("in equal steps of log x") : qs_fmt_sig((char[QS_FMT]){0}, (h->hi - h->lo) / (double)h->bins, 4));
+}
+
 static void t_std(const facts *f, qs_str *o)
 {
     char a[QS_FMT], b[QS_FMT];
@@ -97,7 +106,8 @@ static void t_mse_ratio(const facts *f, qs_str *o)
 {
     char a[QS_FMT], b[QS_FMT], c[QS_FMT];
     qs_str_add(o, _("mse of this initialization / least mse over all steps of this format on this tensor (1.00 is the best there is)\n"));
-    qs_str_addf(o, "%s / %s = %s\n", sig(a, f->mse), sig(b, f->mse / f->mse_ratio), qs_fmt_fixed(c, f->mse_ratio, 3));
+    if (f->row) qs_str_addf(o, "%s: %s\n", f->s->sel.init, qs_fmt_fixed(c, f->v, 3));
+    else qs_str_addf(o, "%s / %s = %s\n", sig(a, f->mse), sig(b, f->mse / f->mse_ratio), qs_fmt_fixed(c, f->mse_ratio, 3));
     qs_str_add(o, _("A larger squared error is not by itself a worse start for training.\n"));
 }
 
@@ -173,18 +183,15 @@ static void t_round(const facts *f, qs_str *o)
     qs_str_addf(o, _("%s; a uniform error would give step^2 / 12 = %s; clipping adds %s\n"), sig(a, q->round_mse), sig(b, q->step * q->step / 12), sig(c, q->clip_mse));
 }
 
-static void t_ratio_map(const facts *f, qs_str *o) { t_mse_ratio(f, o); }
-
 static const struct { const char *title; void (*text)(const facts *, qs_str *); } kinds[QS_NUMS] = {
     [QS_N_COUNT] = {N_("Count"), t_count},              [QS_N_STD] = {N_("Standard deviation"), t_std},
     [QS_N_KURT] = {N_("Kurtosis"), t_kurt},             [QS_N_SQNR] = {N_("SQNR"), t_sqnr},
     [QS_N_MSE] = {N_("Mean squared error"), t_mse},     [QS_N_MSE_RATIO] = {N_("Error against the least"), t_mse_ratio},
     [QS_N_STEP] = {N_("Step"), t_step},                 [QS_N_STEP_RATIO] = {N_("Step against the best"), t_step_ratio},
     [QS_N_CLIP] = {N_("Clip range"), t_clip},           [QS_N_CLIPPED] = {N_("Clipped"), t_clipped},
-    [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_count},
+    [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_bin},
     [QS_N_LEVELS] = {N_("Levels"), t_levels},           [QS_N_SIZE] = {N_("Size"), t_size},
     [QS_N_GAIN] = {N_("What a step a channel gains"), t_gain}, [QS_N_ROUND] = {N_("Rounding error"), t_round},
-    [QS_N_OUTLIERS] = {N_("Error against the least"), t_ratio_map},
 };
 
 /* ---- numbers on screen ------------------------------------------------------------------------------ */

@@ -47,7 +47,7 @@ static void place_two(qs_ui *u, int top, int h)
 /* The list left, weights over the error curve right, the comparison below (with the map beside it where there is room). */
 static void place_all(qs_ui *u, int top, int h)
 {
-    int list = clamp(u->w * 33 / 100, 36, 64), right = u->w - list;
+    int list = clamp(u->w * (u->w >= 150 ? 36 : 33) / 100, 36, 72), right = u->w - list;
     int rows = u->s && u->s->ncompare ? (int)u->s->ncompare + 3 : 10;
     int low = clamp(rows, 7, h / 3), up = h - low, hist = (up + 1) / 2;
     u->place[QS_V_LIST] = (qs_rect){top, 0, up, list};

@@ -331,6 +331,7 @@ int qs_ui_run(const qs_ui_opts *o, qs_err *err)
 out:
     qs_script_close();
     qs_menu_close(u);
+    qs_map_free(u);
     qs_snapshot_unref(u->s);
     qs_cells_free(&u->g);
     free(u->list.order);

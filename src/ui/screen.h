@@ -16,13 +16,13 @@ enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_VIEWS };
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
     QS_N_COUNT, QS_N_STD, QS_N_KURT, QS_N_SQNR, QS_N_MSE, QS_N_MSE_RATIO, QS_N_STEP, QS_N_STEP_RATIO, QS_N_CLIP,
-    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND, QS_N_OUTLIERS, QS_NUMS
+    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND, QS_NUMS
 };
 typedef struct qs_spot {
     int y, x, w;
     enum qs_num kind;
     int view;
-    size_t row;               /* of the list or of the comparison */
+    size_t row;               /* of the list or of the comparison; SIZE_MAX: the current quantizer */
     double value;
 } qs_spot;
 #define QS_SPOTS 1024
@@ -71,7 +71,7 @@ typedef struct qs_ui {
     struct { bool log_y, quant, cursor_on; double cursor; qs_rect area; double lo, hi; bool log_x; } hist;
     struct { qs_rect area; double lo, hi; bool parts; } curve;
     struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
-    struct { int metric; size_t row, col, top, left; void *model; } map;
+    struct { int metric; size_t row, col, top, left; struct qs_map_table *table; } map;
 
     /* popups */
     int pop;
@@ -141,6 +141,7 @@ typedef struct qs_view {
 } qs_view;
 extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map;
 const qs_view *qs_view_of(int v);
+void qs_map_free(qs_ui *u);
 
 /* ---- menu.c ---- */
 void qs_menu_formats(qs_ui *u);

@@ -93,13 +93,13 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     char n[QS_FMT], ch[40] = "";
     qs_fmt_count(n, (double)s->n, 14);
     if (s->sel.channel >= 0) snprintf(ch, sizeof ch, _("  channel %ld"), s->sel.channel);
-    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, n, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), s->sel.tensor, s->shape, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", s->sel.tensor, ch);
+    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, n, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), qs_tensor_label(s), s->shape, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", qs_tensor_label(s), ch);
     if (qs_text_width(t) > w) {
         char name[300];
-        qs_name_short(s->sel.tensor, w - qs_text_width(ch), name, sizeof name);
+        qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
         snprintf(t, size, "%s%s", name, ch);
     }
 }
@@ -110,7 +110,8 @@ static void draw_note(qs_ui *u, qs_rect r, int y)
     char b[QS_FMT], c[QS_FMT], t[200];
     int x = r.x;
     if (!a->there) {
-        if (u->s->reason) qs_cells_text(&u->g, y, x, r.w, u->s->reason, QS_ROLE_WARN, 0);
+        const char *why = u->s->reason ? u->s->reason : a->note;
+        if (why) qs_cells_text(&u->g, y, x, r.w, why, QS_ROLE_WARN, 0);
         return;
     }
     snprintf(t, sizeof t, "%s %s", _("step"), qs_fmt_sig(b, a->step, 5));
@@ -157,6 +158,15 @@ static void foot(const qs_ui *u, char *t, size_t size)
     if (u->s->a.note && !t[0]) snprintf(t, size, "%s", u->s->a.note);
 }
 
+/* The count under the cursor, where the frame shows it, can be explained. */
+static void foot_number(qs_ui *u, qs_rect r)
+{
+    char c[QS_FMT];
+    double n = u->s->hist.count[bin_at(u, u->hist.cursor)];
+    qs_fmt_count(c, n, 14);
+    qs_ui_number(u, QS_V_HIST, r.y + r.h - 1, r.x + 3, qs_text_width(c), c, QS_N_BIN, SIZE_MAX, n, QS_ROLE_CURSOR, QS_BOLD);
+}
+
 static void ask_bins(qs_ui *u, int w)
 {
     qs_viewport v = u->vp;
@@ -183,6 +193,7 @@ static void draw(qs_ui *u, qs_rect r)
     if (u->s) title(u, t, sizeof t, r.w - 8 - qs_text_width(right));
     else snprintf(t, sizeof t, "%s", _("Weights"));
     qs_rect in = qs_ui_frame(u, QS_V_HIST, r, t, right, have ? f : NULL);
+    if (have && u->hist.cursor_on) foot_number(u, r);
     in.x++;
     in.w -= 2;
     int each = two ? (in.w - 3) / 2 : in.w;

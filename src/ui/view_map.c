@@ -22,31 +22,51 @@ static const struct { const char *name; double worst, best; bool log; enum qs_nu
 };
 #define CELL 6
 
-/* ---- the table: built from the names, again for every draw ----------------------------------- */
+/* ---- the table: built from the names, kept while they stay ------------------------------------- */
 
-typedef struct table {
+typedef struct qs_map_table {
+    uint64_t key;                      /* of all names and how many columns the fallback has */
     size_t rows, cols;
     char (*layer)[64], (*role)[24];
     size_t *at;                        /* (rows, cols) row of the list + 1; 0: empty */
 } table;
 
-static size_t find_name(char *names, size_t size, size_t n, const char *s)
+static uint64_t hash(uint64_t h, const char *s)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(names + i * size, s)) return i;
-    return n;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (h ^ 0x9e) * 1099511628211u;
+}
+
+/* A set of names in the order they came: their numbers in an open table. */
+typedef struct set { size_t *slot, cap, n, size; char *names; } set;
+
+static size_t set_find(set *t, const char *name, bool *fresh)
+{
+    for (size_t i = hash(14695981039346656037u, name) % t->cap;; i = (i + 1) % t->cap) {
+        *fresh = t->slot[i] == 0;
+        if (*fresh) {
+            memcpy(t->names + t->n * t->size, name, strlen(name) + 1);
+            t->slot[i] = ++t->n;
+        }
+        if (!strcmp(t->names + (t->slot[i] - 1) * t->size, name)) return t->slot[i] - 1;
+    }
 }
 
 static void free_table(table *t)
 {
+    if (!t) return;
     free(t->layer);
     free(t->role);
     free(t->at);
+    free(t);
 }
 
+void qs_map_free(qs_ui *u) { free_table(u->map.table); }
+
 /* The order of the file: cells left to right. */
-static void plain(table *t, const qs_snap_list *l, const size_t *w, size_t n, size_t cols)
+static table *plain(const qs_snap_list *l, const size_t *w, size_t n, size_t cols)
 {
+    table *t = qs_xcalloc(1, sizeof *t);
     t->cols = cols ? cols : 1;
     t->rows = (n + t->cols - 1) / t->cols;
     t->layer = qs_xcalloc(t->rows + 1, sizeof *t->layer);
@@ -54,62 +74,66 @@ static void plain(table *t, const qs_snap_list *l, const size_t *w, size_t n, si
     t->at = qs_xcalloc(t->rows * t->cols + 1, sizeof *t->at);
     for (size_t i = 0; i < n; i++) {
         t->at[i] = w[i] + 1;
-        if (i % t->cols == 0) snprintf(t->layer[i / t->cols], sizeof *t->layer, "%.63s", l->row[w[i]].name);
+        if (i % t->cols == 0) snprintf(t->layer[i / t->cols], sizeof *t->layer, "%.63s", qs_row_label(&l->row[w[i]]));
     }
     for (size_t c = 0; c < t->cols; c++) snprintf(t->role[c], sizeof *t->role, "+%zu", c);
+    return t;
 }
 
-/* A row a layer, a column a role; several of one role in one layer get columns of their own. False: the names are no help. */
-static bool by_names(table *t, const qs_snap_list *l, const size_t *w, size_t n)
+/* A row a layer, a column a role; several of one role in one layer get columns of their own. NULL: the names are no help. */
+static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
 {
     enum { MOST = 64 };
-    size_t *r = qs_xmalloc((n + 1) * sizeof *r), *c = qs_xmalloc((n + 1) * sizeof *c);
+    table *t = qs_xcalloc(1, sizeof *t);
+    size_t cap = 2 * n + 2 * MOST + 7, *r = qs_xcalloc(n + 1, sizeof *r), *c = qs_xcalloc(n + 1, sizeof *c);
     char *used = qs_xcalloc(n * MOST + 1, 1);
     t->layer = qs_xcalloc(n + 1, sizeof *t->layer);
     t->role = qs_xcalloc(MOST + 1, sizeof *t->role);
-    bool fine = true;
+    set rows = {qs_xcalloc(cap, sizeof(size_t)), cap, 0, sizeof *t->layer, &t->layer[0][0]};
+    set cols = {qs_xcalloc(cap, sizeof(size_t)), cap, 0, sizeof *t->role, &t->role[0][0]};
+    bool fresh, fine = true;
     for (size_t i = 0; i < n && fine; i++) {
-        qs_part p = qs_name_part(l->row[w[i]].name);
-        r[i] = find_name(&t->layer[0][0], sizeof *t->layer, t->rows, p.layer);
-        if (r[i] == t->rows) memcpy(t->layer[t->rows++], p.layer, sizeof p.layer);
-        char role[sizeof p.role + 8];
-        for (int k = 1;; k++) {
-            if (k == 1) snprintf(role, sizeof role, "%s", p.role);
-            else snprintf(role, sizeof role, "%.12s'%d", p.role, k);
-            role[sizeof *t->role - 1] = 0;
-            c[i] = find_name(&t->role[0][0], sizeof *t->role, t->cols, role);
-            if (c[i] == t->cols) {
-                if (t->cols >= MOST) { fine = false; break; }
-                snprintf(t->role[t->cols++], sizeof *t->role, "%.23s", role);
-            }
+        qs_part p = qs_name_part(qs_row_label(&l->row[w[i]]));
+        r[i] = set_find(&rows, p.layer, &fresh);
+        for (int k = 1; cols.n < MOST; k++) {
+            char role[sizeof *t->role];
+            snprintf(role, sizeof role, k == 1 ? "%.14s" : "%.14s'%d", p.role, k);
+            c[i] = set_find(&cols, role, &fresh);
             if (!used[r[i] * MOST + c[i]]) break;
         }
-        if (fine) used[r[i] * MOST + c[i]] = 1;
+        fine = cols.n < MOST;
+        used[r[i] * MOST + c[i]] = 1;
     }
-    if (t->rows * t->cols > n * 7 + 8 || t->cols > n) fine = false;
-    if (fine) {
-        t->at = qs_xcalloc(t->rows * t->cols + 1, sizeof *t->at);
-        for (size_t i = 0; i < n; i++) t->at[r[i] * t->cols + c[i]] = w[i] + 1;
-    }
+    t->rows = rows.n;
+    t->cols = cols.n;
+    if (t->rows * t->cols > n * 7 + 8) fine = false;
+    t->at = qs_xcalloc(fine ? t->rows * t->cols + 1 : 1, sizeof *t->at);
+    for (size_t i = 0; i < n && fine; i++) t->at[r[i] * t->cols + c[i]] = w[i] + 1;
+    free(rows.slot);
+    free(cols.slot);
     free(r);
     free(c);
     free(used);
-    return fine;
+    if (fine) return t;
+    free_table(t);
+    return NULL;
 }
 
-static table build(const qs_snap_list *l, size_t fallback_cols)
+static const table *the_table(qs_ui *u, size_t fallback_cols)
 {
-    table t = {0};
+    const qs_snap_list *l = u->s->list;
+    uint64_t key = 14695981039346656037u + fallback_cols;
+    for (size_t i = 0; i < l->n; i++) key = hash(key, l->row[i].name);
+    if (u->map.table && u->map.table->key == key) return u->map.table;
     size_t *w = qs_xmalloc((l->n + 1) * sizeof *w), n = 0;
     for (size_t i = 0; i < l->n; i++)
         if (!l->row[i].reason) w[n++] = i;
-    if (!by_names(&t, l, w, n)) {
-        free_table(&t);
-        t = (table){0};
-        plain(&t, l, w, n, fallback_cols);
-    }
+    free_table(u->map.table);
+    u->map.table = by_names(l, w, n);
+    if (!u->map.table) u->map.table = plain(l, w, n, fallback_cols);
+    u->map.table->key = key;
     free(w);
-    return t;
+    return u->map.table;
 }
 
 /* ---- colours and numbers ------------------------------------------------------------------------- */
@@ -170,7 +194,7 @@ static int sentence(qs_ui *u, qs_rect r)
     int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 8 - 2) / 2;
     for (int i = 0; i < 2 && w[i] != SIZE_MAX; i++) {
         char name[300];
-        qs_name_short(l->row[w[i]].name, room, name, sizeof name);
+        qs_name_short(qs_row_label(&l->row[w[i]]), room, name, sizeof name);
         x = say(u, r, y, x, i ? ", " : "", QS_ROLE_DIM);
         x += qs_cells_name(&u->g, y, x, room, name, QS_ROLE_TEXT, 0);
         snprintf(t, sizeof t, " %s dB", qs_fmt_db(b, l->row[w[i]].sqnr));
@@ -284,12 +308,11 @@ static void draw(qs_ui *u, qs_rect r)
         qs_cells_text(&u->g, in.y, in.x, in.w, l ? _("no tensor here is quantized") : "…", QS_ROLE_DIM, 0);
         return;
     }
-    table t = build(l, plain_cols(in));
+    const table *t = the_table(u, plain_cols(in));
     int head = in.h >= 5 ? sentence(u, in) : 0, legend = in.h >= 9 ? 1 : 0;
     head += in.h >= 9;                                            /* air */
-    draw_table(u, (qs_rect){in.y + head, in.x, in.h - head - legend, in.w}, &t);
+    draw_table(u, (qs_rect){in.y + head, in.x, in.h - head - legend, in.w}, t);
     if (legend) draw_legend(u, in, in.y + in.h - 1);
-    free_table(&t);
 }
 
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
@@ -302,21 +325,20 @@ static void move(qs_ui *u, int key)
     const qs_snap_list *l = u->s ? u->s->list : NULL;
     if (!l || !l->weights) return;
     qs_rect in = u->place[QS_V_MAP];
-    table t = build(l, plain_cols((qs_rect){in.y + 1, in.x + 2, in.h - 2, in.w - 4}));
+    const table *t = the_table(u, plain_cols((qs_rect){in.y + 1, in.x + 2, in.h - 2, in.w - 4}));
     for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
         if (moves[i].key != key) continue;
         long r = (long)u->map.row, c = (long)u->map.col;
         for (;;) {                                                /* on over empty cells, to the edge */
             r += moves[i].dy;
             c += moves[i].dx;
-            if (abs(moves[i].dy) > 1) { r = r < 0 ? 0 : r >= (long)t.rows ? (long)t.rows - 1 : r; }
-            if (r < 0 || c < 0 || r >= (long)t.rows || c >= (long)t.cols) break;
-            size_t at = t.at[(size_t)r * t.cols + (size_t)c];
+            if (abs(moves[i].dy) > 1) { r = r < 0 ? 0 : r >= (long)t->rows ? (long)t->rows - 1 : r; }
+            if (r < 0 || c < 0 || r >= (long)t->rows || c >= (long)t->cols) break;
+            size_t at = t->at[(size_t)r * t->cols + (size_t)c];
             if (at) { qs_act_tensor(u, l->row[at - 1].name); break; }
             if (abs(moves[i].dy) > 1) break;
         }
     }
-    free_table(&t);
     qs_ui_touch(u);
 }
 

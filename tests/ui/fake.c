@@ -409,7 +409,7 @@ static void poke(void *ctx) { (void)ctx; if (fk.jobs) qs_jobs_poke(fk.jobs); }
 
 static char **words(void)
 {
-    static const char *const w[] = {"help", "m", "m[\"conv2d_0\"]", "m[\"conv2d_1\"]", "print", "qs.compare", "qs.curve", "qs.init", "qs.inits", "qs.load",
+    static const char *const w[] = {"\"lsq\"", "help", "m", "m[\"conv2d_0\"]", "m[\"conv2d_1\"]", "print", "qs.compare", "qs.curve", "qs.init", "qs.inits", "qs.load",
                                     "t:error", "t:summary"};
     char **out = qs_xcalloc(sizeof w / sizeof *w, sizeof *out);
     for (size_t i = 0; i < sizeof w / sizeof *w; i++) out[i] = qs_xstrdup(w[i]);

@@ -61,6 +61,7 @@ static void rules(void)
     rule(ix, "octav", "int2", 2.151724 / 2, 1e-6);
     rule(ix, "octav", "int4", 2.566581 / 8, 1e-6);
     rule(ix, "octav:qp", "int4", 2.566581 / 7, 1e-6);
+    rule(ix, "octav", "int16", 2.6 / 32768, 1e-6);
     rule(ix, "aciq-gauss", "int4", 2.559136 * 1.2377729 / 8, 1e-6);
     rule(ix, "aciq-gauss", "uint4", (2.936201 * 1.2377729 + .1472727) / 16, 1e-6);
     rule(ix, "apot", "apot4", 3 * 1.2377729, 1e-6);

@@ -330,6 +330,16 @@ static void edge_cases(void)
            (double)v);
         qs_index_unref(ix);
     }
+    float *y = qs_xmalloc(100000 * sizeof *y);
+    for (int i = 0; i < 100000; i++) y[i] = (float)qs_rng_normal(&r);
+    ix = qs_index_new(y, 100000, NULL, NULL, NULL);
+    qs_init_out o2;
+    qs_init_index("mse", ix, i16, NULL, NULL, &out, NULL);
+    qs_init_index("octav", ix, i16, NULL, NULL, &o2, NULL);
+    ok(strstr(out.note, "best found") && grid_error(i16, ix, out.step) <= grid_error(i16, ix, o2.step),
+       "100,000 values in 16 bits: cut short, said, and still not above octav");
+    qs_index_unref(ix);
+    free(y);
     qs_format_free(u);
     qs_format_free(i16);
 }
