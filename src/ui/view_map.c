@@ -80,26 +80,21 @@ static table *plain(const qs_snap_list *l, const size_t *w, size_t n, size_t col
     return t;
 }
 
-typedef struct ranked { char name[64]; size_t was; } ranked;
-
-static int by_number(const void *a, const void *b) { return strverscmp(((const ranked *)a)->name, ((const ranked *)b)->name); }
-
-/* Layers in the order of their numbers, whatever order the file has. row: (n) row of each tensor, renumbered. */
-static void sort_layers(table *t, size_t *row, size_t n)
+/* Layers that are bare numbers ("" before them all) come in the order of the numbers, whatever the order of the file.
+ * r: (n) the row of every tensor. */
+static void number_rows(table *t, size_t *r, size_t n)
 {
-    ranked *k = qs_xcalloc(t->rows + 1, sizeof *k);
     size_t *to = qs_xcalloc(t->rows + 1, sizeof *to);
-    for (size_t i = 0; i < t->rows; i++) {
-        memcpy(k[i].name, t->layer[i], sizeof k[i].name);
-        k[i].was = i;
+    char (*old)[64] = qs_xcalloc(t->rows + 1, sizeof *old);
+    bool bare = true;
+    for (size_t i = 0; i < t->rows; i++) bare &= t->layer[i][strspn(t->layer[i], "0123456789")] == 0;
+    for (size_t i = 0; i < t->rows && bare; i++) {
+        memcpy(old[i], t->layer[i], sizeof *old);
+        for (size_t k = 0; k < t->rows; k++) to[i] += strverscmp(t->layer[k], t->layer[i]) < 0;
     }
-    qsort(k, t->rows, sizeof *k, by_number);
-    for (size_t i = 0; i < t->rows; i++) {
-        memcpy(t->layer[i], k[i].name, sizeof k[i].name);
-        to[k[i].was] = i;
-    }
-    for (size_t i = 0; i < n; i++) row[i] = to[row[i]];
-    free(k);
+    for (size_t i = 0; i < t->rows && bare; i++) memcpy(t->layer[to[i]], old[i], sizeof *old);
+    for (size_t i = 0; i < n && bare; i++) r[i] = to[r[i]];
+    free(old);
     free(to);
 }
 
@@ -129,8 +124,8 @@ static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
     }
     t->rows = rows.n;
     t->cols = cols.n;
-    sort_layers(t, r, n);
     if (t->rows * t->cols > n * 7 + 8) fine = false;
+    if (fine) number_rows(t, r, n);
     t->at = qs_xcalloc(fine ? t->rows * t->cols + 1 : 1, sizeof *t->at);
     for (size_t i = 0; i < n && fine; i++) t->at[r[i] * t->cols + c[i]] = w[i] + 1;
     free(rows.slot);
