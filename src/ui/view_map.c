@@ -210,7 +210,7 @@ static int sentence(qs_ui *u, qs_rect r)
     char b[QS_FMT], t[400];
     size_t w[2];
     worst_two(l, &w[0], &w[1]);
-    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 8 - 2) / 2;
+    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 7 - 2) / 2;
     for (int i = 0; i < 2 && w[i] != SIZE_MAX; i++) {
         char name[300];
         qs_name_short(qs_row_label(&l->row[w[i]]), room, name, sizeof name);
