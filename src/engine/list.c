@@ -4,6 +4,7 @@
  * used last, and the object that snapshots share. A new object is made only when
  * rows changed, and not more often than frames are drawn.
  */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,13 +68,67 @@ static void skip_known(struct list *l)
     while (l->exact < l->m->n && l->base[l->exact].known == EXACT && l->cur->row[l->exact].known == EXACT) l->exact++;
 }
 
+/* ---- labels ------------------------------------------------------------------------------- */
+static bool parts_words(char c) { return c == '/' || c == '.' || c == ':'; }
+
+/* What all weights share in front of and behind the words that tell them apart: whole words only, and never a whole name. */
+static void shared_path(struct list *l)
+{
+    const char *first = NULL;
+    size_t least = SIZE_MAX, head = SIZE_MAX, tail = SIZE_MAX, weights = 0;
+    for (size_t i = 0; i < l->m->n; i++) {
+        const char *s = l->m->tensors[i]->name;
+        size_t n = strlen(s), a = 0, b = 0;
+        if (qs_tensor_reason(l->m->tensors[i])) continue;
+        if (!first) first = s;
+        size_t nf = strlen(first);
+        while (a < n && a < nf && a < head && s[a] == first[a]) a++;
+        while (b < n && b < nf && b < tail && s[n - 1 - b] == first[nf - 1 - b]) b++;
+        head = a;
+        tail = b;
+        least = n < least ? n : least;
+        weights++;
+    }
+    l->head = l->tail = 0;
+    if (weights < 2) return;
+    while (head && !parts_words(first[head - 1])) head--;
+    while (tail && !parts_words(first[strlen(first) - tail])) tail--;
+    if (head + tail < least) {
+        l->head = head;
+        l->tail = tail;
+    }
+}
+
+/* Drops a last word that the one before says already: "conv2d_9/Conv2D" -> "conv2d_9". */
+static void drop_echo(char *label)
+{
+    char sep = strchr(label, '/') ? '/' : '.', *last = strrchr(label, sep);
+    if (!last || last == label || !isalpha((unsigned char)last[1])) return;
+    *last = '\0';
+    const char *before = strrchr(label, sep);
+    if (!strcasestr(before ? before : label, last + 1)) *last = sep;
+}
+
+char *list_label(const qs_session *s, const qs_tensor *t)
+{
+    const struct list *l = &s->list;
+    size_t n = strlen(t->name);
+    if (!(l->head + l->tail) || qs_tensor_reason(t) || n <= l->head + l->tail) return NULL;
+    char *label = qs_xasprintf("%.*s", (int)(n - l->head - l->tail), t->name + l->head);
+    drop_echo(label);
+    return label;
+}
+
 void list_follow(qs_session *s)
 {
     struct list *l = &s->list;
     if (l->m != s->sel.m) {
         list_clear(l);
         l->m = s->sel.m;
-        if (l->m) l->base = qs_xcalloc(l->m->n, sizeof *l->base);
+        if (l->m) {
+            l->base = qs_xcalloc(l->m->n, sizeof *l->base);
+            shared_path(l);
+        }
     }
     if (!l->m || (l->cur && set_is(l->cur, &s->sel))) return;
     l->cur = set_for(l, &s->sel);
@@ -125,8 +180,9 @@ static void add_total(struct total *sum, const struct row_err *e, double n)
     sum->channel += e->channel * n;      /* one that is not known makes the sum unknown */
 }
 
-static qs_snap_list *make(const struct list *l)
+static qs_snap_list *make(const qs_session *s)
 {
+    const struct list *l = &s->list;
     const qs_model *m = l->m;
     qs_snap_list *o = qs_xcalloc(1, sizeof *o);
     struct total sum = {0};
@@ -139,6 +195,7 @@ static qs_snap_list *make(const struct list *l)
     for (size_t i = 0; i < m->n; i++) {
         const struct row_err *e = &l->cur->row[i];
         put_row(m->tensors[i], &l->base[i], e, &o->row[i]);
+        o->row[i].label = list_label(s, m->tensors[i]);
         add_total(&sum, e, (double)m->tensors[i]->n);
         o->known += e->known != NOT_KNOWN && l->base[i].known != NOT_KNOWN;
     }
@@ -154,7 +211,7 @@ qs_snap_list *list_snap(qs_session *s, bool force)
     double now = qs_now();
     if (!l->made || (l->changed && (now - l->made_at >= FRAME || (force && !list_open(s))))) {
         qs_snap_list_unref(l->made);
-        l->made = make(l);
+        l->made = make(s);
         l->made_at = now;
         l->changed = false;
     }

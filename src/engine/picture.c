@@ -24,6 +24,9 @@ static void put_tensor(const qs_session *s, qs_snapshot *o)
     const qs_tensor *t = s->sel.t;
     if (!t) return;
     const char *why = qs_tensor_reason(t);
+    char *label = list_label(s, t);
+    if (label) snprintf(o->label, sizeof o->label, "%s", label);
+    free(label);
     qs_tensor_shape_text(t, o->shape, sizeof o->shape);
     snprintf(o->dtype, sizeof o->dtype, "%s", t->dtype_text ? t->dtype_text : qs_dtype_name(t->dtype));
     o->reason = why ? qs_xstrdup(_(why)) : NULL;

@@ -44,6 +44,7 @@ void qs_snap_list_unref(qs_snap_list *l)
     if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
     for (size_t i = 0; i < l->n; i++) {
         free(l->row[i].name);
+        free(l->row[i].label);
         free(l->row[i].reason);
     }
     free(l->row);

@@ -34,6 +34,7 @@ typedef struct qs_selected {
 /* ---- the list --------------------------------------------------------------------------- */
 typedef struct qs_snap_row {
     char *name;
+    char *label;              /* the name without the path that all weights of the model share; NULL: the name itself */
     char shape[48], dtype[16];
     char *reason;             /* why not quantized (translated), or NULL */
     size_t n;
@@ -108,6 +109,7 @@ typedef struct qs_snapshot {
     uint64_t selection_seq;   /* grows with every selection served */
     qs_selected sel;
     /* the tensor looked at */
+    char label[256];          /* its name as rows are labelled; "": the name itself */
     char shape[48], dtype[16], *reason, *axes_note, *index_kind;
     size_t n;
     double min, max, mean, std, skewness, kurtosis;

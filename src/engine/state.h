@@ -134,6 +134,7 @@ struct rowset {                /* for one format and init */
 struct list {
     qs_model *m;
     struct row_base *base;     /* (m->n) */
+    size_t head, tail;         /* bytes of path that the names of all weights share, in front and behind */
     struct rowset set[ROWSETS], *cur;
     size_t sampled, exact;     /* cursors: rows below are known so far */
     uint64_t clock;
@@ -225,6 +226,7 @@ uint64_t init_id(const char *name);                          /* changes when it 
 /* list.c, background.c */
 void list_follow(qs_session *s);                             /* the selection changed: other model, format or init */
 qs_snap_list *list_snap(qs_session *s, bool force);          /* a reference, or NULL */
+char *list_label(const qs_session *s, const qs_tensor *t);   /* as in qs_snap_row, malloc'd; NULL: the name */
 void list_clear(struct list *l);
 bool list_open(const qs_session *s);
 int list_slice(qs_session *s, double until, qs_err *err);      /* ECANCEL: gave way */

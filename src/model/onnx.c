@@ -120,7 +120,7 @@ static int add_sparse(reader *r, scope *s, const char *name, const Onnx__SparseT
 {
     if ((!name || !*name) && p->values) name = p->values->name;
     char *full = unique_name(r, s, name && *name ? name : "unnamed");
-    qs_tensor *t = qs_tensor_unknown(full, "sparse", p->n_dims <= QS_MAXDIM ? (int)p->n_dims : 0, p->dims, r->blob);
+    qs_tensor *t = qs_tensor_unknown(full, "sparse", p->n_dims <= QS_MAXDIM ? (int)p->n_dims : -1, p->dims, r->blob);
     free(full);
     return add_tensor(r, s, name, t);
 }
@@ -152,7 +152,7 @@ static int add_attribute(reader *r, scope *s, const char *name, const Onnx__Attr
     if (!strcmp(a->name, "value_ints")) return add_numbers(r, s, name, QS_I64, 1, a->ints, a->n_ints);
     if (strcmp(a->name, "value_string") && strcmp(a->name, "value_strings")) return 0;
     char *full = unique_name(r, s, name && *name ? name : "unnamed");
-    qs_tensor *t = qs_tensor_unknown(full, "STRING", 0, NULL, r->blob);
+    qs_tensor *t = qs_tensor_unknown(full, "STRING", -1, NULL, r->blob);
     free(full);
     return add_tensor(r, s, name, t);
 }

@@ -130,7 +130,7 @@ static int find_external(const Onnx__TensorProto *p, size_t bytes, const char *p
     qs_blob *b = external_file(path, location, files, err);
     if (!b) return err ? -err->code : -QS_EIO;
     if (offset > b->size || length > b->size - offset)
-        return qs_fail(err, QS_EFORMAT, _("external data: bytes %zu to %zu of a file of %zu"), offset, offset + length, b->size);
+        return qs_fail(err, QS_EFORMAT, _("external data: %zu bytes from byte %zu on, of a file of %zu"), length, offset, b->size);
     *out = (place){qs_blob_ref(b), b->data + offset, length};
     return 0;
 }
@@ -252,7 +252,7 @@ qs_tensor *qs_onnx_tensor(const char *name, const Onnx__TensorProto *p, qs_blob 
     char text[48];
     bool named = p->data_type >= 0 && p->data_type < TYPES;
     if (named && types[p->data_type].d && p->n_dims <= QS_MAXDIM) return read_known(name, p, model, path, files, err);
-    int dims = p->n_dims <= QS_MAXDIM ? (int)p->n_dims : 0;
+    int dims = p->n_dims <= QS_MAXDIM ? (int)p->n_dims : -1;
     if (!named) snprintf(text, sizeof text, _("type %d"), p->data_type);
     else if (p->n_dims > QS_MAXDIM) snprintf(text, sizeof text, _("%s, %zu axes"), types[p->data_type].name, p->n_dims);
     else snprintf(text, sizeof text, "%s", types[p->data_type].name);

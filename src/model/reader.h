@@ -9,8 +9,8 @@
 extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor;
 
 /*
- * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that a
- * tensor cannot have (too many axes, too many elements, negative) is left out: ndim 0, n 0.
+ * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that is
+ * not known (ndim -1) or that a tensor cannot have (too many axes or elements, negative) is left out: ndim 0, n 0.
  */
 qs_tensor *qs_tensor_unknown(const char *name, const char *text, int ndim, const int64_t *shape, qs_blob *blob);
 

@@ -17,13 +17,50 @@ src/model/onnx.pb-c.h: src/model/onnx.pb-c.c
 # What a test of this room links.
 MODEL_LIBS = libqsmodel.la libqsnum.la libqsbase.la
 
-check_PROGRAMS += tests/unit/t_tensor
-TESTS += tests/unit/t_tensor
+model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save \
+              tests/unit/t_open_big tests/hostile/t_hostile tests/golden/t_onnx_testdata
+check_PROGRAMS += $(model_tests)
+TESTS += $(model_tests)
 tests_unit_t_tensor_SOURCES = tests/unit/t_tensor.c tests/tap.h
 tests_unit_t_tensor_LDADD   = $(MODEL_LIBS)
-
-check_PROGRAMS += tests/golden/t_onnx_testdata
-TESTS += tests/golden/t_onnx_testdata
+tests_unit_t_safetensors_SOURCES = tests/unit/t_safetensors.c tests/tap.h tests/unit/files.h
+tests_unit_t_safetensors_LDADD   = $(MODEL_LIBS)
+tests_unit_t_npy_SOURCES = tests/unit/t_npy.c tests/tap.h tests/unit/files.h
+tests_unit_t_npy_LDADD   = $(MODEL_LIBS)
+tests_unit_t_onnx_SOURCES = tests/unit/t_onnx.c tests/tap.h tests/unit/files.h
+tests_unit_t_onnx_LDADD   = $(MODEL_LIBS)
+tests_unit_t_save_SOURCES = tests/unit/t_save.c tests/tap.h tests/unit/files.h
+tests_unit_t_save_LDADD   = $(MODEL_LIBS)
+tests_unit_t_open_big_SOURCES = tests/unit/t_open_big.c tests/tap.h tests/unit/files.h
+tests_unit_t_open_big_LDADD   = $(MODEL_LIBS)
+tests_hostile_t_hostile_SOURCES = tests/hostile/t_hostile.c tests/tap.h tests/unit/files.h
+tests_hostile_t_hostile_LDADD   = $(MODEL_LIBS)
 tests_golden_t_onnx_testdata_SOURCES = tests/golden/t_onnx_testdata.c tests/tap.h
 tests_golden_t_onnx_testdata_LDADD   = $(MODEL_LIBS)
-EXTRA_DIST += tests/golden/onnx_testdata.py tests/golden/onnx_testdata.txt
+
+# Files other programs wrote, and the scripts that made them do so.
+EXTRA_DIST += tests/golden/onnx_testdata.py tests/golden/onnx_testdata.txt tests/golden/npy.py tests/golden/onnx_models.py \
+              tests/golden/npy/b1_none.npy tests/golden/npy/empty.npy tests/golden/npy/f2_big.npy \
+              tests/golden/npy/f2_little.npy tests/golden/npy/f4_big.npy tests/golden/npy/f4_fortran.npy \
+              tests/golden/npy/f4_little.npy tests/golden/npy/f4_version2.npy tests/golden/npy/f4_version3.npy \
+              tests/golden/npy/f8_big.npy tests/golden/npy/f8_bigfortran.npy tests/golden/npy/f8_little.npy \
+              tests/golden/npy/i1_none.npy tests/golden/npy/i2_big.npy tests/golden/npy/i2_little.npy \
+              tests/golden/npy/i4_big.npy tests/golden/npy/i4_little.npy tests/golden/npy/i8_big.npy \
+              tests/golden/npy/i8_little.npy tests/golden/npy/refused_bytes.npy \
+              tests/golden/npy/refused_complex.npy tests/golden/npy/refused_dates.npy \
+              tests/golden/npy/refused_object.npy tests/golden/npy/refused_raw.npy \
+              tests/golden/npy/refused_records.npy tests/golden/npy/refused_spans.npy \
+              tests/golden/npy/refused_text.npy tests/golden/npy/refused_wide.npy tests/golden/npy/scalar.npy \
+              tests/golden/npy/u1_none.npy tests/golden/npy/u2_big.npy tests/golden/npy/u2_little.npy \
+              tests/golden/npy/u4_big.npy tests/golden/npy/u4_little.npy tests/golden/npy/u8_big.npy \
+              tests/golden/npy/u8_little.npy tests/golden/npy/vector.npy tests/golden/onnx/axes.onnx \
+              tests/golden/onnx/bad_field.onnx tests/golden/onnx/bad_names.onnx \
+              tests/golden/onnx/bad_negative.onnx tests/golden/onnx/bad_none.onnx \
+              tests/golden/onnx/bad_overflow.onnx tests/golden/onnx/bad_range.onnx \
+              tests/golden/onnx/bad_short.onnx tests/golden/onnx/bad_twice.onnx tests/golden/onnx/external.bin \
+              tests/golden/onnx/external.onnx tests/golden/onnx/external_all.onnx \
+              tests/golden/onnx/external_bad_empty.onnx tests/golden/onnx/external_bad_end.onnx \
+              tests/golden/onnx/external_bad_gone.onnx tests/golden/onnx/external_bad_huge.onnx \
+              tests/golden/onnx/external_bad_link.onnx tests/golden/onnx/external_bad_number.onnx \
+              tests/golden/onnx/external_bad_root.onnx tests/golden/onnx/external_bad_size.onnx \
+              tests/golden/onnx/external_bad_up.onnx tests/golden/onnx/graphs.onnx tests/golden/onnx/types.onnx

@@ -93,7 +93,7 @@ static int make_tensor(qs_model *m, const entry *e, qs_blob *blob, const unsigne
     size_t dims = json_array_size(e->shape), n, size = qs_dtype_size(e->d);
     if (dims > QS_MAXDIM) {
         char *text = qs_xasprintf("%.40s, %zu axes", e->dtype, dims);
-        qs_tensor *t = qs_tensor_unknown(e->name, text, 0, NULL, blob);
+        qs_tensor *t = qs_tensor_unknown(e->name, text, -1, NULL, blob);
         free(text);
         return qs_model_add(m, t, err);
     }

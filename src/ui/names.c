@@ -86,6 +86,9 @@ qs_part qs_name_part(const char *name)
     return p;
 }
 
+const char *qs_row_label(const qs_snap_row *r) { return r->label ? r->label : r->name; }
+const char *qs_tensor_label(const qs_snapshot *s) { return s->label[0] ? s->label : s->sel.tensor; }
+
 /* Where the first word that is a number begins, or NULL. */
 static const char *number_word(const char *s)
 {

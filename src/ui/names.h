@@ -4,6 +4,8 @@
 /* Which layer and which role a tensor has, guessed from its name; for the map. */
 #include <stddef.h>
 
+#include "engine/snapshot.h"
+
 typedef struct qs_part { char layer[64], role[24]; } qs_part;
 
 /*
@@ -12,6 +14,10 @@ typedef struct qs_part { char layer[64], role[24]; } qs_part;
  *     layer1.0.conv2.weight                   ->  layer1.0  conv2
  */
 qs_part qs_name_part(const char *name);
+
+/* What people read instead of a tensor's whole name: of a row, and of the tensor looked at. */
+const char *qs_row_label(const qs_snap_row *r);
+const char *qs_tensor_label(const qs_snapshot *s);
 
 /* A name in at most w columns, as far as that goes: without ".weight", without what stands before the number of the layer,
  * then without what stands between that number and the last word ("3…q_proj"). out: at least as long as the name + 4. */

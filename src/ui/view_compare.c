@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 enum { C_INIT, C_STEP, C_RSTEP, C_CLIP, C_MSE, C_RMSE, C_SQNR, C_CLIPPED, C_MS, C_HOW, COLUMNS };
@@ -124,7 +125,7 @@ static void draw(qs_ui *u, qs_rect r)
 {
     char t[500], right[100];
     int width[COLUMNS];
-    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), u->s->sel.tensor, u->s->sel.format);
+    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), qs_tensor_label(u->s), u->s->sel.format);
     else snprintf(t, sizeof t, "%s", _("Compare"));
     snprintf(right, sizeof right, _("×min: against the least squares"));
     qs_rect in = qs_ui_frame(u, QS_V_COMPARE, r, t, right, NULL);

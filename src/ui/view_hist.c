@@ -93,13 +93,13 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     char n[QS_FMT], ch[40] = "";
     qs_fmt_count(n, (double)s->n, 14);
     if (s->sel.channel >= 0) snprintf(ch, sizeof ch, _("  channel %ld"), s->sel.channel);
-    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, n, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), s->sel.tensor, s->shape, s->dtype, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), s->sel.tensor, s->shape, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", s->sel.tensor, ch);
+    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, n, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), qs_tensor_label(s), s->shape, ch);
+    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", qs_tensor_label(s), ch);
     if (qs_text_width(t) > w) {
         char name[300];
-        qs_name_short(s->sel.tensor, w - qs_text_width(ch), name, sizeof name);
+        qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
         snprintf(t, size, "%s%s", name, ch);
     }
 }

@@ -87,7 +87,7 @@ static void fit(const qs_ui *u, int w, int *width)
 {
     int longest = 8, left;
     for (size_t i = 0; i < u->list.n; i++) {
-        int n = qs_text_width(u->s->list->row[u->list.order[i]].name);
+        int n = qs_text_width(qs_row_label(&u->s->list->row[u->list.order[i]]));
         longest = n > longest ? n : longest;
     }
     for (int c = 0; c < COLUMNS; c++) width[c] = 0;
@@ -127,7 +127,7 @@ static void draw_cell(qs_ui *u, int c, int y, int x, int w, size_t i, int attr)
     bool no = r->reason != NULL;
     int dim = no ? QS_ROLE_DIM : QS_ROLE_TEXT;
     switch (c) {
-    case C_NAME: draw_name(u, y, x, w, r->name, dim, attr); break;
+    case C_NAME: draw_name(u, y, x, w, qs_row_label(r), dim, attr); break;
     case C_SHAPE: qs_cells_text(&u->g, y, x, w, r->shape, QS_ROLE_DIM, attr); break;
     case C_DTYPE: qs_cells_text(&u->g, y, x, w, r->dtype, QS_ROLE_DIM, attr); break;
     case C_COUNT: qs_ui_number(u, QS_V_LIST, y, x, w, qs_fmt_count(b, (double)r->n, w), QS_N_COUNT, i, (double)r->n, QS_ROLE_DIM, attr); break;

@@ -74,7 +74,7 @@ static table *plain(const qs_snap_list *l, const size_t *w, size_t n, size_t col
     t->at = qs_xcalloc(t->rows * t->cols + 1, sizeof *t->at);
     for (size_t i = 0; i < n; i++) {
         t->at[i] = w[i] + 1;
-        if (i % t->cols == 0) snprintf(t->layer[i / t->cols], sizeof *t->layer, "%.63s", l->row[w[i]].name);
+        if (i % t->cols == 0) snprintf(t->layer[i / t->cols], sizeof *t->layer, "%.63s", qs_row_label(&l->row[w[i]]));
     }
     for (size_t c = 0; c < t->cols; c++) snprintf(t->role[c], sizeof *t->role, "+%zu", c);
     return t;
@@ -93,7 +93,7 @@ static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
     set cols = {qs_xcalloc(cap, sizeof(size_t)), cap, 0, sizeof *t->role, &t->role[0][0]};
     bool fresh, fine = true;
     for (size_t i = 0; i < n && fine; i++) {
-        qs_part p = qs_name_part(l->row[w[i]].name);
+        qs_part p = qs_name_part(qs_row_label(&l->row[w[i]]));
         r[i] = set_find(&rows, p.layer, &fresh);
         for (int k = 1; cols.n < MOST; k++) {
             char role[sizeof *t->role];
@@ -194,7 +194,7 @@ static int sentence(qs_ui *u, qs_rect r)
     int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 8 - 2) / 2;
     for (int i = 0; i < 2 && w[i] != SIZE_MAX; i++) {
         char name[300];
-        qs_name_short(l->row[w[i]].name, room, name, sizeof name);
+        qs_name_short(qs_row_label(&l->row[w[i]]), room, name, sizeof name);
         x = say(u, r, y, x, i ? ", " : "", QS_ROLE_DIM);
         x += qs_cells_name(&u->g, y, x, room, name, QS_ROLE_TEXT, 0);
         snprintf(t, sizeof t, " %s dB", qs_fmt_db(b, l->row[w[i]].sqnr));

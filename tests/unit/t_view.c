@@ -255,6 +255,26 @@ static void not_quantized(void)
     end();
 }
 
+static void labels(void)
+{
+    qs_tensor *t[] = {bell_tensor("m/f/conv_1/Conv/read:0", 4, 9, 1), bell_tensor("m/f/conv_2/Conv/read:0", 4, 9, 2),
+                      bell_tensor("m/f/dense/fc/read:0", 4, 9, 3), bell_tensor("m/f/bias", 4, 0, 4)};
+    const char *path = scratch_file("a.safetensors");
+    begin(save(path, t, 4) ? path : NULL);
+    qs_snapshot *o = serve_text(QS_PICK_TENSOR, "m/f/dense/fc/read:0");
+    same(o->list->row[1].label, "conv_1", "what all weights share is left out, and a last word that repeats the one before");
+    same(o->list->row[3].label, "dense/fc", "a word of its own stays");
+    ok(!o->list->row[0].label, "what is no weight keeps its name");
+    same(o->label, "dense/fc", "the tensor looked at is labelled alike");
+    qs_snapshot_unref(o);
+    end();
+    begin(small_model("a.safetensors", 1));
+    o = serve_text(QS_PICK_TENSOR, "fc2");
+    ok(!o->list->row[1].label && !o->label[0], "letters in common are no words in common");
+    qs_snapshot_unref(o);
+    end();
+}
+
 /* ---- stages ----------------------------------------------------------------------------------------- */
 static void only_what_changed(void)
 {
@@ -525,6 +545,7 @@ int main(void)
     one_channel();
     pinned();
     not_quantized();
+    labels();
     only_what_changed();
     staging();
     giving_way();
