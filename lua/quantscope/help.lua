@@ -34,7 +34,7 @@ help.groups = {
      "qs.tensor({3,2}, {1,2,3,4,5,6}). Without a shape: one dimension.",
      errors = "EARG the shape and the number of values differ; more than 8 dimensions.", cost = "one pass."},
     {"qs.randn", 'qs.randn{n | shape..., seed=1, dist="normal", scale=1} -> tensor',
-     "Random float32 values, the same on every machine for the same seed. dist: normal (mean 0, std 1), " ..
+     "Random float32 values; the same seed gives the same values. dist: normal (mean 0, std 1), " ..
      "laplace (b = 1: variance 2), uniform (-1 to 1), student4 (t with 4 degrees of freedom: variance 2), " ..
      "bimodal (half at -1, half at 1, std 0.25 each). scale multiplies.",
      errors = "EARG no such distribution, no or a negative size; ENOMEM.", cost = "one pass.",

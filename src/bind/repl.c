@@ -549,7 +549,7 @@ static int verdict(qs_repl *r, int status, const struct job *job)
     const char *msg = lua_tostring(r->L, -1), *file = qs_bind_get(r->L)->file_error;
     say(r, '!', cancelled ? _("interrupted") : msg);
     if (cancelled) return 130;
-    bool about_file = *file && !strncmp(msg, file, strlen(file));   /* assert(qs.load(...)) */
+    bool about_file = *file && strstr(msg, file);   /* assert(qs.load(...)), wherever it stands */
     return job->no_file || about_file ? 3 : 1;
 }
 
