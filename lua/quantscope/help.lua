@@ -300,8 +300,8 @@ local function type_text(name)
     local out = {entry_text(help.entries[name])}
     for _, group in ipairs(help.groups) do
         for _, e in ipairs(group[2]) do
-            if e[1]:find("^" .. name .. "[:.]") then out[#out + 1] = line(e[2]:match "^[^{>]*[^{>%s%-]" or e[2],
-                                                            brief(e)) end
+            local member = e[1]:match("^" .. name .. "([:.].*)")
+            if member then out[#out + 1] = line(e[2]:match("%w+%" .. member), brief(e)) end
         end
     end
     return table.concat(out, "\n")

@@ -156,6 +156,7 @@ static void hook(lua_State *L, lua_Debug *ar)
     bool stop = stopped(r);
     (void)ar;
     if (!stop && lua_gethookcount(L) != HOOK_COUNT) hook_normal(L);   /* a coroutine that outlived a cancelled job */
+    if (!stop) r->stopping = false;
     if (!stop && !r->serving) {
         r->serving = true;
         stop = qs_ctl_check(qs_session_ctl(r->o.session), "Lua", -1, NULL);
