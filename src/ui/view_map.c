@@ -302,7 +302,7 @@ static void draw_table(qs_ui *u, qs_rect r, const table *t)
     for (size_t k = 0; k < rows && u->map.top + k < t->rows; k++) {
         size_t row = u->map.top + k;
         int y = r.y + 1 + (int)k;
-        qs_cells_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, y, r.x, name, *t->layer[row] ? t->layer[row] : "–", row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
         for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++) {
             size_t col = u->map.left + c, i = t->at[row * t->cols + col];
             int x = r.x + name + 2 + (int)c * cell;
