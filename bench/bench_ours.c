@@ -9,7 +9,8 @@
  *     memcpy | kernel           copy, or fake-quantize at 4 bits, on one thread
  *     index | index16           builds the index of the floats, of the BF16 values, and lets it go
  *     keep                      builds the index and keeps it for the commands below
- *     curve POINTS              the error curve at 4 bits          -> seconds lo hi
+ *     range                     -> 0 and the step that puts the largest value on the last level
+ *     curve LO HI POINTS        the error curve at 4 bits          -> seconds
  *     mse                       the exact initialization at 4 bits -> seconds step mse
  *     grid POINTS               the least error of a curve's points -> seconds step mse
  */
@@ -166,15 +167,22 @@ static int do_keep(bench *b, char **arg, qs_err *err)
     return 0;
 }
 
+static int do_range(bench *b, char **arg, qs_err *err)
+{
+    (void)arg, (void)err;
+    printf("0 %.9g\n", qs_index_absmax(b->kept) / 7);
+    return 0;
+}
+
 static int do_curve(bench *b, char **arg, qs_err *err)
 {
-    qs_curve_opts o = { .points = strtoull(arg[0], NULL, 10), .p = 2 };
+    qs_curve_opts o = { .lo = strtod(arg[0], NULL), .hi = strtod(arg[1], NULL), .points = strtoull(arg[2], NULL, 10), .p = 2 };
     qs_curve c = { 0 };
     double t = qs_now();
     int rc = qs_curve_index(b->int4, b->kept, &o, NULL, &c, err);
     t = qs_now() - t;
     if (rc) return rc;
-    printf("%.9g %.9g %.9g\n", t, c.step[0], c.step[c.points - 1]);
+    printf("%.9g\n", t);
     qs_curve_clear(&c);
     return 0;
 }
@@ -215,8 +223,9 @@ static const struct { const char *name; int args; bool loaded, kept; command *ru
     { "make", 4, false, false, do_make },     { "load", 1, false, false, do_load },
     { "memcpy", 0, true, false, do_memcpy },  { "kernel", 0, true, false, do_kernel },
     { "index", 0, true, false, do_index },    { "index16", 0, true, false, do_index16 },
-    { "keep", 0, true, false, do_keep },      { "curve", 1, true, true, do_curve },
-    { "mse", 0, true, true, do_mse },         { "grid", 1, true, true, do_grid },
+    { "keep", 0, true, false, do_keep },      { "range", 0, true, true, do_range },
+    { "curve", 3, true, true, do_curve },     { "mse", 0, true, true, do_mse },
+    { "grid", 1, true, true, do_grid },
 };
 
 static int run(bench *b, char *line, qs_err *err)

@@ -34,7 +34,7 @@ help.groups = {
      "qs.tensor({3,2}, {1,2,3,4,5,6}). Without a shape: one dimension.",
      errors = "EARG the shape and the number of values differ; more than 8 dimensions.", cost = "one pass."},
     {"qs.randn", 'qs.randn{n | shape..., seed=1, dist="normal", scale=1} -> tensor',
-     "Random float32 values, the same on every machine for the same seed. dist: normal (mean 0, std 1), " ..
+     "Random float32 values; the same seed gives the same values. dist: normal (mean 0, std 1), " ..
      "laplace (b = 1: variance 2), uniform (-1 to 1), student4 (t with 4 degrees of freedom: variance 2), " ..
      "bimodal (half at -1, half at 1, std 0.25 each). scale multiplies.",
      errors = "EARG no such distribution, no or a negative size; ENOMEM.", cost = "one pass.",
@@ -300,8 +300,8 @@ local function type_text(name)
     local out = {entry_text(help.entries[name])}
     for _, group in ipairs(help.groups) do
         for _, e in ipairs(group[2]) do
-            if e[1]:find("^" .. name .. "[:.]") then out[#out + 1] = line(e[2]:match "^[^{>]*[^{>%s%-]" or e[2],
-                                                            brief(e)) end
+            local member = e[1]:match("^" .. name .. "([:.].*)")
+            if member then out[#out + 1] = line(e[2]:match("%w+%" .. member), brief(e)) end
         end
     end
     return table.concat(out, "\n")

@@ -215,7 +215,9 @@ local function map_lines(t)
             lines[#lines + 1] = string.format("  … %d more", #keys - LINES)
             break
         end
-        lines[#lines + 1] = "  " .. short(key_text(k) .. " = " .. inline(rawget(t, k), 1, {[t] = true}), WIDTH)
+        local v = rawget(t, k)
+        local text = type(v) == "string" and '"' .. v .. '"' or inline(v, 1, {[t] = true})
+        lines[#lines + 1] = "  " .. short(key_text(k) .. " = " .. text, WIDTH)
     end
     lines[#lines + 1] = "}"
     return lines

@@ -79,7 +79,7 @@ static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, si
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         int w = qs_out_width(t[i]->name);
-        if (w > -cols[TENSOR].width) cols[TENSOR].width = w > 60 ? -60 : -w;
+        if (w > -cols[TENSOR].width) cols[TENSOR].width = w > 100 ? -100 : -w;
     }
     qs_out_begin(&o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
     qs_out_title(&o, _("%s: %s, %zu tensors, %zu of them quantized with %zu values"), m->path, m->format, m->n,

@@ -531,7 +531,7 @@ static int index_moments(lua_State *L)
 static void *model_ref(void *m) { return qs_model_ref(m); }
 static void model_unref(void *m) { qs_model_unref(m); }
 
-/* A failure about a file: remembered, so that a script that dies of it ends with exit code 3. */
+/* A file that could not be opened: remembered, so that a script that dies of it ends with exit code 3. */
 static int file_fail(lua_State *L, const qs_err *err)
 {
     qs_bind *b = qs_bind_get(L);
@@ -691,7 +691,7 @@ static int save(lua_State *L)
     if (gather(L, 2, s, &err)) return qs_bind_fail(L, &err);
     int rc = qs_model_save(path, s->t, s->n, &err);
     qs_scratch_done(L, slot);
-    if (rc) return file_fail(L, &err);
+    if (rc) return qs_bind_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
 }

@@ -156,6 +156,7 @@ static void hook(lua_State *L, lua_Debug *ar)
     bool stop = stopped(r);
     (void)ar;
     if (!stop && lua_gethookcount(L) != HOOK_COUNT) hook_normal(L);   /* a coroutine that outlived a cancelled job */
+    if (!stop) r->stopping = false;
     if (!stop && !r->serving) {
         r->serving = true;
         stop = qs_ctl_check(qs_session_ctl(r->o.session), "Lua", -1, NULL);
@@ -549,7 +550,7 @@ static int verdict(qs_repl *r, int status, const struct job *job)
     const char *msg = lua_tostring(r->L, -1), *file = qs_bind_get(r->L)->file_error;
     say(r, '!', cancelled ? _("interrupted") : msg);
     if (cancelled) return 130;
-    bool about_file = *file && !strncmp(msg, file, strlen(file));   /* assert(qs.load(...)) */
+    bool about_file = *file && strstr(msg, file);   /* assert(qs.load(...)), wherever it stands */
     return job->no_file || about_file ? 3 : 1;
 }
 

@@ -34,7 +34,6 @@ dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua
 LUA_LOG_COMPILER = env LUA_STOCK='$(LUA_STOCK)' $(SHELL) $(top_srcdir)/tests/lua/run
 if STOCK_LUA_TEST
-LUA_STOCK = $(LUA_PROG)
 # Stock Lua looks for quantscope/core.so; libtool leaves .libs/core.so.
 check_DATA += intree/quantscope/core.so
 intree/quantscope/core.so: core.la

@@ -90,6 +90,7 @@ static void shared_path(struct list *l)
         weights++;
     }
     l->head = l->tail = 0;
+    l->weight_name = first ? first : "";
     if (weights < 2) return;
     while (head && !parts_words(first[head - 1])) head--;
     while (tail && !parts_words(first[strlen(first) - tail])) tail--;
@@ -112,9 +113,11 @@ static void drop_echo(char *label)
 char *list_label(const qs_session *s, const qs_tensor *t)
 {
     const struct list *l = &s->list;
-    size_t n = strlen(t->name);
-    if (!(l->head + l->tail) || qs_tensor_reason(t) || n <= l->head + l->tail) return NULL;
-    char *label = qs_xasprintf("%.*s", (int)(n - l->head - l->tail), t->name + l->head);
+    size_t n = strlen(t->name), head = l->head, tail = l->tail;
+    if (n <= head || strncmp(t->name, l->weight_name, head)) head = 0;
+    if (n <= head + tail || strcmp(t->name + n - tail, l->weight_name + strlen(l->weight_name) - tail)) tail = 0;
+    if (!(head + tail)) return NULL;
+    char *label = qs_xasprintf("%.*s", (int)(n - head - tail), t->name + head);
     drop_echo(label);
     return label;
 }

@@ -135,6 +135,7 @@ struct list {
     qs_model *m;
     struct row_base *base;     /* (m->n) */
     size_t head, tail;         /* bytes of path that the names of all weights share, in front and behind */
+    const char *weight_name;   /* the first weight's, which has both; borrowed */
     struct rowset set[ROWSETS], *cur;
     size_t sampled, exact;     /* cursors: rows below are known so far */
     uint64_t clock;

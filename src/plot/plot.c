@@ -230,7 +230,7 @@ static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect 
 {
     double t[64];
     wchar_t line = cs == QS_ASCII ? L'-' : L'─';
-    size_t max = (size_t)(r.w / 10);
+    size_t max = (size_t)(r.w / 8);
     size_t n = qs_axis_ticks(&p->x, max > 64 ? 64 : max, t);
     int used = r.x - 1;
     for (size_t i = 0; i < n; i++) {

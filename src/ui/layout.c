@@ -39,7 +39,7 @@ void qs_ui_focus(qs_ui *u, int view)
 
 static void place_two(qs_ui *u, int top, int h)
 {
-    int list = clamp(u->w * 2 / 5, 34, u->w >= 100 ? 42 : 34);
+    int list = clamp(u->w * 9 / 20, 34, u->w >= 100 ? 42 : 36);
     u->place[QS_V_LIST] = (qs_rect){top, 0, h, list};
     u->place[u->pane] = (qs_rect){top, list, h, u->w - list};
 }
@@ -158,10 +158,40 @@ static size_t visible_log(const qs_snapshot *s, const char **out, size_t max)
     return n;
 }
 
+/* Bytes of the next row of a text in w columns: up to its last blank, or as many as fit where there is none. */
+static size_t row_bytes(const char *s, int w)
+{
+    const char *p = s, *blank = NULL;
+    int used = 0;
+    while (*p) {
+        const char *at = p;
+        wchar_t c = qs_utf8_next(&p);
+        used += qs_char_width(c);
+        if (used > w) {
+            if (blank && (blank - s) * 3 > at - s) return (size_t)(blank - s);
+            return at > s ? (size_t)(at - s) : (size_t)(p - s);
+        }
+        if (c == ' ') blank = p;
+    }
+    return (size_t)(p - s);
+}
+
+/* A line of the log as it is shown. malloc'd. */
+static char *log_text(const char *l)
+{
+    char *t = qs_xasprintf("%s%s", l[0] == '>' ? "> " : "", l + 1);
+    for (char *p = t; *p; p++) if (*p == '\t') *p = ' ';
+    return t;
+}
+
 static int rows_of(const char *l, int w)
 {
-    int n = qs_text_width(l + 1) + (l[0] == '>' ? 2 : 0);
-    return n <= w ? 1 : (n + w - 1) / w;
+    int n = qs_text_width(l + 1) + 2, rows = 0;
+    if (n <= w) return 1;
+    char *t = log_text(l);
+    for (const char *s = t; *s; rows++) s += row_bytes(s, w);
+    free(t);
+    return rows ? rows : 1;
 }
 
 /* Columns skip .. skip+w of a text. */
@@ -187,11 +217,11 @@ static void draw_log_line(qs_ui *u, const char *l, int y, int x, int w, int part
     int role = QS_ROLE_TEXT, attr = 0;
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
         if (looks[i].kind == l[0]) { role = looks[i].role; attr = looks[i].attr; }
-    qs_str t = {0};
-    qs_str_addf(&t, "%s%s", l[0] == '>' ? "> " : "", l + 1);
-    for (char *p = t.s; *p; p++) if (*p == '\t') *p = ' ';
-    draw_part(u, y, x, w, t.s, part * w, role, attr);
-    free(t.s);
+    char *t = log_text(l), *s = t;
+    while (part-- > 0 && *s) s += row_bytes(s, w);
+    s[row_bytes(s, w)] = 0;
+    qs_cells_text(&u->g, y, x, w, s, role, attr);
+    free(t);
 }
 
 size_t qs_ui_log_lines(const qs_ui *u)

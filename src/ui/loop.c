@@ -73,7 +73,10 @@ static void take_news(qs_ui *u)
     if (answer || s->running == 0) u->fresh = true;
     find_unfinished(u);
     qs_act_news(u);
-    if (!s->running) u->stage = 0;
+    if (!s->running && !s->doing[0] && u->stage) {
+        u->stage = 0;
+        u->message[0] = 0;                                  /* "cancelled" is answered by the log */
+    }
 }
 
 bool qs_ui_idle(const qs_ui *u)

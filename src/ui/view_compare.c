@@ -125,7 +125,10 @@ static void draw(qs_ui *u, qs_rect r)
 {
     char t[500], right[100];
     int width[COLUMNS];
-    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), qs_tensor_label(u->s), u->s->sel.format);
+    char name[300];
+    int room = r.w - 6 - qs_text_width(_("Compare")) - 5 - (u->s ? qs_text_width(u->s->sel.format) : 0);
+    if (u->s) qs_name_short(qs_tensor_label(u->s), r.w >= 90 ? room - 36 : room, name, sizeof name);
+    if (u->s) snprintf(t, sizeof t, "%s  %s · %s", _("Compare"), name, u->s->sel.format);
     else snprintf(t, sizeof t, "%s", _("Compare"));
     snprintf(right, sizeof right, _("×min: against the least squares"));
     qs_rect in = qs_ui_frame(u, QS_V_COMPARE, r, t, right, NULL);

@@ -93,15 +93,20 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     char n[QS_FMT], ch[40] = "";
     qs_fmt_count(n, (double)s->n, 14);
     if (s->sel.channel >= 0) snprintf(ch, sizeof ch, _("  channel %ld"), s->sel.channel);
-    snprintf(t, size, "%s  %s  %s %s  n=%s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, n, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s %s%s", _("Weights"), qs_tensor_label(s), s->shape, s->dtype, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s  %s  %s%s", _("Weights"), qs_tensor_label(s), s->shape, ch);
-    if (qs_text_width(t) > w) snprintf(t, size, "%s%s", qs_tensor_label(s), ch);
-    if (qs_text_width(t) > w) {
-        char name[300];
-        qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
-        snprintf(t, size, "%s%s", name, ch);
+    char rest[200], name[300];
+    for (int k = 0; k < 4; k++) {                              /* less and less beside the name */
+        if (k == 0) snprintf(rest, sizeof rest, "  %s %s  n=%s%s", s->shape, s->dtype, n, ch);
+        if (k == 1) snprintf(rest, sizeof rest, "  %s %s%s", s->shape, s->dtype, ch);
+        if (k == 2) snprintf(rest, sizeof rest, "  %s%s", s->shape, ch);
+        if (k == 3) snprintf(rest, sizeof rest, "%s", ch);
+        const char *what = k < 3 ? _("Weights") : "", *gap = k < 3 ? "  " : "";
+        int room = w - qs_text_width(rest) - qs_text_width(what) - qs_text_width(gap);
+        qs_name_short(qs_tensor_label(s), room > 18 ? room : 18, name, sizeof name);
+        snprintf(t, size, "%s%s%s%s", what, gap, name, rest);
+        if (qs_text_width(t) <= w) return;
     }
+    qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
+    snprintf(t, size, "%s%s", name, ch);
 }
 
 static void draw_note(qs_ui *u, qs_rect r, int y)

@@ -48,7 +48,7 @@ static int by_sort(const void *pa, const void *pb)
     const qs_snap_row *row = sorting->s->list->row;
     int sort = sorting->list.sort, sign = sorting->list.down ? -1 : 1;
     if (sort == C_NAME) {
-        int c = strcmp(row[a].name, row[b].name);
+        int c = strverscmp(row[a].name, row[b].name);
         if (c) return sign * c;
     } else if (sort != SORT_MODEL) {
         double x = sort_value(&row[a], sort), y = sort_value(&row[b], sort);

@@ -80,6 +80,24 @@ static table *plain(const qs_snap_list *l, const size_t *w, size_t n, size_t col
     return t;
 }
 
+/* Layers that are bare numbers ("" before them all) come in the order of the numbers, whatever the order of the file.
+ * r: (n) the row of every tensor. */
+static void number_rows(table *t, size_t *r, size_t n)
+{
+    size_t *to = qs_xcalloc(t->rows + 1, sizeof *to);
+    char (*old)[64] = qs_xcalloc(t->rows + 1, sizeof *old);
+    bool bare = true;
+    for (size_t i = 0; i < t->rows; i++) bare &= t->layer[i][strspn(t->layer[i], "0123456789")] == 0;
+    for (size_t i = 0; i < t->rows && bare; i++) {
+        memcpy(old[i], t->layer[i], sizeof *old);
+        for (size_t k = 0; k < t->rows; k++) to[i] += strverscmp(t->layer[k], t->layer[i]) < 0;
+    }
+    for (size_t i = 0; i < t->rows && bare; i++) memcpy(t->layer[to[i]], old[i], sizeof *old);
+    for (size_t i = 0; i < n && bare; i++) r[i] = to[r[i]];
+    free(old);
+    free(to);
+}
+
 /* A row a layer, a column a role; several of one role in one layer get columns of their own. NULL: the names are no help. */
 static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
 {
@@ -107,6 +125,7 @@ static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
     t->rows = rows.n;
     t->cols = cols.n;
     if (t->rows * t->cols > n * 7 + 8) fine = false;
+    if (fine) number_rows(t, r, n);
     t->at = qs_xcalloc(fine ? t->rows * t->cols + 1 : 1, sizeof *t->at);
     for (size_t i = 0; i < n && fine; i++) t->at[r[i] * t->cols + c[i]] = w[i] + 1;
     free(rows.slot);
@@ -191,7 +210,7 @@ static int sentence(qs_ui *u, qs_rect r)
     char b[QS_FMT], t[400];
     size_t w[2];
     worst_two(l, &w[0], &w[1]);
-    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 8 - 2) / 2;
+    int y = r.y, x = say(u, r, y, r.x, _("Worst: "), QS_ROLE_DIM), room = (r.w - 7 - 2 * 7 - 2) / 2;
     for (int i = 0; i < 2 && w[i] != SIZE_MAX; i++) {
         char name[300];
         qs_name_short(qs_row_label(&l->row[w[i]]), room, name, sizeof name);
@@ -283,7 +302,7 @@ static void draw_table(qs_ui *u, qs_rect r, const table *t)
     for (size_t k = 0; k < rows && u->map.top + k < t->rows; k++) {
         size_t row = u->map.top + k;
         int y = r.y + 1 + (int)k;
-        qs_cells_right(&u->g, y, r.x, name, t->layer[row], row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
+        qs_cells_right(&u->g, y, r.x, name, *t->layer[row] ? t->layer[row] : "–", row == u->map.row ? QS_ROLE_TITLE : QS_ROLE_DIM, 0);
         for (size_t c = 0; c < cols && u->map.left + c < t->cols; c++) {
             size_t col = u->map.left + c, i = t->at[row * t->cols + col];
             int x = r.x + name + 2 + (int)c * cell;

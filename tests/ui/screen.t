@@ -38,7 +38,7 @@ see 'F1 keys' "the status line says how to get help"
 await 'conv2d_8 +▁'
 [ "$(screen | wc -l)" -eq 24 ] && ! screen | grep -qE '^.{81}'; verdict $? "24 lines, none longer than the screen"
 keys Down
-see '▸dept…v2d_1 .*╭?' "Down: the next tensor"
+see '▸depthwise_1 ' "Down: the next tensor"
 see '^╭─.*╭─ .*depthwise_conv2d_1 ' "and the pane follows"
 keys +
 see 'qs.select\{step=[0-9.]{1,9}\}' "+ is echoed as the call it is"
@@ -104,7 +104,7 @@ tm send-keys -l 'pick compare'; keys Enter; see 'init .*×min' "a view chosen by
 keys Escape; see 'F1 keys' "Escape returns to the panes"
 
 # ---- the mouse ---------------------------------------------------------------------
-tm send-keys -l "$(printf '\033[<0;5;4M\033[<0;5;4m')"; see '▸dept…2d_17|▸dept' "a click selects a tensor"
+tm send-keys -l "$(printf '\033[<0;5;4M\033[<0;5;4m')"; see '▸depthwise_' "a click selects a tensor"
 
 # ---- sizes ---------------------------------------------------------------------------
 resize() { tm resize-window -x "${1%x*}" -y "${1#*x}"; }

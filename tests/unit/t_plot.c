@@ -166,13 +166,13 @@ static void ruler_tests(void)
           "          ⣤⣤⣼⣿⣿⣿⣿⣿⣿⣿⣿⣿⣧⣤⣤   ┊\n"
           "⣀⣀⣠⣤⣤⣤⣤⣼⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣧⣤⣤⣤⣤⣄⣀⣀  ⢀⣀⣀\n"
           "╌╌╌┿━━━━┷━━━┿━━━┷━━━┿━━━┷━━━┿╌╌╌╌╌╌╌╌╌╌╌\n"
-          "-1                  0                  1\n", "levels, thresholds and clip range under the bars");
+          "-1.0    -0.5        0        0.5     1.0\n", "levels, thresholds and clip range under the bars");
     shows(&p, QS_ASCII, 5, 40,
           "             ..#####...     :\n"
           "          :::##########::   :\n"
           ".....:::####################::.....   ..\n"
           "...+===='===+==='===+==='===+...........\n"
-          "-1                  0                  1\n", "the ruler in ASCII");
+          "-1.0    -0.5        0        0.5     1.0\n", "the ruler in ASCII");
     for (int i = 0; i < 64; i++) many[i] = -0.8 + i * 0.02;
     r = (qs_ruler){many, NULL, 64, many[0], many[63], QS_ROLE_LEVEL};
     p.x_labels = false;

@@ -404,6 +404,8 @@ static void test_files(void)
     ok(file("x = = 1", 0, NULL) == 1, "a syntax error is 1");
     ok(qs_repl_file(repl, "no/such/file.lua", 0, NULL) == 3, "a missing file is 3");
     ok(has(said.s, "no/such/file.lua"), "and named");
+    ok(file("assert(qs.load 'no/such.onnx')", 0, NULL) == 3, "a model that is missing is 3");
+    ok(file("local m, why = qs.load 'no/such.onnx' error 'something else'", 0, NULL) == 1, "unless it fails otherwise");
     ok(file("assert(require 'quantscope' == qs)", 0, NULL) == 0, "require gives the module");
     ok(file("\x1bLua", 0, NULL) == 1, "compiled Lua is refused");
     ok(qs_repl_chunk(repl, "print(1)", "=-e") == 0, "a chunk runs");

@@ -31,6 +31,9 @@ static void names(void)
         {"conv2d_7", "7", "conv"},                                   {"depthwise_conv2d_12", "12", "dw"},
         {"layer1.0.conv2.weight", "layer1.0", "conv2"},              {"conv1.weight", "1", "conv"},
         {"blk.5.ffn_down.weight", "blk.5", "down"},                  {"h.0.attn.c_attn.weight", "h.0", "qkv"},
+        {"StatefulPartitionedCall/functional_1/depthwise_conv2d_9/depthwise/ReadVariableOp:0", "9", "dw"},
+        {"StatefulPartitionedCall/functional_1/conv2d_17/Conv2D/ReadVariableOp:0", "17", "conv"},
+        {"StatefulPartitionedCall/functional_1/conv2d/Conv2D/ReadVariableOp:0", "", "conv"},
         {"lm_head.weight", "", "head"},                              {"classifier_8", "8", "cls"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -49,8 +52,14 @@ static void names(void)
     same(b, "3…gate_proj", "number and last word");
     qs_name_short("model.layers.3.self_attn.gate_proj.weight", 9, b, sizeof b);
     same(b, "3…gate", "the word alone");
-    qs_name_short("depthwise_conv2d_12", 5, b, sizeof b);
-    same(b, "depthwise_conv2d_12", "a name without words stays");
+    qs_name_short("StatefulPartitionedCall/functional_1/depthwise_conv2d_9/depthwise/ReadVariableOp:0", 20, b, sizeof b);
+    same(b, "depthwise_conv2d_9", "the layer's own name");
+    qs_name_short("StatefulPartitionedCall/functional_1/depthwise_conv2d_9/depthwise/ReadVariableOp:0", 12, b, sizeof b);
+    same(b, "depthwise_9", "in twelve columns");
+    qs_name_short("block.3.depthwise.weight", 18, b, sizeof b);
+    same(b, "block.3.depthwise", "a role is no tail");
+    qs_name_short("a_name_without_words_12", 5, b, sizeof b);
+    same(b, "a_name_without_words_12", "a name without words stays");
     ok(qs_name_part("").role[0] == 0 && qs_name_part("...").layer[0] == 0, "names of nothing");
 }
 
