@@ -57,6 +57,7 @@ static void skip_job(void *ctx, uint64_t id, const char *text)
     char *line = qs_xasprintf(_("not run: %s"), text);
     (void)id;
     qs_session_log(w->session, '!', line);
+    qs_session_publish(w->session, true);
     free(line);
 }
 

@@ -99,7 +99,6 @@ void qs_ui_interrupt(qs_ui *u)
     if (job != u->stage_job) u->stage = 0;
     u->stage_job = job;
     u->stage++;
-    qs_jobs_drop(u->o->jobs);
     if (u->stage == 1) qs_ui_say(u, false, "%s", _("cancelled; it ends at its next check"));
     else if (u->stage == 2) qs_ui_say(u, true, "%s", _("in a call of a C library, which cannot be stopped; ^C again ends the program"));
     else {
