@@ -13,6 +13,7 @@
 #include "model/reader.h"
 
 #define HEADER_MAX 100000000u /* the limit of the format */
+#define COMMAS_MAX 10000000u  /* more than any header of that size needs; every value takes 40 bytes of memory */
 
 static uint64_t little64(const unsigned char *p)
 {
@@ -178,6 +179,13 @@ static int read_header(qs_model *m, json_t *root, qs_blob *blob, size_t data, qs
     return rc;
 }
 
+static bool too_many_values(const unsigned char *p, size_t n)
+{
+    size_t commas = 0;
+    for (const unsigned char *end = p + n; n > COMMAS_MAX && p < end && (p = memchr(p, ',', (size_t)(end - p))); p++) commas++;
+    return commas > COMMAS_MAX;
+}
+
 static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
 {
     json_error_t je;
@@ -187,6 +195,8 @@ static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
     if (length > blob->size - 8)
         return qs_fail(err, QS_EFORMAT, _("a header of %llu bytes in a file of %zu: cut short?"),
                        (unsigned long long)length, blob->size);
+    if (too_many_values(blob->data + 8, (size_t)length))
+        return qs_fail(err, QS_EFORMAT, _("header: more than %u values"), COMMAS_MAX);
     json_t *root = json_loadb((const char *)blob->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &je);
     if (!root) {
         char buf[sizeof je.text + 8];

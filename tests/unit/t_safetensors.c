@@ -67,6 +67,14 @@ static void damaged(void)
     for (int i = 0; i < 100000; i++) qs_str_add(&deep, "[");
     ok(!open_header(deep.s, 0, 0, &e) && e.code == QS_EFORMAT, "brackets 100000 deep: %s", e.msg);
     free(deep.s);
+    qs_str many = {0};
+    qs_str_add(&many, "{\"a\":{\"shape\":[1");
+    size_t start = many.n;
+    many.s = qs_xrealloc(many.s, many.n + 22000001);
+    for (int i = 0; i < 22000000; i++) many.s[start + (size_t)i] = i % 2 ? '1' : ',';
+    many.s[start + 22000000] = '\0';
+    ok(!open_header(many.s, 0, 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "more than"), "a header of 22 MB of numbers: %s", e.msg);
+    free(many.s);
     ok(!open_bytes(path, "", 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "empty"), "%s", e.msg);
     ok(!open_bytes(path, "\x08\0\0\0\0\0\0", 7, &e) && e.code == QS_EFORMAT, "%s", e.msg);
     ok(!open_bytes(path, "PK\3\4xxxxxxxx", 12, &e) && e.code == QS_EFORMAT && strstr(e.msg, "zip"), "%s", e.msg);
