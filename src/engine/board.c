@@ -22,6 +22,7 @@ struct qs_board {
     qs_viewport view;
     qs_pick *pick;             /* (npick), oldest first */
     size_t npick, pick_cap;
+    uint64_t tickets;          /* given so far */
     char **word;               /* (nword) sorted */
     size_t nword;
     atomic_bool wanted;
@@ -117,9 +118,9 @@ static bool merges(const qs_pick *last, const qs_pick *p)
     return last->set == p->set && !(p->set & (QS_PICK_UNDO | QS_PICK_PIN));
 }
 
-void qs_board_pick(qs_board *b, const qs_pick *p)
+uint64_t qs_board_pick(qs_board *b, const qs_pick *p)
 {
-    if (!p->set) return;
+    if (!p->set) return 0;
     pthread_mutex_lock(&b->mu);
     if (!b->npick || !merges(&b->pick[b->npick - 1], p)) {
         if (b->npick == b->pick_cap) {
@@ -129,9 +130,11 @@ void qs_board_pick(qs_board *b, const qs_pick *p)
         b->npick++;
     }
     b->pick[b->npick - 1] = *p;
+    uint64_t ticket = b->pick[b->npick - 1].ticket = ++b->tickets;
     atomic_fetch_or(&b->waits, p->set);
     pthread_mutex_unlock(&b->mu);
     if (b->poke) b->poke(b->ctx);
+    return ticket;
 }
 
 bool qs_board_take_pick(qs_board *b, qs_pick *out)

@@ -147,6 +147,7 @@ qs_snapshot *picture(qs_session *s, bool force)
     qs_snapshot *o = qs_snapshot_new();
     o->seq = ++s->seq;
     o->selection_seq = s->served;
+    o->picked = s->picked;
     o->sel = *qs_session_selected(s);
     put_tensor(s, o);
     put_summary(&s->view, o);

@@ -238,6 +238,7 @@ static void serve_pick(qs_session *s, const qs_pick *p)
         qs_session_status(s, err.msg);
     }
     s->by_key = true;
+    s->picked = p->ticket;
 }
 
 static size_t take_picks(qs_session *s)

@@ -107,6 +107,7 @@ typedef struct qs_snapshot {
     atomic_int refs;
     uint64_t seq;
     uint64_t selection_seq;   /* grows with every selection served */
+    uint64_t picked;          /* ticket of the last pick served, a refused one too: it and all before it are answered */
     qs_selected sel;
     /* the tensor looked at */
     char label[256];          /* its name as rows are labelled; "": the name itself */
@@ -173,11 +174,13 @@ typedef struct qs_pick {
     char model[256], tensor[256], format[128], init[64], view[16], learn[16];
     double step, offset;      /* by hand: init becomes "by hand" */
     long channel;             /* -1: all parts together */
+    uint64_t ticket;          /* given by qs_board_pick */
 } qs_pick;
 /* "qs.select{tensor=\"conv1.weight\", step=0.1}": the call that does the same, for the echo. malloc'd. */
 char *qs_pick_text(const qs_pick *p);
-/* The UI puts picks in, in order; a pick of the same fields replaces the last one that still waits. Pokes. */
-void qs_board_pick(qs_board *b, const qs_pick *p);
+/* The UI puts picks in, in order; a pick of the same fields replaces the last one that still waits. Pokes the worker.
+ * Returns its ticket, a number that grows: it is answered once a snapshot's `picked` has come that far. */
+uint64_t qs_board_pick(qs_board *b, const qs_pick *p);
 bool qs_board_take_pick(qs_board *b, qs_pick *out);        /* worker: the oldest; false: none */
 bool qs_board_pick_waits(const qs_board *b);               /* any thread: one atomic read */
 unsigned qs_board_pick_fields(const qs_board *b);          /* QS_PICK_... of all that wait; one atomic read */

@@ -158,6 +158,7 @@ struct qs_session {
     struct gens gen;
     uint64_t init_seen;        /* registration of sel.init that all of this was computed with */
     uint64_t served;           /* selections and picks: selection_seq */
+    uint64_t picked;           /* ticket of the last pick served */
     bool by_key;               /* the last change came from a pick, not from Lua */
     qs_quantizer *q;           /* of sel.init on sel.t; NULL: not computed */
     qs_err q_err;              /* or why there is none; code 0: not tried */

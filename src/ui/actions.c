@@ -18,8 +18,7 @@ static void copy(char *to, size_t size, const char *from) { snprintf(to, size, "
 static void send(qs_ui *u, const qs_pick *p)
 {
     u->want_since = qs_now();
-    u->want_seq = u->s ? u->s->selection_seq : 0;
-    qs_board_pick(u->o->board, p);
+    u->want_ticket = qs_board_pick(u->o->board, p);
     qs_ui_touch(u);
 }
 
@@ -163,7 +162,7 @@ static void follow_view(qs_ui *u)
 
 void qs_act_news(qs_ui *u)
 {
-    bool answered = u->s->selection_seq > u->want_seq && !qs_board_pick_waits(u->o->board);
+    bool answered = u->s->picked >= u->want_ticket;
     if (u->want.set && (answered || qs_now() - u->want_since > 3)) {
         if (u->want.set & QS_PICK_VIEW) copy(u->seen_view, sizeof u->seen_view, u->s->sel.view);
         u->want.set = 0;

@@ -61,7 +61,7 @@ typedef struct qs_ui {
 
     /* what was asked for and is not answered yet */
     qs_pick want;
-    uint64_t want_seq;
+    uint64_t want_ticket;     /* of the last pick sent */
     double want_since;
     char seen_view[16];
     qs_viewport vp;

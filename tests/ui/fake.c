@@ -29,7 +29,7 @@ static struct {
     bool pin;
     tensor *t;
     size_t nt, known;
-    uint64_t seq, selections;
+    uint64_t seq, selections, picked;
     char *log[LOG];
     uint64_t log_first;
     size_t nlog;
@@ -274,6 +274,7 @@ static void publish(void)
     tensor *t = fk.nt ? cur() : NULL;
     s->seq = ++fk.seq;
     s->selection_seq = fk.selections;
+    s->picked = fk.picked;
     fill_list(s);
     if (t) {
         int bits = bits_of(fk.sel.format);
@@ -349,6 +350,7 @@ static void serve(void *ctx)
         free(t);
         take(&p);
         fk.selections++;
+        fk.picked = p.ticket;
     }
     publish();
 }
