@@ -32,10 +32,11 @@ allow plot base num
 allow model base num
 allow stat base num model
 allow quant base num model stat
-allow engine base num model stat quant
-allow bind base num model stat quant engine
+allow train base num model stat quant
+allow engine base num model stat quant train
+allow bind base num model stat quant train engine
 allow ui base plot engine/snapshot.h engine/job.h
-allow app base num plot model stat quant engine bind ui
+allow app base num plot model stat quant train engine bind ui
 
 # What ui may see of the engine sees nothing of the engine either.
 verdict "$(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' engine/snapshot.h engine/job.h |
@@ -45,12 +46,14 @@ only 'lua|lauxlib|lualib' bind/ app/
 only 'n?cursesw?[./]|term\.h|panel\.h' ui/
 only 'readline/' ui/console.c app/repl.c
 only 'fftw3' num/fft.c
-only 'jansson' model/safetensors.c app/
+only 'jansson' model/safetensors.c train/checkpoint.c app/
 only 'protobuf-c|.*pb-c\.h' model/onnx
 only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index
+only 'dnnl|oneapi|omp\.h' train/dnn.c
+only 'zlib' train/data_files.c
 only 'immintrin|x86intrin|arm_neon' num/
 
-below='base num plot model stat quant engine bind ui'
+below='base num plot model stat quant train engine bind ui'
 # Comments and text are stripped line by line: a mention in prose is no call.
 calls() { # regex
     grep -rnE --include='*.c' "(^|[^A-Za-z0-9_>.\"])($1)[[:space:]]*\(" $below | grep -vE ':[[:space:]]*(/?\*|//)'

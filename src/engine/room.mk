@@ -13,7 +13,7 @@ tests_unit_t_job_LDADD     = libqsengine.la libqsbase.la
 tests_unit_t_board_SOURCES = tests/unit/t_board.c tests/tap.h
 tests_unit_t_board_LDADD   = libqsengine.la libqsbase.la
 
-ENGINE_LIBS = libqsengine.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+ENGINE_LIBS = libqsengine.la libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
 tests_unit_t_session_SOURCES = tests/unit/t_session.c tests/unit/engine_help.h tests/tap.h
 tests_unit_t_session_LDADD   = $(ENGINE_LIBS)
 tests_unit_t_view_SOURCES    = tests/unit/t_view.c tests/unit/engine_help.h tests/tap.h

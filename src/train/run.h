@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_TRAIN_RUN_H
+#define QS_TRAIN_RUN_H
+/*
+ * A QAT run as an object with `step`: it owns a copy of the net, its sites, its
+ * plans, the optimizer and the history. Whoever holds it decides when the next
+ * step is made; nothing goes on by itself. One thread.
+ *
+ *   new: copies the net, makes the sites, initializes them (weights at once, activations through the network in order on
+ *   calibration batches of training images, everything before already quantized), evaluates: run->before.
+ */
+#include "train/dataset.h"
+#include "train/history.h"
+#include "train/net.h"
+#include "train/site.h"
+
+typedef struct qs_quant_opts {
+    bool on;                  /* false: a float run */
+    qs_site_opts weights, acts;
+    qs_site_opts first_w, first_a, last_w, last_a;   /* format NULL: as the others. Default int8 / acts 8 bits, init mse */
+    const char *input;        /* format of the image itself; NULL: not quantized */
+    struct qs_override { const char *layer; bool has_w, has_a; qs_site_opts w, a; } *override;   /* (noverride) */
+    size_t noverride;
+    size_t calib;             /* training images the activations are initialized on; 0: 256 */
+} qs_quant_opts;
+
+typedef enum qs_optimizer { QS_SGD, QS_ADAM } qs_optimizer;
+typedef enum qs_schedule { QS_COSINE, QS_STEPWISE, QS_CONSTANT } qs_schedule;
+
+typedef struct qs_run_opts {
+    double epochs;            /* or steps; both 0: 1 epoch */
+    uint64_t steps;
+    size_t batch;             /* 0: 128 */
+    double lr;                /* 0: 0.01 */
+    double momentum;          /* NaN: 0.9 (sgd) */
+    double beta2, eps;        /* adam; 0: 0.999, 1e-8 */
+    double weight_decay;      /* NaN: 1e-4 */
+    bool nesterov;
+    qs_optimizer optimizer;
+    qs_schedule schedule;     /* cosine spans the run; stepwise: times `gamma` every `every` steps */
+    double gamma;             /* 0: 0.1 */
+    uint64_t every;           /* 0: a third of the run */
+    double clip;              /* bound on the norm of all gradients of weights; 0: none */
+    double bound;             /* a loss above it is divergence; 0: 1e4 */
+    uint64_t seed;            /* 0: 1 */
+    uint64_t record;          /* a record every so many steps; 0: 10 (but at most 4096 records a run) */
+    uint64_t evaluate;        /* validation every so many steps; 0: only when asked and at the end */
+    uint64_t patience;        /* evaluations without a better validation loss before the run stops; 0: never */
+    size_t val_limit;         /* validation images used; 0: all */
+    int aug_pad; bool aug_flip;
+    qs_quant_opts quant;
+} qs_run_opts;
+void qs_run_defaults(qs_run_opts *o);
+
+typedef struct qs_score { double accuracy, loss, accuracy_raw; size_t n; } qs_score;   /* accuracies in 0..1; NaN: unknown */
+
+typedef enum qs_run_state { QS_RUN_READY, QS_RUN_DONE, QS_RUN_STOPPED, QS_RUN_DIVERGED } qs_run_state;
+
+typedef struct qs_run {
+    atomic_int refs;
+    char name[64];            /* "lsq int2/uint2 mse", for legends */
+    qs_net *net;              /* the copy that is trained */
+    qs_dataset *data;
+    qs_run_opts o;            /* with every default filled in; strings owned by the run */
+    qs_site *site;            /* (nsite) weights and inputs in the order of the net */
+    size_t nsite;
+    uint64_t t, total;        /* steps made, steps of the run */
+    double lr;                /* of the last step */
+    double loss;              /* of the last step's batch */
+    qs_run_state state;
+    char reason[200];         /* why it stopped or diverged */
+    qs_score before, floating, last;   /* after initialization; of the float net; the newest validation */
+    qs_history h;
+    double seconds;           /* spent in steps */
+    double init_seconds;      /* spent initializing */
+    struct qs_run_work *work; /* private */
+} qs_run;
+
+/* EARG: an option out of range, a net whose input does not fit the data; init and format errors name the site. */
+qs_run *qs_run_new(const qs_net *net, qs_dataset *d, const qs_run_opts *o, const qs_ctl *ctl, qs_err *err);
+qs_run *qs_run_ref(qs_run *r);
+void qs_run_unref(qs_run *r);
+
+/* One step. 1: made, more to come; 0: the run is over (done, stopped early, diverged: state and reason say which);
+ * ESTATE: it was over already. After ECANCEL the run is as before the step. No allocation. */
+int qs_run_step(qs_run *r, const qs_ctl *ctl, qs_err *err);
+/* Ends it: state STOPPED, reason. The history stays. */
+void qs_run_stop(qs_run *r, const char *reason);
+
+/*
+ * Accuracy on a part: batch statistics are re-estimated on the same 2048 training images first (accuracy_raw: with the
+ * running ones, as they are). Nothing of the run changes but r->last and, for QS_PART_TEST, a line in history.tests.
+ * limit: images used at most; 0: all.
+ */
+int qs_run_evaluate(qs_run *r, qs_part part, size_t limit, const qs_ctl *ctl, qs_score *out, qs_err *err);
+
+/* A new run that goes on from this one's state (weights, steps, optimizer, position). Other learn or init: NULL keeps;
+ * a new init re-initializes the sites on the current weights. */
+qs_run *qs_run_branch(const qs_run *r, const char *learn, const char *init, const qs_ctl *ctl, qs_err *err);
+
+/* Everything needed to go on bit for bit: parameters, sites, optimizer, position, history (.safetensors with JSON). */
+int qs_run_save(const qs_run *r, const char *path, qs_err *err);
+/* net: the same description; d: the same data (compared by shape, size and hash). EFORMAT, ESTATE with what differs. */
+qs_run *qs_run_load(const qs_net *net, qs_dataset *d, const char *path, qs_err *err);
+
+/* The float accuracy of a net as it is (re-estimated statistics, and raw). */
+int qs_net_evaluate(const qs_net *net, qs_dataset *d, qs_part part, size_t limit, const qs_ctl *ctl, qs_score *out,
+                    qs_err *err);
+/* Inputs of every convolution and linear layer of the float net on so many training images, as indexes.
+ * names, index: (*n), malloc'd arrays; release names[i] with free, index[i] with qs_index_unref. */
+int qs_net_activations(const qs_net *net, qs_dataset *d, size_t images, const qs_ctl *ctl, char ***names,
+                       qs_index ***index, size_t *n, qs_err *err);
+
+#endif
