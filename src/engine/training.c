@@ -17,12 +17,6 @@
 #define TRAIN_FRAME 0.066      /* seconds between pictures of a run that moves: the screen takes time from it */
 #define LOOK 0.12              /* between looks at its quantizer */
 
-/* qs_run_* come with the room of training. */
-#pragma weak qs_run_ref
-#pragma weak qs_run_unref
-#pragma weak qs_run_step
-#pragma weak qs_run_stop
-
 /* ---- which there are ---------------------------------------------------------------- */
 struct run_slot *train_slot(const qs_session *s, const qs_run *r)
 {
