@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libqstrain.la
 libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
-    src/train/dataset.h \
+    src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h \
     src/train/site.h \
     src/train/plan.h \
@@ -11,4 +11,9 @@ libqstrain_la_SOURCES = \
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
-train_tests =
+train_tests = \
+    tests/unit/t_dataset
+check_PROGRAMS += $(train_tests)
+TESTS += $(train_tests)
+tests_unit_t_dataset_SOURCES = tests/unit/t_dataset.c tests/unit/files.h tests/tap.h
+tests_unit_t_dataset_LDADD = $(TRAIN_LIBS)
