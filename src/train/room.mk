@@ -4,7 +4,7 @@ libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
     src/train/dataset.h \
     src/train/net.h \
-    src/train/site.h \
+    src/train/site.h src/train/site.c \
     src/train/plan.h \
     src/train/history.h src/train/history.c \
     src/train/run.h
@@ -12,3 +12,7 @@ libqstrain_la_SOURCES = \
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
 train_tests =
+
+train_tests += tests/unit/t_site
+tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
+tests_unit_t_site_LDADD   = $(TRAIN_LIBS)
