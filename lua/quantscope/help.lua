@@ -219,14 +219,15 @@ help.groups = {
     {"qs.learns", 'qs.learns() -> {{name=, doc=}, ...}', "The rules by which steps move in training, for q:grad."},
 }},
 {"The session", {
-    {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=} -> selection',
+    {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=, run=, site=, seek=} -> selection',
      "What all panes show, and the console's m, t, f, q follow. What is not named stays: a new tensor keeps " ..
      "format and init, a step makes the init \"by hand\". channel: the part looked at, from 0; -1 all " ..
-     "together. view: list, hist, curve, compare, map, explain. model, tensor and format may be objects. " ..
+     "together. view: list, hist, curve, compare, map, explain, train. run: the run looked at, from 1; site: one of its " ..
+     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor and format may be objects. " ..
      "Nothing changes if anything is wrong.",
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
     {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
-     "offset, channel, parts, view}: names and numbers; step and offset once they are known."},
+     "offset, channel, parts, view, run, site, seek}: names and numbers; step and offset once they are known."},
     {"qs.undo", 'qs.undo() -> selection', "Takes back the last selection.", errors = "ESTATE nothing to take back."},
     {"qs.pin", 'qs.pin() -> selection', "Pins the current quantizer as B beside the one that follows; again: " ..
      "lets it go.",

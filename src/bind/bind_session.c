@@ -28,7 +28,7 @@ struct text_key { const char *key; unsigned bit; size_t at, size; };
 #define TEXT(name, bit) {#name, bit, offsetof(qs_pick, name), sizeof ((qs_pick *)0)->name}
 static const struct text_key text_keys[] = {
     TEXT(model, QS_PICK_MODEL), TEXT(tensor, QS_PICK_TENSOR), TEXT(format, QS_PICK_FORMAT), TEXT(init, QS_PICK_INIT),
-    TEXT(view, QS_PICK_VIEW), TEXT(learn, QS_PICK_LEARN), {NULL, 0, 0, 0}};
+    TEXT(view, QS_PICK_VIEW), TEXT(learn, QS_PICK_LEARN), TEXT(site, QS_PICK_SITE), {NULL, 0, 0, 0}};
 
 /* The text that the value at the top stands for under this key: a string or one of our objects; NULL: neither. */
 static const char *text_of(lua_State *L, const char *key)
@@ -80,7 +80,7 @@ static int serve(lua_State *L, const qs_pick *p)
 static int select_call(lua_State *L)
 {
     static const char *const options[] = {"model", "tensor", "format", "init", "learn", "step", "offset", "channel",
-                                          "view", NULL};
+                                          "view", "run", "site", "seek", NULL};
     qs_pick p = {0};
     qs_err err;
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -88,6 +88,10 @@ static int select_call(lua_State *L)
     if (given(L, "step")) p.set |= QS_PICK_STEP;
     if (given(L, "offset")) p.set |= QS_PICK_OFFSET;
     if (given(L, "channel")) p.set |= QS_PICK_CHANNEL;
+    if (given(L, "run")) p.set |= QS_PICK_RUN;
+    if (given(L, "seek")) p.set |= QS_PICK_SEEK;
+    p.run = (long)qs_opt_integer(L, 1, "run", 0);
+    p.seek = qs_opt_number(L, 1, "seek", -1);
     p.step = qs_opt_number(L, 1, "step", 0);
     p.offset = qs_opt_number(L, 1, "offset", 0);
     p.channel = (long)qs_opt_integer(L, 1, "channel", -1);
@@ -101,13 +105,18 @@ static int pin(lua_State *L) { return serve(L, &(qs_pick){.set = QS_PICK_PIN}); 
 static int push_current(lua_State *L)
 {
     const qs_selected *s = qs_session_selected(qs_bind_session(L));
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 13);
     qs_set_text(L, "model", s->model);
     qs_set_text(L, "tensor", s->tensor);
     qs_set_text(L, "format", s->format);
     qs_set_text(L, "init", s->init);
     qs_set_text(L, "learn", s->learn);
     qs_set_text(L, "view", s->view);
+    if (s->run) {
+        qs_set_count(L, "run", (size_t)s->run);
+        qs_set_text(L, "site", s->site);
+        qs_set_number(L, "seek", s->seek);
+    }
     if (!*s->tensor) return 1;
     if (s->step != 0) {
         qs_set_number(L, "step", s->step);

@@ -29,6 +29,9 @@ static const struct field {
     {QS_PICK_OFFSET, "offset", NUMBER, offsetof(qs_pick, offset)},
     {QS_PICK_CHANNEL, "channel", INTEGER, offsetof(qs_pick, channel)},
     {QS_PICK_VIEW, "view", TEXT, offsetof(qs_pick, view)},
+    {QS_PICK_RUN, "run", INTEGER, offsetof(qs_pick, run)},
+    {QS_PICK_SITE, "site", TEXT, offsetof(qs_pick, site)},
+    {QS_PICK_SEEK, "seek", NUMBER, offsetof(qs_pick, seek)},
 };
 
 static void add_text(qs_str *b, const char *s)

@@ -242,13 +242,13 @@ static int pick_learn(struct change *c, qs_err *err)
 
 static int pick_view(struct change *c, qs_err *err)
 {
-    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list"};
+    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list", "train"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(c->p->view, all[i])) {
             memcpy(c->n->view, c->p->view, sizeof c->n->view);
             return 0;
         }
-    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list"), c->p->view);
+    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list, train"), c->p->view);
 }
 
 static int pick_channel(struct change *c, qs_err *err)
@@ -471,11 +471,15 @@ int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err)
     s->by_key = false;
     if (p->set & QS_PICK_UNDO) return undo(s, err);
     if (p->set & QS_PICK_PIN) return pin(s, err);
+    struct train_at at = s->train.at;
+    int rc = train_pick(s, p, &at, err);
+    if (rc) return rc;
     struct sel n = sel_copy(&s->sel);
     struct change c = {.s = s, .p = p, .n = &n};
     s->locked++;
-    int rc = apply(&c, err);
+    rc = apply(&c, err);
     s->locked--;
+    if (!rc) train_look_at(s, &at);
     if (rc || (same_sel(&n, &s->sel) && !strcmp(n.view, s->sel.view))) {
         sel_clear(&n);
         return rc;

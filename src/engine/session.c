@@ -33,6 +33,7 @@ qs_session *qs_session_new(void)
     s->cache = qs_cache_new(cache_bytes());
     s->gen = (struct gens){1, 1, 1, 1, 1};
     s->done = -1;
+    s->train.at.seek = -1;
     s->view.port = (qs_viewport){.hist_lo = NAN, .hist_hi = NAN};
     sel_default(&s->sel);
     return s;
@@ -45,6 +46,7 @@ void qs_session_free(qs_session *s)
     cmp_clear_all(s);
     list_clear(&s->list);
     pin_clear(&s->pin);
+    train_clear(s);
     for (size_t i = 0; i < s->nundo; i++) sel_clear(&s->undo[i]);
     free(s->undo);
     sel_clear(&s->sel);
@@ -166,6 +168,9 @@ const qs_selected *qs_session_selected(const qs_session *s)
     o.channel = n->channel;
     o.parts = sel_parts(n, NULL);
     put_params(s, &o);
+    o.run = s->train.at.r ? (long)qs_session_run_number(s, s->train.at.r) : 0;
+    memcpy(o.site, s->train.at.site, sizeof o.site);
+    o.seek = s->train.at.seek;
     return &o;
 }
 
@@ -193,7 +198,9 @@ void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j)
 
 void qs_session_publish(qs_session *s, bool force)
 {
-    if (!s->board || !(force || (s->news && qs_board_wanted(s->board)))) return;
+    if (!s->board) return;
+    train_follow(s, force);
+    if (!(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
     s->quiet_since = qs_now();
     qs_snapshot *o = picture(s, force);
@@ -217,13 +224,13 @@ void publish_staged(qs_session *s)
     if (qs_now() - s->quiet_since > STAGE) qs_session_publish(s, true);
 }
 
-static void publish_now_and_then(qs_session *s)
+void publish_now_and_then(qs_session *s)
 {
     if (qs_now() - s->quiet_since >= FRAME) qs_session_publish(s, false);
 }
 
 /* ---- picks ------------------------------------------------------------------------------------------ */
-#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN)
+#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN | QS_PICK_RUN | QS_PICK_SITE | QS_PICK_SEEK)
 
 /* A pick, echoed as the call it is. */
 static void serve_pick(qs_session *s, const qs_pick *p)
@@ -278,18 +285,23 @@ static bool asked(const qs_session *s)
            (qs_board_viewport_seq(s->board) != s->port_seq || view_open(s, true));
 }
 
-static int job_poll(void *ctx, const char *what, double done)
+void serve_nested(qs_session *s)
 {
-    qs_session *s = ctx;
-    if (s->serving) return 0;
-    set_doing(s, what ? what : "", done);
-    if (!s->board) return 0;
+    if (!s->board || s->serving) return;
     if (asked(s)) {
         s->nested = true;
         qs_session_serve(s);
         s->nested = false;
     }
     publish_now_and_then(s);
+}
+
+static int job_poll(void *ctx, const char *what, double done)
+{
+    qs_session *s = ctx;
+    if (s->serving) return 0;
+    set_doing(s, what ? what : "", done);
+    serve_nested(s);
     return 0;
 }
 
@@ -405,13 +417,14 @@ bool qs_session_idle(qs_session *s)
         s->news = true;        /* the job that the last picture showed has ended */
     if (view_open(s, false)) {
         qs_session_serve(s);
-        return view_open(s, false) || list_open(s);
+        return view_open(s, false) || list_open(s) || train_going(s);
     }
+    if (train_going(s)) train_slice(s);
     s->serving = true;
     if (s->jobs) s->own_id = qs_jobs_own_id(s->jobs);
     list_slice(s, qs_now() + SLICE, NULL);
     work_done(s);
-    bool more = list_open(s);
+    bool more = list_open(s) || train_going(s);
     if (more) publish_now_and_then(s);
     else if (s->news) qs_session_publish(s, true);
     s->serving = false;

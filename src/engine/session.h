@@ -11,6 +11,7 @@
 #include "engine/snapshot.h"
 #include "model/model.h"
 #include "quant/init.h"
+#include "train/run.h"
 
 typedef struct qs_session qs_session;
 
@@ -34,6 +35,8 @@ qs_model *qs_session_model(const qs_session *s, size_t i);
  * Nothing changes if anything named in it is wrong: EARG, EFORMAT, EIO, EUNSUP with a message that names the field.
  * (What is kept and does not fit, an init for the new format, say, is no error: there is no quantizer then, and its note
  * says why.)
+ * `run` is counted from 1; `site` is one of its quantizers, kept by name from run to run; `seek` is the last record that
+ * was made until then, and goes back to -1 (as it trains) with another run. These three are not kept for undo.
  * UNDO: ESTATE when there is nothing to undo; a change of the view alone is not kept for it. PIN: the current quantizer
  * becomes B; again: lets it go. On another tensor B is its format and init there.
  * Cost: nothing is computed here but what a step by hand starts from.
@@ -64,8 +67,28 @@ void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
 /* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. Never NULL; the
  * session's own, valid until the next call. */
 qs_ctl *qs_session_ctl(qs_session *s);
-/* The worker's `idle`: what a job left open, then rows of the list, sampled, then exact. Gives way within 10 ms once a
- * job, pick or poke waits. false: nothing left. */
+/* The worker's `idle`: what a job left open, then steps of the runs that were started (in turn, a step or 10 ms at a
+ * time), then rows of the list, sampled, then exact. Gives way within 10 ms, or a training step, once a job, pick or poke
+ * waits; picks are served in the middle of a step too. false: nothing left. */
 bool qs_session_idle(qs_session *s);
+
+/*
+ * Runs (training.c). The session holds those it was given, in order, at most QS_RUNS_MAX: a new one then takes the place of
+ * the oldest that neither trains nor is looked at. Call these from a job, never from inside a step.
+ */
+#define QS_RUNS_MAX 16
+/* Takes a reference; the run becomes the one looked at. Again: nothing. ESTATE: QS_RUNS_MAX runs are being trained. */
+int qs_session_run_add(qs_session *s, qs_run *r, qs_err *err);
+size_t qs_session_runs(const qs_session *s);
+qs_run *qs_session_run(const qs_session *s, size_t i);              /* i from 0; borrowed; NULL: none */
+size_t qs_session_run_number(const qs_session *s, const qs_run *r); /* from 1, as qs.select{run=} counts; 0: not one of ours */
+/* Trains it from qs_session_idle on, until it is over, is paused, or Ctrl-C pauses all; adds it first. ESTATE: it is over. */
+int qs_session_run_start(qs_session *s, qs_run *r, qs_err *err);
+void qs_session_run_pause(qs_session *s, qs_run *r);
+bool qs_session_run_going(const qs_session *s, const qs_run *r);
+/* Ends it (qs_run_stop). ESTATE: it is over already. */
+int qs_session_run_stop(qs_session *s, qs_run *r, qs_err *err);
+/* Lets it go. */
+void qs_session_run_drop(qs_session *s, qs_run *r);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Memory of snapshots: reference counts and freeing. Every pointer in a snapshot
- * is a block of its own that the snapshot owns, but for the list, which is shared.
+ * is a block of its own that the snapshot owns, but for the list and the part on training, which are shared.
  */
 #include "engine/snapshot.h"
 
@@ -29,6 +29,7 @@ qs_snapshot *qs_snapshot_new(void)
     no_numbers(&s->a);
     no_numbers(&s->b);
     s->sel.channel = -1;
+    s->sel.seek = -1;
     s->done = -1;
     return s;
 }
@@ -49,6 +50,37 @@ void qs_snap_list_unref(qs_snap_list *l)
     }
     free(l->row);
     free(l);
+}
+
+qs_snap_train *qs_snap_train_new(void)
+{
+    qs_snap_train *t = qs_xcalloc(1, sizeof *t);
+    qs_snap_look *l = &t->look;
+    double *const unknown[] = {&t->before_t, &t->after_t, &l->t, &l->step, &l->offset, &l->first, &l->clip_lo, &l->clip_hi,
+                               &l->clipped, &l->entropy, &l->used, &l->levels, &l->oscillating, &l->ratio, &l->error,
+                               &l->best_step, &l->best_error, &l->slope, &l->pull, &l->pull_noise, &l->pull_rel};
+    atomic_init(&t->refs, 1);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
+    return t;
+}
+
+static void free_all(void *const *own, size_t n)
+{
+    for (size_t i = 0; i < n; i++) free(own[i]);
+}
+#define FREE_ALL(...) free_all((void *const[]){__VA_ARGS__}, sizeof (void *const[]){__VA_ARGS__} / sizeof(void *))
+
+void qs_snap_train_unref(qs_snap_train *t)
+{
+    if (!t || atomic_fetch_sub(&t->refs, 1) != 1) return;
+    for (size_t i = 0; i < t->nrun; i++) {
+        qs_snap_run *r = &t->run[i];
+        FREE_ALL(r->reason, r->data, r->loss_t, r->low, r->high, r->mean, r->eval_t, r->eval, r->step_t, r->step);
+    }
+    for (size_t i = 0; i < t->nsite; i++) free(t->site[i].step);
+    FREE_ALL(t->run, t->site, t->rec_t, t->look.count, t->look.level, t->look.cut, t->look.curve_step,
+             t->look.curve_error);
+    free(t);
 }
 
 static void clear_quant(qs_snap_quant *q)
@@ -78,5 +110,6 @@ void qs_snapshot_unref(qs_snapshot *s)
                          s->curve.error, s->curve.clip, s->curve.round, s->curve.mark, s->log, s->status};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     qs_snap_list_unref(s->list);
+    qs_snap_train_unref(s->train);
     free(s);
 }

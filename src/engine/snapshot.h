@@ -28,7 +28,10 @@ typedef struct qs_selected {
     double step, offset;      /* of the channel looked at; all parts together: the medians */
     long channel;             /* part looked at; -1: all parts together */
     size_t parts;
-    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" */
+    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" "train" */
+    long run;                 /* the run looked at, counted from 1; 0: none */
+    char site[96];            /* its quantizer looked at; "": none */
+    double seek;              /* steps made at the record looked at; -1: the newest there is, as it trains */
 } qs_selected;
 
 /* ---- the list --------------------------------------------------------------------------- */
@@ -103,6 +106,79 @@ typedef struct qs_snap_compare_row {
     char *formula, *source;
 } qs_snap_compare_row;
 
+/* ---- training -------------------------------------------------------------------------------- */
+#define QS_SNAP_LOSS 1024     /* points of a loss curve at most */
+#define QS_SNAP_STEPS 512     /* points of a step over time at most */
+#define QS_SNAP_COLORS 8      /* runs beyond that share colours */
+
+typedef enum qs_snap_state {
+    QS_SNAP_READY, QS_SNAP_RUNNING, QS_SNAP_PAUSED, QS_SNAP_DONE, QS_SNAP_STOPPED, QS_SNAP_DIVERGED
+} qs_snap_state;
+
+typedef struct qs_snap_run {
+    char name[64];            /* "lsq int2/uint2 mse" */
+    int color;                /* 0 .. QS_SNAP_COLORS-1, its own as long as the session has it */
+    qs_snap_state state;
+    char *reason;             /* why it stopped or diverged, or NULL */
+    char *data;               /* what it trains on, as every output says it */
+    double t, total;          /* steps made, steps of the run */
+    double images_s, left_s;  /* NaN: not known */
+    double loss, lr;          /* smoothed; of the last step */
+    double before, floating, last;   /* accuracies 0..1: after initialization, of the float net, the newest; NaN */
+    size_t nloss;             /* <= QS_SNAP_LOSS */
+    double *loss_t, *low, *high, *mean;   /* (nloss) steps made; least and greatest loss since the point before, moving mean */
+    size_t neval;             /* validations, with the one after initialization */
+    double *eval_t, *eval;    /* (neval) steps made, accuracy */
+    size_t nstep;             /* the step of the quantizer looked at, in this run; 0: it has none of that name */
+    double *step_t, *step;    /* (nstep) */
+} qs_snap_run;
+
+typedef struct qs_snap_site {
+    char name[96], format[128], learn[16];
+    bool act;                 /* an input, else weights */
+    double now;               /* step at the moment looked at */
+    double *step;             /* (nrec) over time */
+} qs_snap_site;
+
+/* The quantizer looked at, as it trains or at a record. Several parts: all scaled to the geometric mean of their steps. */
+typedef struct qs_snap_look {
+    bool there;
+    char init[64];
+    bool fixed;               /* learn none */
+    bool live;
+    double t;                 /* steps made then */
+    double step, offset, first;      /* first: after initialization */
+    double lo, hi;            /* range to draw values in: the same over the whole run as far as it has come */
+    size_t bins;              /* histogram of values on bin_lo .. bin_hi */
+    double bin_lo, bin_hi, *count, under, over;
+    size_t nlevel;            /* none beyond 512 */
+    double *level, *cut, clip_lo, clip_hi;
+    double clipped, entropy, used, levels, oscillating, ratio;   /* ratio: LSQ's R; NaN: unknown */
+    size_t points;            /* squared error against the step; 0: none */
+    double *curve_step, *curve_error;
+    bool coarse;              /* the curve is from the histogram */
+    double error, best_step, best_error;   /* at the step; the least */
+    double slope;             /* d ln mse / d ln step at the step; NaN */
+    double pull;              /* -dL/d ln step, mean of the records around: > 0: the loss pulls the step up; NaN */
+    double pull_noise;        /* its standard error: a smaller pull is none; NaN */
+    double pull_rel;          /* its size against the greatest of the run so far, 0..1; NaN */
+} qs_snap_look;
+
+/* Shared between snapshots while nothing in it changes. */
+typedef struct qs_snap_train {
+    atomic_int refs;
+    size_t nrun, going;       /* runs; those that are being trained now */
+    qs_snap_run *run;         /* in the order they were made */
+    size_t cur;               /* the one looked at, from 0 */
+    size_t nsite, site_cur;   /* its quantizers; the one looked at */
+    qs_snap_site *site;
+    size_t nrec;              /* points in time of their steps, <= QS_SNAP_STEPS; the last one is now */
+    double *rec_t;            /* (nrec) steps made */
+    size_t records, record;   /* records there are; the one looked at (= records: live) */
+    double before_t, after_t; /* steps made at the records beside the one looked at; NaN: none */
+    qs_snap_look look;
+} qs_snap_train;
+
 typedef struct qs_snapshot {
     atomic_int refs;
     uint64_t seq;
@@ -122,6 +198,7 @@ typedef struct qs_snapshot {
     qs_snap_curve curve;
     size_t ncompare;
     qs_snap_compare_row *compare;
+    qs_snap_train *train;     /* a reference; NULL: no run */
     /* what goes on */
     uint64_t running;         /* job id, 0: none */
     size_t queued;
@@ -140,6 +217,8 @@ qs_snapshot *qs_snapshot_new(void);
 qs_snapshot *qs_snapshot_ref(qs_snapshot *s);
 void qs_snapshot_unref(qs_snapshot *s);
 void qs_snap_list_unref(qs_snap_list *l);
+qs_snap_train *qs_snap_train_new(void);   /* as qs_snapshot_new */
+void qs_snap_train_unref(qs_snap_train *t);
 
 /* ---- the board: the newest snapshot -------------------------------------------------------------- */
 typedef struct qs_board qs_board;
@@ -167,13 +246,17 @@ uint64_t qs_board_viewport_seq(const qs_board *b);               /* grows with e
 enum {
     QS_PICK_MODEL = 1, QS_PICK_TENSOR = 2, QS_PICK_FORMAT = 4, QS_PICK_INIT = 8, QS_PICK_VIEW = 16, QS_PICK_STEP = 32,
     QS_PICK_OFFSET = 64, QS_PICK_CHANNEL = 128, QS_PICK_LEARN = 256,
-    QS_PICK_UNDO = 512, QS_PICK_PIN = 1024     /* these stand alone */
+    QS_PICK_UNDO = 512, QS_PICK_PIN = 1024,    /* these stand alone */
+    QS_PICK_RUN = 2048, QS_PICK_SITE = 4096, QS_PICK_SEEK = 8192
 };
 typedef struct qs_pick {
     unsigned set;             /* which of the fields below are meant */
     char model[256], tensor[256], format[128], init[64], view[16], learn[16];
     double step, offset;      /* by hand: init becomes "by hand" */
     long channel;             /* -1: all parts together */
+    long run;                 /* from 1 */
+    char site[96];            /* "conv2.weight" */
+    double seek;              /* steps made: the last record until then; -1: as it trains */
     uint64_t ticket;          /* given by qs_board_pick */
 } qs_pick;
 /* "qs.select{tensor=\"conv1.weight\", step=0.1}": the call that does the same, for the echo. malloc'd. */

@@ -9,6 +9,8 @@
  * bins.c     where a quantizer puts the values
  * picture.c  all of it as a snapshot           list.c    rows of the list, as an object to share
  * background.c  the numbers of those rows      sample.c  the same from a few values
+ * training.c runs, steps between jobs          train_snap.c  runs as a part of a snapshot
+ * train_look.c  the quantizer of a run that is looked at
  */
 #include "engine/log.h"
 #include "engine/session.h"
@@ -144,6 +146,41 @@ struct list {
     double made_at;
 };
 
+/* ---- training ------------------------------------------------------------------------------------ */
+struct run_slot {
+    qs_run *r;                 /* a reference */
+    int color;
+    bool going;                /* started, and not paused since */
+    uint64_t mark_t;           /* steps and seconds when the speed was last taken */
+    double mark_s, mark_at, speed;   /* steps a second spent in steps; NaN: not known */
+    uint64_t shown_t;          /* as in the last picture */
+    size_t shown_evals;
+    qs_run_state shown_state;
+};
+
+struct train_at {              /* what is looked at */
+    qs_run *r;                 /* borrowed from its slot; NULL: none */
+    char site[96];
+    double seek;               /* -1: live */
+};
+
+struct train_look {            /* what was found out about it */
+    qs_snap_look s;            /* its blocks are its own */
+    double made_at;
+    bool stale;
+};
+
+struct training {
+    struct run_slot slot[QS_RUNS_MAX];
+    size_t n, turn;
+    struct train_at at;
+    struct train_look look;
+    uint64_t id;               /* of all steps since the last start, for Ctrl-C */
+    qs_snap_train *made;       /* the newest picture, a reference */
+    bool changed;
+    double made_at;
+};
+
 /* ---- the session --------------------------------------------------------------------------------- */
 struct file_id { uint64_t dev, ino; int64_t size, sec, nsec; bool there; };
 
@@ -166,6 +203,7 @@ struct qs_session {
     struct cmp *cmp[CMP_KEPT];
     uint64_t cmp_clock;
     struct list list;
+    struct training train;
     qs_log log;
     char *status;
     /* the screen */
@@ -204,6 +242,8 @@ qs_ctl *work_ctl(qs_session *s, const char *label, unsigned yields, bool to_jobs
 void work_done(qs_session *s);
 int work_check(qs_session *s, qs_err *err);
 void publish_staged(qs_session *s);                          /* unless the next stage may be as quick */
+void publish_now_and_then(qs_session *s);
+void serve_nested(qs_session *s);                            /* in the middle of a job or a step, if something was asked */
 void let_draw(qs_session *s);                                /* waits for the screen, 40 ms at most */
 
 /* view.c */
@@ -241,6 +281,24 @@ void sample_error(const qs_tensor *t, const qs_format *f, const qs_format *chann
 /* The range a spark-line shows: three and a half deviations, within what there is. */
 void spark_range(double mean, double std, double min, double max, double *lo, double *hi);
 void spark_of(const double *count, unsigned char *spark);    /* (QS_SPARK) counts to eighths */
+
+/* training.c */
+int train_pick(const qs_session *s, const qs_pick *p, struct train_at *at, qs_err *err);   /* at: as it would be */
+void train_look_at(qs_session *s, const struct train_at *at);
+struct run_slot *train_slot(const qs_session *s, const qs_run *r);    /* NULL: not one of ours */
+size_t train_site(const struct train_at *at);                /* number of the site; nsite: none */
+size_t train_record(const struct train_at *at);              /* record looked at; nrec: live */
+bool train_going(const qs_session *s);
+void train_slice(qs_session *s);                             /* one step, or 10 ms of them */
+void train_follow(qs_session *s, bool now);                  /* has a run moved? then it is news, and is looked at */
+void train_clear(qs_session *s);
+
+/* train_look.c */
+void look_make(qs_session *s);
+void look_free(qs_snap_look *l);
+
+/* train_snap.c */
+qs_snap_train *train_snap(qs_session *s);                    /* a reference, or NULL */
 
 /* picture.c */
 qs_snapshot *picture(qs_session *s, bool force);

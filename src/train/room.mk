@@ -3,7 +3,7 @@ noinst_LTLIBRARIES += libqstrain.la
 libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
     src/train/dataset.h \
-    src/train/net.h \
+    src/train/net.h src/train/net.c \
     src/train/site.h \
     src/train/plan.h \
     src/train/history.h src/train/history.c \
@@ -11,4 +11,8 @@ libqstrain_la_SOURCES = \
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
-train_tests =
+train_tests = tests/unit/t_net
+check_PROGRAMS += $(train_tests)
+TESTS += $(train_tests)
+tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
+tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
