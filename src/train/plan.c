@@ -60,7 +60,10 @@ static int lay_out(qs_plan *p, qs_err *err)
     p->arena = qs_big_alloc(p->bytes + 64);
     if (!p->arena) return qs_fail(err, QS_ENOMEM, _("no memory for batches of %zu images (%zu MB)"), p->batch, p->bytes >> 20);
     memset(p->arena, 0, p->bytes);
-    for (size_t i = 0; i < p->nwant; i++) *(void **)p->want[i].slot = p->arena + p->want[i].at;
+    for (size_t i = 0; i < p->nwant; i++) {
+        void *there = p->arena + p->want[i].at;
+        memcpy(p->want[i].slot, &there, sizeof there);   /* slots are pointers of several types */
+    }
     return 0;
 }
 

@@ -66,7 +66,7 @@ struct stages { struct stage *v; size_t n, cap; };
 /* A piece of memory and when it is in use: from the stage of node `birth` on to that of `death`. Forward passes node i
  * at time i, backward at 2n - i. */
 struct want {
-    void *slot;                /* a float ** (or double **) that gets the address */
+    void *slot;                /* the pointer that gets the address */
     size_t bytes, at;
     int birth, death;
 };
@@ -89,7 +89,7 @@ struct qs_plan {
     size_t nwant, cwant;
     unsigned char *arena;
     size_t bytes;
-    float *grads, **grad;      /* (net->nparam) gradients; NULL for running statistics */
+    float **grad;      /* (net->nparam) gradients; NULL for running statistics */
     int32_t *labels;
     const qs_kernels *k;
 };

@@ -5,7 +5,8 @@ libqstrain_la_SOURCES = \
     src/train/dataset.h \
     src/train/net.h src/train/net.c \
     src/train/site.h \
-    src/train/plan.h \
+    src/train/dnn.h src/train/dnn.c src/train/conv_plain.h src/train/conv_plain.c \
+    src/train/plan.h src/train/plan.c src/train/plan_in.h src/train/layers.c \
     src/train/history.h src/train/history.c \
     src/train/run.h
 
