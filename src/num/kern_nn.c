@@ -18,24 +18,24 @@
 #define GLUE(name, isa) GLUE2(name, isa)
 #define KERNEL(name) GLUE(name, QS_ISA)
 
-#pragma GCC diagnostic ignored "-Wpsabi"   /* vectors only pass between functions that are inlined */
+#pragma GCC diagnostic ignored "-Wpsabi"   /* vectors are returned by functions that are inlined only */
 
 typedef float v16 __attribute__((vector_size(64)));
 typedef float v8 __attribute__((vector_size(32)));
 typedef double d8 __attribute__((vector_size(64)));
 typedef int32_t i16 __attribute__((vector_size(64)));
 
+/* Macros where a vector is an argument: passing one is a matter of the instruction set. */
 #define INLINE static inline __attribute__((always_inline))
-
 INLINE v16 get16(const float *p) { v16 v; memcpy(&v, p, sizeof v); return v; }
-INLINE void put16(float *p, v16 v) { memcpy(p, &v, sizeof v); }
+INLINE v16 same16(float x) { v16 v = {0}; return v + x; }
 INLINE d8 wide(const float *p) { v8 v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, d8); }
 INLINE d8 getd(const double *p) { d8 v; memcpy(&v, p, sizeof v); return v; }
-INLINE void putd(double *p, d8 v) { memcpy(p, &v, sizeof v); }
-INLINE v16 both16(v16 v, i16 mask) { return (v16)((i16)v & mask); }
+#define put16(p, v) do { v16 put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
+#define putd(p, v) do { d8 put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
+#define both16(v, mask) ((v16)((i16)(v) & (mask)))
 /* x where the mask is set, else y. */
-INLINE v16 pick16(i16 mask, v16 x, v16 y) { return (v16)(((i16)x & mask) | ((i16)y & ~mask)); }
-INLINE v16 same16(float x) { v16 v = {0}; return v + x; }
+#define pick16(mask, x, y) ((v16)(((i16)(x) & (mask)) | ((i16)(y) & ~(mask))))
 
 /* ---- batch normalization ------------------------------------------------------------------- */
 void KERNEL(bnsum)(const float *x, size_t rows, size_t c, double *sum, double *sq)

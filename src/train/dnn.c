@@ -27,7 +27,8 @@ struct shared {                /* of a convolution, made once */
     dnnl_memory_desc_t plain;  /* weights in PyTorch's order */
     dnnl_primitive_desc_t repack_pd[PASSES];
     dnnl_primitive_t repack[PASSES];   /* plain -> wf, plain -> wb, gw -> plain */
-    dnnl_memory_t repack_mem[PASSES][2];
+    dnnl_memory_t repack_mem[PASSES][3];
+    void *repack_scratch[PASSES];
 };
 #else
 struct shared { char none; };
@@ -44,8 +45,9 @@ struct qs_conv_job {
     qs_conv *c;
     qs_conv_at at;
 #if HAVE_DNNL
-    dnnl_memory_t mem[PASSES][4];
-    dnnl_exec_arg_t arg[PASSES][4];
+    dnnl_memory_t mem[PASSES][5];
+    dnnl_exec_arg_t arg[PASSES][5];
+    void *scratch[PASSES];
     int nargs[PASSES];
 #endif
 };
@@ -61,6 +63,8 @@ const char *qs_dnn_backend(void) { return want_plain() ? "plain" : "onednn"; }
 #if HAVE_DNNL
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
+/* Scratch memory is ours, a job's own: the library's belongs to the thread that made the primitive, and ours move. */
+static dnnl_primitive_attr_t own_scratch;
 static dnnl_status_t started;  /* how starting went */
 
 /* One thread a call: the number of threads OpenMP takes is a property of the calling thread. */
@@ -75,6 +79,8 @@ static void start_once(void)
 {
     started = dnnl_engine_create(&engine, dnnl_cpu, 0);
     if (!started) started = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    if (!started) started = dnnl_primitive_attr_create(&own_scratch);
+    if (!started) started = dnnl_primitive_attr_set_scratchpad_mode(own_scratch, dnnl_scratchpad_mode_user);
 }
 
 static dnnl_status_t start(void)
@@ -113,7 +119,7 @@ static void describe(const qs_conv_shape *s, dnnl_memory_desc_t *x, dnnl_memory_
 static dnnl_status_t make_pass(qs_conv *c, enum pass p, const dnnl_convolution_desc_t *d)
 {
     dnnl_primitive_desc_t hint = p == FORWARD ? NULL : c->d.pd[FORWARD];
-    dnnl_status_t st = dnnl_primitive_desc_create(&c->d.pd[p], d, NULL, engine, hint);
+    dnnl_status_t st = dnnl_primitive_desc_create(&c->d.pd[p], d, own_scratch, engine, hint);
     return st ? st : dnnl_primitive_create(&c->d.p[p], c->d.pd[p]);
 }
 
@@ -138,6 +144,15 @@ static dnnl_status_t make_passes(qs_conv *c)
     return st ? st : make_pass(c, WEIGHTS, &d);
 }
 
+/* Memory for what a primitive needs beside its arguments. */
+static dnnl_status_t scratch(dnnl_primitive_desc_t pd, dnnl_memory_t *m, void **mem)
+{
+    const dnnl_memory_desc_t *d = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    size_t n = dnnl_memory_desc_get_size(d);
+    *mem = qs_big_alloc(n + 64);
+    return *mem ? dnnl_memory_create(m, d, engine, *mem) : dnnl_out_of_memory;
+}
+
 static dnnl_status_t make_repacks(qs_conv *c)
 {
     static const dnnl_query_t what[PASSES] = {dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md};
@@ -145,10 +160,11 @@ static dnnl_status_t make_repacks(qs_conv *c)
         const dnnl_memory_desc_t *packed = md(c, p, what[p]), *plain = &c->d.plain;
         const dnnl_memory_desc_t *from = p == WEIGHTS ? packed : plain, *to = p == WEIGHTS ? plain : packed;
         c->size[p] = dnnl_memory_desc_get_size(packed) / sizeof(float);
-        dnnl_status_t st = dnnl_reorder_primitive_desc_create(&c->d.repack_pd[p], from, engine, to, engine, NULL);
+        dnnl_status_t st = dnnl_reorder_primitive_desc_create(&c->d.repack_pd[p], from, engine, to, engine, own_scratch);
         if (!st) st = dnnl_primitive_create(&c->d.repack[p], c->d.repack_pd[p]);
         if (!st) st = dnnl_memory_create(&c->d.repack_mem[p][0], from, engine, DNNL_MEMORY_NONE);
         if (!st) st = dnnl_memory_create(&c->d.repack_mem[p][1], to, engine, DNNL_MEMORY_NONE);
+        if (!st) st = scratch(c->d.repack_pd[p], &c->d.repack_mem[p][2], &c->d.repack_scratch[p]);
         if (st) return st;
     }
     return dnnl_success;
@@ -170,8 +186,8 @@ static void repack(qs_conv *c, enum pass p, const float *from, float *to)
 {
     dnnl_memory_t *m = c->d.repack_mem[p];
     if (dnnl_memory_set_data_handle(m[0], (void *)(uintptr_t)from) || dnnl_memory_set_data_handle(m[1], to)) abort();
-    dnnl_exec_arg_t arg[2] = {{DNNL_ARG_FROM, m[0]}, {DNNL_ARG_TO, m[1]}};
-    run(c->d.repack[p], 2, arg);
+    dnnl_exec_arg_t arg[3] = {{DNNL_ARG_FROM, m[0]}, {DNNL_ARG_TO, m[1]}, {DNNL_ARG_SCRATCHPAD, m[2]}};
+    run(c->d.repack[p], 3, arg);
 }
 
 static void unmake(qs_conv *c)
@@ -180,7 +196,8 @@ static void unmake(qs_conv *c)
         if (c->d.p[p]) dnnl_primitive_destroy(c->d.p[p]);
         if (c->d.pd[p]) dnnl_primitive_desc_destroy(c->d.pd[p]);
         if (c->d.repack[p]) dnnl_primitive_destroy(c->d.repack[p]);
-        for (int i = 0; i < 2; i++)
+        qs_big_free(c->d.repack_scratch[p]);
+        for (int i = 0; i < 3; i++)
             if (c->d.repack_mem[p][i]) dnnl_memory_destroy(c->d.repack_mem[p][i]);
         if (c->d.repack_pd[p]) dnnl_primitive_desc_destroy(c->d.repack_pd[p]);
     }
@@ -211,7 +228,10 @@ static dnnl_status_t bind(qs_conv_job *j, enum pass p)
         j->arg[p][i] = (dnnl_exec_arg_t){uses[p][i].arg, j->mem[p][i]};
         j->nargs[p] = i + 1;
     }
-    return dnnl_success;
+    int n = j->nargs[p]++;
+    dnnl_status_t st = scratch(j->c->d.pd[p], &j->mem[p][n], &j->scratch[p]);
+    j->arg[p][n] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, j->mem[p][n]};
+    return st;
 }
 #endif
 
@@ -289,9 +309,11 @@ void qs_conv_job_free(qs_conv_job *j)
 {
     if (!j) return;
 #if HAVE_DNNL
-    for (int p = 0; p < PASSES; p++)
-        for (int i = 0; i < 4; i++)
+    for (int p = 0; p < PASSES; p++) {
+        for (int i = 0; i < 5; i++)
             if (j->mem[p][i]) dnnl_memory_destroy(j->mem[p][i]);
+        qs_big_free(j->scratch[p]);
+    }
 #endif
     free(j);
 }

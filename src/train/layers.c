@@ -46,12 +46,11 @@ static void add_enter(qs_plan *p, struct step *s)
 
 static void layer_memory(qs_plan *p, struct step *s)
 {
-    int f = plan_forward_time(s), b = plan_backward_time(p, s);
     size_t bytes = p->batch * s->nx * sizeof(float);
-    if (s->asite) plan_want(p, &s->q, bytes, f, p->train ? b : f);
-    if (p->train && s->add) plan_want(p, &s->gq, bytes, b, b);
-    if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, 2 * p->net->n + 1);
-    if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, 2 * p->net->n + 1);
+    if (s->asite) plan_want(p, &s->q, bytes, s->f0, p->train ? s->b1 : s->f1);
+    if (p->train && s->add) plan_want(p, &s->gq, bytes, s->b0, s->b1);
+    if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, p->end);
+    if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, p->end);
 }
 
 static void layer_bind(qs_plan *p, struct step *s)
@@ -68,16 +67,9 @@ static void layer_bind(qs_plan *p, struct step *s)
 }
 
 /* ---- convolution --------------------------------------------------------------------------------------- */
-static qs_conv_shape conv_shape(const qs_plan *p, const struct step *s)
-{
-    const qs_node *n = s->node, *from = &p->net->node[n->in[0]];
-    return (qs_conv_shape){.n = (int)p->per, .h = from->h, .w = from->w, .c = from->c, .out = n->c, .kernel = n->kernel,
-                           .stride = n->stride, .pad = n->pad, .groups = n->groups, .bias = n->has_bias, .train = p->train};
-}
-
 static void conv_memory(qs_plan *p, struct step *s)
 {
-    int end = 2 * p->net->n + 1;
+    int end = p->end;
     layer_memory(p, s);
     plan_want(p, &s->wf, qs_conv_wf(s->conv) * sizeof(float), 0, end);
     if (!p->train) return;
@@ -216,13 +208,13 @@ static bool fixed(const qs_plan *p) { return p->mode == QS_BN_ESTIMATED || p->mo
 
 static void bn_memory(qs_plan *p, struct step *s)
 {
-    size_t c = (size_t)s->node->c, end = (size_t)(2 * p->net->n + 1);
+    size_t c = (size_t)s->node->c;
     struct { void *slot; size_t bytes; } own[] = {
         {&s->sums, p->chunks * 2 * c * sizeof(double)}, {&s->mean, c * sizeof(double)}, {&s->var, c * sizeof(double)},
         {&s->emean, c * sizeof(double)}, {&s->evar, c * sizeof(double)}, {&s->scale, c * sizeof(float)},
         {&s->shift, c * sizeof(float)}, {&s->ca, c * sizeof(float)}, {&s->cb, c * sizeof(float)}, {&s->cd, c * sizeof(float)},
     };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) plan_want(p, own[i].slot, own[i].bytes, 0, (int)end);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) plan_want(p, own[i].slot, own[i].bytes, 0, p->end);
 }
 
 static int bn_make(qs_plan *p, struct step *s, qs_err *err)
@@ -480,8 +472,7 @@ static void clear_gx(qs_plan *p, struct step *s, size_t k)
 
 static void max_memory(qs_plan *p, struct step *s)
 {
-    plan_want(p, &s->arg, p->batch * s->ny * sizeof(float), plan_forward_time(s),
-              p->train ? plan_backward_time(p, s) : plan_forward_time(s));
+    plan_want(p, &s->arg, p->batch * s->ny * sizeof(float), s->f0, p->train ? s->b1 : s->f1);
 }
 
 static void max_run(qs_plan *p, struct step *s, size_t k)
@@ -520,7 +511,7 @@ static void mean_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, m
 
 static void global_memory(qs_plan *p, struct step *s)
 {
-    plan_want(p, &s->sums, p->chunks * 2 * s->ny * sizeof(double), 0, 2 * p->net->n + 1);
+    plan_want(p, &s->sums, p->chunks * 2 * s->ny * sizeof(double), 0, p->end);
 }
 
 static void global_run(qs_plan *p, struct step *s, size_t k)

@@ -19,9 +19,6 @@ void plan_want(qs_plan *p, void *slot, size_t bytes, int birth, int death)
     p->want[p->nwant++] = (struct want){slot, (bytes + 63) & ~(size_t)63, 0, birth, death};
 }
 
-int plan_forward_time(const struct step *s) { return s->i; }
-int plan_backward_time(const qs_plan *p, const struct step *s) { return 2 * p->net->n - s->i; }
-
 static int larger_first(const void *a, const void *b)
 {
     const struct want *x = *(struct want *const *)a, *y = *(struct want *const *)b;
@@ -142,24 +139,22 @@ static void describe(qs_plan *p)
 }
 
 /* ---- what is wanted ------------------------------------------------------------------------------------ */
+static void later(int *t, int than) { *t = *t < than ? than : *t; }
+
 /* Output of node i: until its last reader has run, or to the end where gradients need it. */
 static void want_values(qs_plan *p)
 {
-    int n = p->net->n, end = 2 * n + 1, *death = qs_xcalloc((size_t)n, sizeof *death);
+    int n = p->net->n, *death = qs_xcalloc((size_t)n, sizeof *death);
     for (int i = 0; i < n; i++) {
-        const qs_node *node = &p->net->node[i];
-        int root = p->step[i].value;
-        if (death[root] < i) death[root] = i;
+        const struct step *s = &p->step[i];
+        later(&death[s->value], s->f1);
         for (int j = 0; j < 2; j++)
-            if (node->in[j] >= 0) {
-                int *d = &death[p->step[node->in[j]].value];
-                if (*d < i) *d = i;
-            }
+            if (s->node->in[j] >= 0) later(&death[p->step[s->node->in[j]].value], s->f1);
     }
     for (int i = 0; i < n; i++) {
+        struct step *s = &p->step[i];
         bool kept = p->train || i == 0 || p->step[n - 1].value == i;
-        if (p->step[i].value == i)
-            plan_want(p, &p->step[i].y, p->batch * p->step[i].ny * sizeof(float), i ? i : 0, kept ? end : death[i]);
+        if (s->value == i) plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f0, kept ? p->end : death[i]);
     }
     free(death);
 }
@@ -168,20 +163,16 @@ static void want_values(qs_plan *p)
 static void want_grads(qs_plan *p)
 {
     int n = p->net->n, *birth = qs_xcalloc((size_t)n, sizeof *birth), *death = qs_xcalloc((size_t)n, sizeof *death);
-    for (int i = 0; i < n; i++) birth[i] = n;
-    for (int i = n - 1; i >= 0; i--) {
-        int root = p->step[i].grad, t = 2 * n - i;
-        if (death[root] < t) death[root] = t;
-    }
     for (int i = 0; i < n; i++) {   /* later readers overwrite: the last one is the first backward */
-        const qs_node *node = &p->net->node[i];
+        const struct step *s = &p->step[i];
+        later(&death[s->grad], s->b1);
         for (int j = 0; j < 2; j++)
-            if (node->in[j] >= 0 && p->step[node->in[j]].grad == node->in[j]) birth[node->in[j]] = 2 * n - i;
+            if (s->node->in[j] >= 0) birth[s->node->in[j]] = s->b0;
     }
-    birth[n - 1] = n;
-    for (int i = 0; i < n; i++)
-        if (p->step[i].grad == i)
-            plan_want(p, &p->step[i].gy, p->batch * p->step[i].ny * sizeof(float), birth[i], i ? death[i] : 2 * n + 1);
+    for (int i = 0; i < n; i++) {
+        struct step *s = &p->step[i];
+        if (s->grad == i) plan_want(p, &s->gy, p->batch * s->ny * sizeof(float), i < n - 1 ? birth[i] : 0, i ? death[i] : p->end);
+    }
     free(birth);
     free(death);
 }
@@ -190,7 +181,7 @@ static void want_param_grads(qs_plan *p)
 {
     for (int i = 0; i < p->net->nparam; i++)
         if (p->net->param[i].trained)
-            plan_want(p, &p->grad[i], p->net->param[i].n * sizeof(float), 0, 2 * p->net->n + 1);
+            plan_want(p, &p->grad[i], p->net->param[i].n * sizeof(float), 0, p->end);
 }
 
 /* Steps see what the nodes before them left. */
@@ -258,7 +249,7 @@ static void make_blocks(qs_plan *p)
 
 static void want_all(qs_plan *p)
 {
-    plan_want(p, &p->labels, p->batch * sizeof *p->labels, 0, 2 * p->net->n + 1);
+    plan_want(p, &p->labels, p->batch * sizeof *p->labels, 0, p->end);
     if (p->train) want_param_grads(p);
     want_values(p);
     if (p->train) want_grads(p);
@@ -271,13 +262,47 @@ static void want_all(qs_plan *p)
 static int make_steps(qs_plan *p, qs_err *err)
 {
     for (int i = 1; i < p->net->n; i++) {
-        struct step *s = &p->step[i];
-        const qs_layer_work *w = &qs_layer_table[s->node->op];
-        if (w->make && w->make(p, s, err)) return -QS_ENOMEM;
-        w->forward(p, s);
+        const qs_layer_work *w = &qs_layer_table[p->step[i].node->op];
+        if (w->make && w->make(p, &p->step[i], err)) return -QS_ENOMEM;
     }
-    for (int i = p->net->n - 1; i > 0 && p->train; i--) qs_layer_table[p->step[i].node->op].backward(p, &p->step[i]);
     return 0;
+}
+
+/* How many stages from g on run through a chunk together, at most `left`. */
+static size_t together(const struct stage *g, size_t left)
+{
+    size_t m = 1;
+    while (!g->slices && !g[m - 1].end && m < left && !g[m].slices) m++;
+    return m;
+}
+
+/* Numbers the moments of a list from t on; returns the next. */
+static int number(const struct stages *l, int t, bool backward)
+{
+    for (size_t i = 0; i < l->n; t++) {
+        size_t m = together(&l->v[i], l->n - i);
+        for (; m--; i++) {
+            struct step *s = l->v[i].s;
+            int *first = backward ? &s->b0 : &s->f0, *last = backward ? &s->b1 : &s->f1;
+            if (!*first) *first = t;
+            *last = t;
+        }
+    }
+    return t;
+}
+
+/* The order of all work, and from it the times. A ReLU that was drawn in has no stage of its own. */
+static void make_stages(qs_plan *p)
+{
+    for (int i = 1; i < p->net->n; i++) qs_layer_table[p->step[i].node->op].forward(p, &p->step[i]);
+    for (int i = p->net->n - 1; i > 0 && p->train; i--) qs_layer_table[p->step[i].node->op].backward(p, &p->step[i]);
+    p->end = number(&p->bwd, number(&p->fwd, 1, false), true);
+    for (int i = 1; i < p->net->n; i++) {
+        struct step *s = &p->step[i], *from = &p->step[s->node->in[0]];
+        if (!s->drawn) continue;
+        s->f0 = s->f1 = from->f1;
+        s->b0 = s->b1 = from->b0;
+    }
 }
 
 qs_plan *qs_plan_new(qs_net *net, qs_site *sites, size_t nsite, size_t batch, bool train, qs_err *err)
@@ -299,6 +324,7 @@ qs_plan *qs_plan_new(qs_net *net, qs_site *sites, size_t nsite, size_t batch, bo
     p->grad = qs_xcalloc((size_t)net->nparam + 1, sizeof *p->grad);
     p->site_stage = qs_xcalloc(nsite + 1, sizeof *p->site_stage);
     describe(p);
+    make_stages(p);
     int rc = make_convs(p, err);
     if (!rc) {
         want_all(p);
@@ -365,32 +391,25 @@ void qs_plan_bn_reset(qs_plan *p)
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------ */
-struct stretch { qs_plan *p; const struct stage *first; size_t n; };
+struct stretch { qs_plan *p; const struct stage *first; size_t n; bool skip; };
 
-static void run_chunk(void *arg, size_t k)
+static void run_piece(void *arg, size_t k)
 {
     const struct stretch *t = arg;
-    for (size_t i = 0; i < t->n; i++) t->first[i].run(t->p, t->first[i].s, k);
+    for (size_t i = 0; i < t->n; i++)
+        if (!t->skip || !t->first[i].s->shallow) t->first[i].run(t->p, t->first[i].s, k);
 }
 
-static bool skipped(const qs_plan *p, const struct stages *l, const struct stage *g)
-{
-    return l == &p->bwd && g->s->shallow && !p->want_gx;
-}
-
-/* Stages 0 .. n-1 of a list; stretches of stages cut by images go through each chunk together. */
+/* Stages 0 .. n-1 of a list; those cut by images go through each chunk together. Backward, gradients that lead to no
+ * parameter are left out unless asked for. */
 static void run_stages(qs_plan *p, const struct stages *l, size_t n)
 {
     for (size_t i = 0; i < n;) {
         const struct stage *g = &l->v[i];
-        size_t m = 1;
-        if (!skipped(p, l, g)) {
-            while (!g->slices && !g[m - 1].end && i + m < n && !g[m].slices && !skipped(p, l, &g[m])) m++;
-            struct stretch t = {p, g, m};
-            qs_parallel(g->slices ? g->slices : p->chunks, run_chunk, &t);
-            if (g[m - 1].end) g[m - 1].end(p, g[m - 1].s);
-        }
-        i += m;
+        struct stretch t = {p, g, together(g, n - i), l == &p->bwd && !p->want_gx};
+        qs_parallel(g->slices ? g->slices : p->chunks, run_piece, &t);
+        if (g[t.n - 1].end) g[t.n - 1].end(p, g[t.n - 1].s);
+        i += t.n;
     }
 }
 

@@ -27,6 +27,7 @@ struct step {
     float *gx, *gx2, *gy;      /* gradients; gx may be gy (in place) */
     bool add, add2;            /* gradients are added to what is there */
     bool shallow, shallow_x;   /* no parameter here and before; before the input: a gradient only if the input's is wanted */
+    int f0, f1, b0, b1;        /* times of its first and last stage, forward and backward */
     int value, grad;           /* the node whose memory holds the output, and its gradient */
     float lo, hi;              /* the output is cut to these: a ReLU that was drawn in */
     bool drawn;                /* this ReLU is done by the step before it */
@@ -63,8 +64,8 @@ struct stage {
 
 struct stages { struct stage *v; size_t n, cap; };
 
-/* A piece of memory and when it is in use: from the stage of node `birth` on to that of `death`. Forward passes node i
- * at time i, backward at 2n - i. */
+/* A piece of memory and when it is in use, from time `birth` to `death`, both included. Stages that run through a chunk
+ * together are one moment: other chunks may be behind. */
 struct want {
     void *slot;                /* the pointer that gets the address */
     size_t bytes, at;
@@ -87,6 +88,7 @@ struct qs_plan {
     size_t nlayer;
     struct want *want;
     size_t nwant, cwant;
+    int end;                   /* a time after all stages */
     unsigned char *arena;
     size_t bytes;
     float **grad;      /* (net->nparam) gradients; NULL for running statistics */
@@ -106,8 +108,6 @@ typedef struct qs_layer_work {
 extern const qs_layer_work qs_layer_table[QS_OPS];
 
 void plan_want(qs_plan *p, void *slot, size_t bytes, int birth, int death);
-int plan_forward_time(const struct step *s);
-int plan_backward_time(const qs_plan *p, const struct step *s);
 void plan_stage(struct stages *l, struct step *s, piece_fn *run, size_t slices, whole_fn *end);
 static inline bool plan_site_on(const qs_plan *p, const qs_site *site, size_t i) { return site && !(p->off && p->off[i]); }
 

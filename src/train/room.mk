@@ -4,7 +4,7 @@ libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
     src/train/dataset.h \
     src/train/net.h src/train/net.c \
-    src/train/site.h \
+    src/train/site.h src/train/site.c \
     src/train/dnn.h src/train/dnn.c src/train/conv_plain.h src/train/conv_plain.c \
     src/train/plan.h src/train/plan.c src/train/plan_in.h src/train/layers.c \
     src/train/history.h src/train/history.c \
@@ -12,8 +12,15 @@ libqstrain_la_SOURCES = \
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
-train_tests = tests/unit/t_net
+train_tests = \
+    tests/unit/t_net \
+    tests/unit/t_plan \
+    tests/unit/t_site
 check_PROGRAMS += $(train_tests)
 TESTS += $(train_tests)
 tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
 tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_plan_SOURCES = tests/unit/t_plan.c tests/tap.h
+tests_unit_t_plan_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
+tests_unit_t_site_LDADD   = $(TRAIN_LIBS)
