@@ -55,9 +55,10 @@ bool qs_stdout_open(void);
 /* ---- places (paths.c): malloc'd; no file need be there ----------------------------------- */
 char *qs_path_config(void);              /* config.lua */
 char *qs_path_history(void);             /* console history; makes its folder */
-/* The model the workbench opens when none is named: beside the source when run from the build folder, else installed.
- * NULL: neither is there. */
-char *qs_path_bundled(void);
+/* A file or folder that comes with the program, by its name in data/: beside the source when run from the build folder,
+ * else installed. NULL: neither is there. */
+char *qs_path_data(const char *name);
+char *qs_path_bundled(void);             /* the model the workbench opens when none is named; NULL as above */
 
 /* ---- work without a screen (headless.c) ------------------------------------------------------ */
 typedef struct qs_headless {

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config.h"
+#include "train/dataset.h"
 
 /* ---- the tables -------------------------------------------------------------------------- */
 typedef struct command {
@@ -323,6 +324,14 @@ static int parse(qs_args *a, int argc, char **argv, const command **c)
     return check_args(a);
 }
 
+/* Tells the rooms below where what comes with the program lies. */
+static void tell_bundled(void)
+{
+    char *images = qs_path_data("fashion-mnist");
+    qs_dataset_bundled(images);
+    free(images);
+}
+
 int main(int argc, char **argv)
 {
     qs_args a = {.points = -1, .channel = -1, .threads = -1, .norm = 2};
@@ -337,6 +346,7 @@ int main(int argc, char **argv)
     else if (!code) {
         if (a.threads > 0) qs_threads_set((int)a.threads);
         if (c->rows) signal(SIGPIPE, SIG_IGN);
+        tell_bundled();
         code = c->run(&a);
         int flushed = qs_flush_stdout();
         if (!code) code = flushed;

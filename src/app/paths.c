@@ -11,8 +11,6 @@
 #include "app/app.h"
 #include "base/mem.h"
 
-#define BUNDLED "blazeface_front.onnx"
-
 /* $VAR/quantscope/name, or ~/fallback/quantscope/name; XDG: a relative $VAR does not count. */
 static char *xdg(const char *var, const char *fallback, const char *name)
 {
@@ -60,13 +58,15 @@ static char *if_readable(char *path)
     return NULL;
 }
 
-char *qs_path_bundled(void)
+char *qs_path_data(const char *name)
 {
     char *here = program_folder(), *found = NULL;
-    if (here && !strcmp(here, QS_BUILDDIR)) found = if_readable(qs_xstrdup(QS_SRCDIR "/data/" BUNDLED));
+    if (here && !strcmp(here, QS_BUILDDIR)) found = if_readable(qs_xasprintf("%s/data/%s", QS_SRCDIR, name));
     /* Installed, wherever the tree was moved to: bin/ beside share/. */
-    if (here && !found) found = if_readable(qs_xasprintf("%s/../share/quantscope/%s", here, BUNDLED));
-    if (!found) found = if_readable(qs_xstrdup(QS_DATADIR "/" BUNDLED));
+    if (here && !found) found = if_readable(qs_xasprintf("%s/../share/quantscope/%s", here, name));
+    if (!found) found = if_readable(qs_xasprintf("%s/%s", QS_DATADIR, name));
     free(here);
     return found;
 }
+
+char *qs_path_bundled(void) { return qs_path_data("blazeface_front.onnx"); }

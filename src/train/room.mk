@@ -2,22 +2,35 @@
 noinst_LTLIBRARIES += libqstrain.la
 libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
-    src/train/dataset.h \
+    src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h src/train/net.c \
     src/train/site.h src/train/site.c \
     src/train/dnn.h src/train/dnn.c src/train/conv_plain.h src/train/conv_plain.c \
     src/train/plan.h src/train/plan.c src/train/plan_in.h src/train/layers.c \
     src/train/history.h src/train/history.c \
-    src/train/run.h
+    src/train/run.h src/train/run_work.h \
+    src/train/optim.h src/train/optim.c \
+    src/train/calib.c \
+    src/train/record.c \
+    src/train/evaluate.c \
+    src/train/run.c \
+    src/train/checkpoint.c
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+# One a line; each also says what it is made of.
 train_tests = \
+    tests/unit/t_dataset \
+    tests/unit/t_history \
     tests/unit/t_net \
     tests/unit/t_plan \
     tests/unit/t_site
 check_PROGRAMS += $(train_tests)
 TESTS += $(train_tests)
+tests_unit_t_dataset_SOURCES = tests/unit/t_dataset.c tests/unit/files.h tests/tap.h
+tests_unit_t_dataset_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_history_SOURCES = tests/unit/t_history.c tests/tap.h
+tests_unit_t_history_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
 tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_plan_SOURCES = tests/unit/t_plan.c tests/tap.h

@@ -380,7 +380,7 @@ static void rcf_weights(const char *format, const char *learn, bool attached)
     backward(&s, X, NW, UP, DX);
     for (int i = 0; i < NW; i++) {
         double y = (w[i] - s.mean) / s.dev, q = s.rescale ? Y[i] / s.dev : Y[i];
-        f.keep[i] = fabs(y) <= s.f->cmax * s.step[0];
+        f.keep[i] = y >= s.f->c[0] * s.step[0] && y <= s.f->c[s.f->n - 1] * s.step[0];
         f.rest[i] = q - f.keep[i] * y;
     }
     for (int i = 0; i < NW; i++) {
