@@ -236,12 +236,14 @@ size_t train_record(const struct train_at *at)
     return k;
 }
 
-/* The first one with the fewest bits: what the run is about. */
+/* The first weights with the fewest levels: what the run is about. */
 static size_t first_site(const qs_run *r)
 {
     size_t best = 0;
-    for (size_t i = 1; i < r->nsite; i++)
-        if (r->site[i].f->n < r->site[best].f->n) best = i;
+    for (size_t i = 1; i < r->nsite; i++) {
+        const qs_site *a = &r->site[i], *b = &r->site[best];
+        if (a->act != b->act ? b->act : a->f->n < b->f->n) best = i;
+    }
     return best;
 }
 
