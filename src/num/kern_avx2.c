@@ -322,18 +322,20 @@ static inline __m256i small_level(__m256 u, const struct small *b)
     return descend(k, u, _mm256_permutevar8x32_ps(b->n8, k));
 }
 
+/* The level itself, in steps. */
 static inline __m256 small_value(__m256 u, const struct small *b)
 {
     __m256i k = small_level(u, b);
     __m256 c0 = _mm256_permutevar8x32_ps(b->c0, k), c1 = _mm256_permutevar8x32_ps(b->c1, k);
-    __m256 c = _mm256_blendv_ps(c0, c1, _mm256_castsi256_ps(_mm256_slli_epi32(k, 28)));   /* bit 3 chooses */
-    return _mm256_add_ps(_mm256_mul_ps(c, b->s), b->beta);
+    return _mm256_blendv_ps(c0, c1, _mm256_castsi256_ps(_mm256_slli_epi32(k, 28)));   /* bit 3 chooses */
 }
 
 static inline __m256 book_u(const float *x, __m256 s, __m256 beta)
 {
     return _mm256_div_ps(_mm256_sub_ps(_mm256_loadu_ps(x), beta), s);
 }
+
+static inline __m256 book_x(__m256 c, __m256 s, __m256 beta) { return _mm256_add_ps(_mm256_mul_ps(c, s), beta); }
 
 /* NaN where u is NaN, else v. */
 static inline __m256 keep_nan(__m256 v, __m256 u) { return _mm256_blendv_ps(v, u, _mm256_cmp_ps(u, u, _CMP_UNORD_Q)); }
@@ -400,14 +402,14 @@ void qs_fqbook__avx2(const float *x, size_t n, const qs_fqbook *q, float *out)
         const struct small b = small_load(q);
         for (; i + 8 <= n; i += 8) {
             __m256 u = book_u(x + i, b.s, b.beta);
-            _mm256_storeu_ps(out + i, keep_nan(small_value(u, &b), u));
+            _mm256_storeu_ps(out + i, keep_nan(book_x(small_value(u, &b), b.s, b.beta), u));
         }
     } else {
         const struct large b = large_load(q);
         const __m256i all = _mm256_set1_epi32((int)q->n - 1);
         for (; i + 8 <= n; i += 8) {
             __m256 u = book_u(x + i, b.top.s, b.top.beta), c = fetch(q->c, large_level(u, &b), all);
-            _mm256_storeu_ps(out + i, keep_nan(_mm256_add_ps(_mm256_mul_ps(c, b.top.s), b.top.beta), u));
+            _mm256_storeu_ps(out + i, keep_nan(book_x(c, b.top.s, b.top.beta), u));
         }
     }
     for (; i < n; i++) out[i] = qs_fqbook_one(x[i], q);
@@ -426,4 +428,121 @@ void qs_fqbookcode__avx2(const float *x, size_t n, const qs_fqbook *q, int32_t *
             _mm256_storeu_si256((__m256i *)(void *)(code + i), large_level(book_u(x + i, b.top.s, b.top.beta), &b));
     }
     for (; i < n; i++) code[i] = qs_fqbookcode_one(x[i], q);
+}
+
+/* ---- gradients of quantizers ------------------------------------------------------------------ */
+/* One rule in registers, and eight lanes of each sum. */
+struct vrule { __m256 in_lo, in_hi, lo, hi, below, above, inner; };
+struct vgrad { __m256d s0, s1, o0, o1; };
+
+static struct vrule vrule_load(const qs_fqrule *r)
+{
+    return (struct vrule){_mm256_set1_ps(r->in_lo), _mm256_set1_ps(r->in_hi), _mm256_set1_ps(r->lo),
+                          _mm256_set1_ps(r->hi), _mm256_set1_ps(r->below), _mm256_set1_ps(r->above),
+                          _mm256_castsi256_ps(_mm256_set1_epi32(r->inner ? -1 : 0))};
+}
+
+static void vgrad_store(const struct vgrad *v, qs_lanesg *a)
+{
+    store2(a->step, v->s0, v->s1);
+    store2(a->offset, v->o0, v->o1);
+}
+
+/* What the rule makes of eight elements: dx over g, which of them are clipped; returns g where u is a number, else 0. */
+static inline __m256 rule8(__m256 u, const struct vrule *r, float *g, __m256 *clipped, __m256 *below)
+{
+    __m256 up = _mm256_loadu_ps(g);
+    __m256 in = _mm256_and_ps(_mm256_cmp_ps(u, r->in_lo, _CMP_GE_OQ), _mm256_cmp_ps(u, r->in_hi, _CMP_LE_OQ));
+    *below = _mm256_cmp_ps(u, r->lo, _CMP_LT_OQ);
+    *clipped = _mm256_or_ps(*below, _mm256_cmp_ps(u, r->hi, _CMP_GT_OQ));
+    _mm256_storeu_ps(g, _mm256_and_ps(up, in));
+    return _mm256_and_ps(up, _mm256_cmp_ps(u, u, _CMP_ORD_Q));
+}
+
+static inline void offset8(struct vgrad *v, __m256 up, __m256 clipped)
+{
+    __m256 o = _mm256_and_ps(up, clipped);
+    v->o0 = _mm256_add_pd(v->o0, low(o));
+    v->o1 = _mm256_add_pd(v->o1, high(o));
+}
+
+/* Codes that are integers: the slope is exact in float32, its product with g in double; fused or not, the same. */
+__attribute__((always_inline))
+static inline void fqgrad_run(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out,
+                              bool away, bool offset)
+{
+    const struct vfq f = vfq_load(q);
+    const struct vrule k = vrule_load(r);
+    const __m256d z = _mm256_setzero_pd();
+    struct vgrad v = {z, z, z, z};
+    qs_lanesg a;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 u = _mm256_div_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), f.beta), f.s), clipped, below;
+        __m256 c = _mm256_min_ps(_mm256_max_ps(away ? round_away(u) : round_even(u), f.lo), f.hi);
+        __m256 up = rule8(u, &k, g + i, &clipped, &below);
+        __m256 ends = _mm256_blendv_ps(k.above, k.below, below);
+        __m256 inner = _mm256_and_ps(_mm256_and_ps(_mm256_sub_ps(c, u), k.inner), _mm256_cmp_ps(u, u, _CMP_ORD_Q));
+        __m256 slope = _mm256_blendv_ps(inner, ends, clipped);
+        v.s0 = _mm256_fmadd_pd(low(up), low(slope), v.s0);
+        v.s1 = _mm256_fmadd_pd(high(up), high(slope), v.s1);
+        if (offset) offset8(&v, up, clipped);
+    }
+    vgrad_store(&v, &a);
+    for (; i < n; i++) qs_fqgrad_one(x[i], q, &g[i], i, r, &a);
+    qs_lanesg_end(&a, out);
+}
+
+void qs_fqgrad__avx2(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+{
+    if (q->away) fqgrad_run(x, n, q, r, g, out, true, true);
+    else if (r->offset) fqgrad_run(x, n, q, r, g, out, false, true);
+    else fqgrad_run(x, n, q, r, g, out, false, false);
+    if (!r->offset) out->offset = 0;
+}
+
+/* Slopes of any codebook are differences in double, and their products are rounded: not fused. */
+static inline __m256d slope4(__m256d c, __m256d u, __m256d inner, __m256d ends, __m256d clipped)
+{
+    return _mm256_blendv_pd(_mm256_and_pd(_mm256_sub_pd(c, u), inner), ends, clipped);
+}
+
+static inline void bookgrad8(struct vgrad *v, __m256 u, __m256 c, const struct vrule *k, float *g)
+{
+    __m256 clipped, below, up = rule8(u, k, g, &clipped, &below);
+    __m256 ends = _mm256_blendv_ps(k->above, k->below, below);
+    __m256i inner = _mm256_castps_si256(_mm256_and_ps(k->inner, _mm256_cmp_ps(u, u, _CMP_ORD_Q)));
+    __m256i clip = _mm256_castps_si256(clipped);
+    __m256d l = slope4(low(c), low(u), wide_low(inner), low(ends), wide_low(clip));
+    __m256d h = slope4(high(c), high(u), wide_high(inner), high(ends), wide_high(clip));
+    v->s0 = _mm256_add_pd(v->s0, _mm256_mul_pd(low(up), l));
+    v->s1 = _mm256_add_pd(v->s1, _mm256_mul_pd(high(up), h));
+    offset8(v, up, clipped);
+}
+
+void qs_fqbookgrad__avx2(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+{
+    const struct vrule k = vrule_load(r);
+    const __m256d z = _mm256_setzero_pd();
+    struct vgrad v = {z, z, z, z};
+    qs_lanesg a;
+    size_t i = 0;
+    if (q->n <= 16) {
+        const struct small b = small_load(q);
+        for (; i + 8 <= n; i += 8) {
+            __m256 u = book_u(x + i, b.s, b.beta);
+            bookgrad8(&v, u, small_value(u, &b), &k, g + i);
+        }
+    } else {
+        const struct large b = large_load(q);
+        const __m256i all = _mm256_set1_epi32((int)q->n - 1);
+        for (; i + 8 <= n; i += 8) {
+            __m256 u = book_u(x + i, b.top.s, b.top.beta);
+            bookgrad8(&v, u, fetch(q->c, large_level(u, &b), all), &k, g + i);
+        }
+    }
+    vgrad_store(&v, &a);
+    for (; i < n; i++) qs_fqbookgrad_one(x[i], q, &g[i], i, r, &a);
+    qs_lanesg_end(&a, out);
+    if (!r->offset) out->offset = 0;
 }

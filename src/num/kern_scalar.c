@@ -54,6 +54,20 @@ void qs_fqbookcode__scalar(const float *x, size_t n, const qs_fqbook *q, int32_t
     for (size_t i = 0; i < n; i++) code[i] = qs_fqbookcode_one(x[i], q);
 }
 
+void qs_fqgrad__scalar(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+{
+    qs_lanesg a = {.step = {0}};
+    for (size_t i = 0; i < n; i++) qs_fqgrad_one(x[i], q, &g[i], i, r, &a);
+    qs_lanesg_end(&a, out);
+}
+
+void qs_fqbookgrad__scalar(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+{
+    qs_lanesg a = {.step = {0}};
+    for (size_t i = 0; i < n; i++) qs_fqbookgrad_one(x[i], q, &g[i], i, r, &a);
+    qs_lanesg_end(&a, out);
+}
+
 void qs_diff__scalar(const float *x, const float *y, size_t n, qs_diff *out)
 {
     qs_lanesd a = {.sq = {0}};

@@ -42,6 +42,22 @@ typedef struct qs_fqbook {
     size_t n;                 /* 1..65536 */
 } qs_fqbook;
 
+/*
+ * What a straight-through gradient does with an element, by its place u = fl(fl(x - beta)/s). Strict and inclusive
+ * bounds alike are written as these closed ones: "u <= b" is "u < the float after b".
+ */
+typedef struct qs_fqrule {
+    float in_lo, in_hi;   /* dx = g where in_lo <= u <= in_hi, else 0 */
+    float lo, hi;         /* u < lo, u > hi: the step sees the element as clipped */
+    float below, above;   /* d/ds of those: the outermost codes */
+    bool inner;           /* d/ds of all others is c - u; false: 0 */
+    bool offset;          /* sum the offset too */
+} qs_fqrule;
+typedef struct qs_fqsums {
+    double step;          /* sum g d/ds */
+    double offset;        /* sum g over clipped elements; 0 where the rule does not ask for it */
+} qs_fqsums;
+
 typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
 typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
 typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
@@ -51,6 +67,11 @@ typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);    
 typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
 typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);           /* NaN stays NaN */
 typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int32_t *code);    /* NaN: level 0 */
+/* g: dL/d out, becomes dL/dx. NaN in x: dx = 0, counts for nothing. fqgrad: lo and hi lie at most half a step outside
+ * the outermost codes. */
+typedef void qs_fqgrad_fn(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out);
+typedef void qs_fqbookgrad_fn(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g,
+                              qs_fqsums *out);
 /* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
 typedef struct qs_diff { double sq, bias, max; } qs_diff;
 typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
@@ -73,6 +94,8 @@ typedef struct qs_kernels {
     qs_fqcode_fn *fqcode;
     qs_fqbook_fn *fqbook;
     qs_fqbookcode_fn *fqbookcode;
+    qs_fqgrad_fn *fqgrad;
+    qs_fqbookgrad_fn *fqbookgrad;
     qs_diff_fn *diff;
     qs_block16_fn *block16;
 } qs_kernels;

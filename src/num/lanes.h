@@ -155,6 +155,36 @@ static inline int32_t qs_fqcode_one(float x, const qs_fq *q)
     return (int32_t)r;
 }
 
+/* ---- gradients of quantizers ----------------------------------------------------------- */
+typedef struct qs_lanesg { double step[8], offset[8]; } qs_lanesg;
+
+/* c: the level u goes to. c - u is exact in float32 for codes that are integers: u is at most half a step away. */
+static inline void qs_lanesg_add(qs_lanesg *a, float u, float c, float *g, size_t i, const qs_fqrule *r)
+{
+    float up = *g;
+    bool below = u < r->lo, above = u > r->hi;
+    *g = u >= r->in_lo && u <= r->in_hi ? up : 0;
+    if (u != u) return;
+    double inner = r->inner ? (double)c - (double)u : 0;
+    double slope = below ? (double)r->below : above ? (double)r->above : inner;
+    a->step[i & 7] += (double)up * slope;
+    if (r->offset && (below || above)) a->offset[i & 7] += (double)up;
+}
+
+static inline void qs_lanesg_end(const qs_lanesg *a, qs_fqsums *out)
+{
+    out->step = qs_lanes_fold(a->step);
+    out->offset = qs_lanes_fold(a->offset);
+}
+
+static inline void qs_fqgrad_one(float x, const qs_fq *q, float *g, size_t i, const qs_fqrule *r, qs_lanesg *a)
+{
+    float u = (x - q->beta) / q->s, c = q->away ? qs_round_away(u) : rintf(u);
+    c = c > q->lo ? c : q->lo;
+    c = c < q->hi ? c : q->hi;
+    qs_lanesg_add(a, u, c, g, i, r);
+}
+
 /* Thresholds below u, then those equal to u that send it up. NaN is above nothing. */
 static inline size_t qs_fqbook_level(float u, const qs_fqbook *q)
 {
@@ -175,6 +205,12 @@ static inline float qs_fqbook_one(float x, const qs_fqbook *q)
     float u = (x - q->beta) / q->s;
     if (u != u) return u;
     return q->c[qs_fqbook_level(u, q)] * q->s + q->beta;
+}
+
+static inline void qs_fqbookgrad_one(float x, const qs_fqbook *q, float *g, size_t i, const qs_fqrule *r, qs_lanesg *a)
+{
+    float u = (x - q->beta) / q->s;
+    qs_lanesg_add(a, u, q->c[qs_fqbook_level(u, q)], g, i, r);
 }
 
 static inline int32_t qs_fqbookcode_one(float x, const qs_fqbook *q)

@@ -2,7 +2,8 @@
 /*
  * Straight-through gradients of a quantizer with respect to its input, its
  * steps and its offsets. Four published rules, written as two questions an
- * element: is it inside (for dx), and what does the step feel?
+ * element: is it inside (for dx), and what does the step feel? And the same
+ * questions as numbers, for the kernels that training runs on.
  */
 #include "quant/quantizer.h"
 
@@ -20,6 +21,7 @@ const qs_doc qs_learn_docs[] = {
     {"lsq+", N_("learned step and offset (Bhalgat et al. 2020): d/dbeta = 1 outside, 0 inside")},
     {"rcf",  N_("reparameterized clipping (Li et al. 2020, APoT): as lsq, the bound itself inside")},
     {"pact", N_("learned clip (Choi et al. 2018): only elements at or beyond the clip move it")},
+    {"none", N_("nothing is learned: step and offset stay as they are")},
     {NULL, NULL},
 };
 
@@ -30,7 +32,7 @@ int qs_learn_named(const char *name, qs_learn *out, qs_err *err)
             *out = (qs_learn)i;
             return 0;
         }
-    return qs_fail(err, QS_EARG, _("no learning rule \"%.40s\": lsq, lsq+, rcf, pact"), name);
+    return qs_fail(err, QS_EARG, _("no learning rule \"%.40s\": lsq, lsq+, rcf, pact, none"), name);
 }
 
 int qs_mask_named(const char *name, qs_mask *out, qs_err *err)
@@ -86,16 +88,67 @@ static int clipped(const struct place *p, qs_learn learn, qs_mask mask)
 /* d xhat / d s at this element. */
 static double step_slope(const struct place *p, qs_learn learn, int side)
 {
+    if (learn == QS_LEARN_NONE) return 0;
     if (side) return side < 0 ? p->lo : p->hi;
     return learn == QS_LEARN_PACT ? 0 : (double)p->c - p->u;
 }
 
-static double gradient_scale(const qs_format *f, size_t n)
+double qs_grad_scale(const qs_format *f, double n)
 {
     double qp = f->c[f->n - 1] > 0 ? f->c[f->n - 1] : f->cmax;
-    return n && qp > 0 ? 1 / sqrt((double)n * qp) : 1;
+    return n > 0 && qp > 0 ? 1 / sqrt(n * qp) : 1;
 }
 
+/* ---- as numbers ---------------------------------------------------------------------------- */
+enum bounds { OPEN, CLOSED, CODE, ALL };   /* what lies inside: c_min < u < c_max, with its ends, by rounded code, all */
+
+static float float_from(double at_least)
+{
+    float v = (float)at_least;
+    return v < at_least ? nextafterf(v, INFINITY) : v;
+}
+
+/* Places whose rounded code is one of the format's, as a closed interval. */
+static void code_bounds(const qs_grid *g, float *from, float *to)
+{
+    size_t n = g->n;
+    if (g->uniform) {
+        *from = g->lo - 0.5f;
+        *to = g->hi + 0.5f;
+        if (code_side(g, *from)) *from = nextafterf(*from, INFINITY);
+        if (code_side(g, *to)) *to = nextafterf(*to, -INFINITY);
+        return;
+    }
+    *from = n < 2 ? -INFINITY : float_from(1.5 * g->c[0] - 0.5 * g->c[1]);
+    *to = n < 2 ? INFINITY : -float_from(-(1.5 * g->c[n - 1] - 0.5 * g->c[n - 2]));
+}
+
+static void bounds_of(const qs_grid *g, enum bounds b, float *from, float *to)
+{
+    *from = b == ALL ? -INFINITY : g->c[0];
+    *to = b == ALL ? INFINITY : g->c[g->n - 1];
+    if (b == OPEN) {
+        *from = nextafterf(*from, INFINITY);
+        *to = nextafterf(*to, -INFINITY);
+    }
+    if (b == CODE) code_bounds(g, from, to);
+}
+
+void qs_grid_rule(const qs_grid *g, qs_learn learn, qs_mask mask, qs_fqrule *r)
+{
+    static const enum bounds dx[] = {[QS_MASK_PAPER] = OPEN, [QS_MASK_CLAMP] = CLOSED, [QS_MASK_CODE] = CODE,
+                                     [QS_MASK_NONE] = ALL};
+    enum bounds step = mask == QS_MASK_NONE ? OPEN : dx[mask];
+    if (learn == QS_LEARN_RCF) step = CLOSED;
+    if (learn == QS_LEARN_PACT) step = OPEN;
+    bool none = learn == QS_LEARN_NONE;
+    *r = (qs_fqrule){.below = none ? 0 : g->c[0], .above = none ? 0 : g->c[g->n - 1],
+                     .inner = !none && learn != QS_LEARN_PACT, .offset = learn == QS_LEARN_LSQP};
+    bounds_of(g, dx[mask], &r->in_lo, &r->in_hi);
+    bounds_of(g, step, &r->lo, &r->hi);
+}
+
+/* ---- as sentences -------------------------------------------------------------------------- */
 /* One part: x, up, dx (n); the sums over it. */
 static void part_grad(const qs_grid *g, const float *x, const float *up, size_t n, const qs_grad_opts *o, float *dx,
                       double *dstep, double *doffset)
@@ -113,10 +166,10 @@ static void part_grad(const qs_grid *g, const float *x, const float *up, size_t 
         int side = clipped(&p, o->learn, o->mask);
         dx[i] = inside(&p, o->mask) ? up[i] : 0;
         ds += up[i] * step_slope(&p, o->learn, side);
-        if (side) db += up[i];
+        if (side && o->learn != QS_LEARN_NONE) db += up[i];
     }
     free(rank);
-    double scale = o->scale ? gradient_scale(g->f, n) : 1;
+    double scale = o->scale ? qs_grad_scale(g->f, (double)n) : 1;
     *dstep = scale * (g->mirrored ? -ds : ds);
     *doffset = scale * db;
 }

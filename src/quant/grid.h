@@ -2,16 +2,27 @@
 #ifndef QS_QUANT_GRID_H
 #define QS_QUANT_GRID_H
 /*
- * What the files of quant share about grids beyond quantizer.h. Private to quant.
+ * What the files of quant share about grids beyond quantizer.h, and train's sites use.
  */
+#include "num/kernels.h"
 #include "quant/error.h"
 
 /* The grid of a format at any step and offset, without levels; qs_grid_levels adds them (again after s or beta
  * changed). qs_grid_clear frees. */
 void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset);
 void qs_grid_levels(qs_grid *g);
+/* The same without allocation: room, qs_grid_room bytes (0 where the format needs none), holds the codebook where zp or
+ * flip change it, and outlives the grid. Nothing to clear. */
+size_t qs_grid_room(const qs_format *f);
+void qs_grid_place(qs_grid *g, const qs_format *f, double step, double offset, void *room);
 /* Ranks of the levels, 0 .. n-1 ascending in x; NaN: 0. */
 void qs_grid_rank(const qs_grid *g, const float *x, size_t n, int32_t *rank);
+/* The rule of qs_quantizer_grad as numbers for the kernels: same gradients, same masks. QS_LEARN_NONE: sums are 0. */
+void qs_grid_rule(const qs_grid *g, qs_learn learn, qs_mask mask, qs_fqrule *r);
+/* grad: dL/dQ(x), becomes dL/dx; out: sums for step and offset, unscaled. A mirrored step's gradient is -out->step. */
+void qs_grid_grad(const qs_grid *g, const float *x, size_t n, const qs_fqrule *r, float *grad, qs_fqsums *out);
+/* 1/sqrt(n Qp), Qp the highest level. */
+double qs_grad_scale(const qs_format *f, double n);
 /* The smallest float32 x with fl(fl(x - beta)/s) > t, or >= t where up; infinity if there is none. */
 float qs_cut(float s, float beta, float t, bool up);
 

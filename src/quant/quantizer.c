@@ -109,11 +109,11 @@ void qs_quantizer_unref(qs_quantizer *q)
 
 /* ---- the grid of one part ---------------------------------------------------------------- */
 /* The codebook moved by -z, then mirrored; its thresholds follow the same rule as any codebook's. */
-static void own_book(qs_grid *g, double z)
+static void own_book(qs_grid *g, double z, void *room)
 {
     const qs_format *f = g->f;
     size_t n = f->n;
-    float *c = qs_xmalloc(n * (2 * sizeof(float) + 1)), *t = c + n;
+    float *c = room, *t = c + n;
     unsigned char *up = (unsigned char *)(t + n);
     for (size_t k = 0; k < n; k++) {
         float v = (float)((double)f->c[k] - z);
@@ -124,21 +124,33 @@ static void own_book(qs_grid *g, double z)
     g->c = c;
     g->t = t;
     g->up = up;
-    g->own = c;
 }
 
-void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset)
+size_t qs_grid_room(const qs_format *f)
+{
+    return f->offset == QS_OFFSET_ZP || f->flip ? (f->n * (2 * sizeof(float) + 1) + 63) / 64 * 64 : 0;
+}
+
+void qs_grid_place(qs_grid *g, const qs_format *f, double step, double offset, void *room)
 {
     bool zp = f->offset == QS_OFFSET_ZP;
     double z = zp ? rint(-offset / step) : 0;
     *g = (qs_grid){.f = f, .s = fabsf((float)step), .beta = zp ? 0 : (float)offset, .n = f->n, .c = f->c, .t = f->t,
                    .up = f->up, .uniform = f->uniform, .mirrored = step < 0};
-    if (z != 0 || g->mirrored) own_book(g, z);
+    if (z != 0 || g->mirrored) own_book(g, z, room);
     if (f->uniform) {
         g->lo = g->c[0];
         g->hi = g->c[g->n - 1];
         g->code0 = -f->qn;
     }
+}
+
+void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset)
+{
+    bool zp = f->offset == QS_OFFSET_ZP && rint(-offset / step) != 0;
+    void *room = zp || step < 0 ? qs_xmalloc(qs_grid_room(f)) : NULL;
+    qs_grid_place(g, f, step, offset, room);
+    g->own = room;
 }
 
 void qs_grid_levels(qs_grid *g)
@@ -179,6 +191,17 @@ void qs_grid_apply(const qs_grid *g, const float *x, size_t n, float *out)
     } else {
         qs_fqbook q = fqbook_of(g);
         qs_num()->fqbook(x, n, &q, out);
+    }
+}
+
+void qs_grid_grad(const qs_grid *g, const float *x, size_t n, const qs_fqrule *r, float *grad, qs_fqsums *out)
+{
+    if (g->uniform) {
+        qs_fq q = fq_of(g);
+        qs_num()->fqgrad(x, n, &q, r, grad, out);
+    } else {
+        qs_fqbook q = fqbook_of(g);
+        qs_num()->fqbookgrad(x, n, &q, r, grad, out);
     }
 }
 

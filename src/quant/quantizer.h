@@ -58,7 +58,7 @@ int qs_quantizer_apply(const qs_quantizer *q, const qs_tensor *t, float *out, co
 int qs_quantizer_encode(const qs_quantizer *q, const qs_tensor *t, int32_t *out, const qs_ctl *ctl, qs_err *err);
 
 /* ---- gradients ------------------------------------------------------------------------- */
-typedef enum qs_learn { QS_LEARN_LSQ, QS_LEARN_LSQP, QS_LEARN_RCF, QS_LEARN_PACT } qs_learn;
+typedef enum qs_learn { QS_LEARN_LSQ, QS_LEARN_LSQP, QS_LEARN_RCF, QS_LEARN_PACT, QS_LEARN_NONE } qs_learn;
 typedef enum qs_mask { QS_MASK_PAPER, QS_MASK_CLAMP, QS_MASK_CODE, QS_MASK_NONE } qs_mask;
 typedef struct qs_grad_opts {
     qs_learn learn;
@@ -68,7 +68,8 @@ typedef struct qs_grad_opts {
 extern const qs_doc qs_learn_docs[];
 int qs_learn_named(const char *name, qs_learn *out, qs_err *err);
 int qs_mask_named(const char *name, qs_mask *out, qs_err *err);
-/* x, up, dx: (t->n); dstep, doffset: (parts), doffset may be NULL. The formulas of METHODS 2 to 4 and 7. */
+/* x, up, dx: (t->n); dstep, doffset: (parts), doffset may be NULL. The formulas of METHODS 2 to 4 and 7.
+ * QS_LEARN_NONE: dstep and doffset are 0. */
 int qs_quantizer_grad(const qs_quantizer *q, const qs_tensor *x, const float *up, const qs_grad_opts *o,
                       float *dx, double *dstep, double *doffset, qs_err *err);
 

@@ -4,7 +4,7 @@ libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
 libqstrain_la_SOURCES = \
     src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h src/train/net.c \
-    src/train/site.h \
+    src/train/site.h src/train/site.c \
     src/train/plan.h \
     src/train/history.h src/train/history.c \
     src/train/run.h
@@ -15,7 +15,8 @@ TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la 
 train_tests = \
     tests/unit/t_dataset \
     tests/unit/t_history \
-    tests/unit/t_net
+    tests/unit/t_net \
+    tests/unit/t_site
 check_PROGRAMS += $(train_tests)
 TESTS += $(train_tests)
 tests_unit_t_dataset_SOURCES = tests/unit/t_dataset.c tests/unit/files.h tests/tap.h
@@ -24,3 +25,5 @@ tests_unit_t_history_SOURCES = tests/unit/t_history.c tests/tap.h
 tests_unit_t_history_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
 tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
+tests_unit_t_site_LDADD   = $(TRAIN_LIBS)

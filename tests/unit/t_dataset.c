@@ -733,8 +733,8 @@ static void cut(const char *name, const char *as, const char *im, const char *la
         unnamed += !d && !strstr(e.msg, path);
         qs_dataset_unref(d);
     }
-    ok(n && !opened && !unnamed && !wrong, "%s cut at each of %zu lengths: %d opened, %d without its name, last: %s", name, n,
-       opened, unnamed, e.msg);
+    ok(n && !opened && !unnamed && !wrong, "%s cut at each of %zu lengths: %d opened, %d without its name, last: %s",
+       name, n, opened, unnamed, e.msg);
     opened = 0;
     for (size_t k = 0; k < n; k++) {
         p[k] ^= (unsigned char)(k % 3 ? 0xff : 0x04);

@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Fake quantization at one place of a network: forward, straight-through
+ * backward, parameters and their gradients, initialization, and what a record
+ * says of the values. It knows formats and learning rules through quant's grids
+ * and rules; it does not know layers, and it does not decide how parameters
+ * move: that is the optimizer's.
+ *
+ * Everything runs over spans: runs of values that share one step. Spans of
+ * channels-last activations are gathered a block of rows at a time.
+ */
+#include "train/site.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "num/kernels.h"
+#include "quant/grid.h"
+
+#define SPAN 1024                       /* values of a span that pass through a buffer */
+#define FIT_MAX ((size_t)1 << 22)       /* more values than this: an init sees a regular choice of the images */
+#define ACT_AXIS 3                      /* activations are (n, h, w, c) */
+
+struct qs_site_work {
+    qs_grid *grid;             /* (parts) */
+    qs_fqrule *rule;           /* (parts) */
+    double *z;                 /* (parts) zero points; 0 without */
+    unsigned char *room;       /* (parts, each) codebooks that zp and flip change */
+    size_t each;
+    double *sum;               /* (pieces, stride) step and offset of every part, then g Q(y) of all */
+    size_t pieces, stride;
+    double *edge;              /* (parts) for medians */
+    uint32_t *count;           /* (f->n) */
+    double scale;              /* of the step's gradient */
+};
+
+/* ---- making one ---------------------------------------------------------------------------- */
+/* Elements, parts and inner of the values, from the format's granularity and the net's shapes. */
+static int shape_of(qs_site *s, const qs_net *net, qs_err *err)
+{
+    const qs_node *node = &net->node[s->node];
+    const qs_node *from = node->in[0] >= 0 ? &net->node[node->in[0]] : NULL;
+    const qs_param *w = s->act ? NULL : &net->param[node->weight];
+    s->n = s->act ? (size_t)from->h * (size_t)from->w * (size_t)from->c : w->n;
+    s->parts = 1;
+    s->inner = 1;
+    if (s->f->gran == QS_SPLIT_TENSOR) return 0;
+    int axis = s->act ? ACT_AXIS : 0;
+    if (s->f->gran == QS_SPLIT_GROUP)
+        return qs_fail(err, QS_EUNSUP, _("%s: %s: training knows @tensor and @channel, not groups"), s->name, s->f->text);
+    if (s->f->axis >= 0 && s->f->axis != axis)
+        return qs_fail(err, QS_EUNSUP, _("%s: %s: the channel axis is %d here; write @channel"), s->name, s->f->text, axis);
+    s->parts = s->act ? (size_t)from->c : (size_t)w->shape[0];
+    s->inner = s->act ? 1 : s->n / s->parts;
+    return 0;
+}
+
+/* The name of a learning rule, with ":rescale" behind rcf. */
+static int learn_of(qs_site *s, const char *name, qs_err *err)
+{
+    char base[16];
+    bool rescale = !strcmp(name, "rcf:rescale");
+    snprintf(base, sizeof base, "%s", rescale ? "rcf" : name);
+    if (strlen(name) >= sizeof s->learn_name || qs_learn_named(base, &s->learn, NULL))
+        return qs_fail(err, QS_EARG, _("%s: no learning rule \"%.40s\": none, lsq, lsq+, rcf, rcf:rescale, pact"),
+                       s->name, name);
+    snprintf(s->learn_name, sizeof s->learn_name, "%s", name);
+    s->fixed = s->learn == QS_LEARN_NONE;
+    s->normalize = s->learn == QS_LEARN_RCF && !s->act;
+    s->rescale = rescale && s->normalize;
+    return 0;
+}
+
+static int name_of(qs_site *s, const qs_net *net, qs_err *err)
+{
+    if (s->node < 0 || s->node >= net->n)
+        return qs_fail(err, QS_EARG, _("no node %d in a net of %d"), s->node, net->n);
+    const qs_node *node = &net->node[s->node];
+    if (!s->act && node->weight < 0) return qs_fail(err, QS_EARG, _("layer %s has no weights to quantize"), node->name);
+    if (s->act && node->in[0] < 0) return qs_fail(err, QS_EARG, _("layer %s has no input to quantize"), node->name);
+    snprintf(s->name, sizeof s->name, "%.80s.%s", node->name, s->act ? "input" : "weight");
+    return 0;
+}
+
+/* Everything whose size depends on the format; freed with work_free. */
+static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
+{
+    struct qs_site_work *w = qs_xcalloc(1, sizeof *w);
+    size_t parts = s->parts;
+    w->grid = qs_xcalloc(parts, sizeof *w->grid);
+    w->rule = qs_xcalloc(parts, sizeof *w->rule);
+    w->z = qs_xcalloc(parts, sizeof *w->z);
+    w->edge = qs_xcalloc(parts, sizeof *w->edge);
+    w->count = qs_xcalloc(s->f->n, sizeof *w->count);
+    w->each = qs_grid_room(s->f);
+    w->room = w->each ? qs_xcalloc(parts, w->each) : NULL;
+    w->pieces = pieces ? pieces : 1;
+    w->stride = (2 * parts + 1 + 15) / 8 * 8;   /* pieces do not share cache lines */
+    w->sum = qs_xcalloc(w->pieces * w->stride, sizeof *w->sum);
+    return w;
+}
+
+static void work_free(struct qs_site_work *w)
+{
+    if (!w) return;
+    free(w->grid);
+    free(w->rule);
+    free(w->z);
+    free(w->edge);
+    free(w->count);
+    free(w->room);
+    free(w->sum);
+    free(w);
+}
+
+static double gradient_scale(const qs_site *s, size_t batch)
+{
+    double n = (double)(s->n / s->parts);
+    if (s->gscale == QS_GSCALE_NONE) return 1;
+    if (s->gscale == QS_GSCALE_BATCH && s->act) n *= (double)(batch ? batch : 1);
+    return qs_grad_scale(s->f, n);
+}
+
+/* Weight decay of the clip where a method publishes one (Li et al. 2020 and Choi et al. 2018 regularize alpha). */
+static double decay_of(const qs_site *s, double asked)
+{
+    if (!isnan(asked)) return asked;
+    return s->learn == QS_LEARN_RCF || s->learn == QS_LEARN_PACT ? 1e-4 : 0;
+}
+
+static int describe(qs_site *s, const qs_net *net, const qs_site_opts *o, qs_err *err)
+{
+    int rc = name_of(s, net, err);
+    if (rc) return rc;
+    if (!o->format || !strcmp(o->format, "float"))
+        return qs_fail(err, QS_EARG, _("%s: without a format there is nothing to quantize"), s->name);
+    s->f = qs_format_parse(o->format, err);
+    if (!s->f) return qs_fail_prefix(err, "%s", s->name);
+    s->positive = s->act && qs_net_unsigned(net, s->node);
+    rc = learn_of(s, o->learn ? o->learn : "lsq", err);
+    return rc ? rc : shape_of(s, net, err);
+}
+
+int qs_site_init(qs_site *s, const qs_net *net, int node, bool act, const qs_site_opts *o, size_t batch, size_t pieces,
+                 qs_err *err)
+{
+    *s = (qs_site){.node = node, .act = act, .mask = o->mask, .gscale = o->gscale, .dev = 1};
+    int rc = describe(s, net, o, err);
+    if (rc) {
+        qs_site_clear(s);
+        return rc;
+    }
+    snprintf(s->init, sizeof s->init, "%s", o->init ? o->init : "mse");
+    s->attached = o->attached && s->normalize;
+    s->step_rate = o->step_rate > 0 ? o->step_rate : 1;
+    s->step_decay = decay_of(s, o->step_decay);
+    s->step = qs_xcalloc(s->parts, sizeof(double));
+    s->dstep = qs_xcalloc(s->parts, sizeof(double));
+    s->raw = qs_xcalloc(s->parts, sizeof(double));
+    if (s->f->offset) {
+        s->offset = qs_xcalloc(s->parts, sizeof(double));
+        s->doffset = qs_xcalloc(s->parts, sizeof(double));
+    }
+    s->work = work_new(s, pieces);
+    s->work->scale = gradient_scale(s, batch);
+    for (size_t p = 0; p < s->parts; p++) s->work->edge[p] = 1;
+    qs_site_set(s, s->work->edge, NULL);
+    return 0;
+}
+
+void qs_site_clear(qs_site *s)
+{
+    work_free(s->work);
+    qs_format_free(s->f);
+    free(s->step);
+    free(s->offset);
+    free(s->dstep);
+    free(s->doffset);
+    free(s->raw);
+    *s = (qs_site){0};
+}
+
+/* ---- parameters ----------------------------------------------------------------------------- */
+/* The nearest step that float32 arithmetic can use; `old` where the new one is no number. */
+static double usable_step(const qs_format *f, double step, double old)
+{
+    double least = FLT_MIN, most = FLT_MAX / (2 * fmax(1, f->cmax + f->qn + f->qp));
+    if (!isfinite(step)) step = old;
+    double size = f->flip ? fabs(step) : step;
+    size = size > least ? fmin(size, most) : least;
+    return f->flip && step < 0 ? -size : size;
+}
+
+/* A zero point stays unless another offset than the one that stands is given; so beta = -s z follows the step. */
+static double usable_offset(const qs_site *s, size_t p, double step, const double *offset)
+{
+    double lo, hi, beta = offset ? offset[p] : s->offset[p], *z = &s->work->z[p];
+    if (s->f->offset == QS_OFFSET_REAL) return fabs(beta) < FLT_MAX / 2 ? beta : s->offset[p];
+    if (beta != s->offset[p] && isfinite(beta)) {
+        qs_format_zp_range(s->f, &lo, &hi);
+        *z = fmax(lo, fmin(hi, rint(-beta / step)));
+    }
+    return *z != 0 ? -step * *z : 0;
+}
+
+void qs_site_set(qs_site *s, const double *step, const double *offset)
+{
+    struct qs_site_work *w = s->work;
+    for (size_t p = 0; p < s->parts; p++) {
+        qs_grid *g = &w->grid[p];
+        double z = w->z[p], d = usable_step(s->f, step[p], s->step[p] != 0 ? s->step[p] : 1);
+        double beta = s->offset ? usable_offset(s, p, d, offset) : 0;
+        s->step[p] = d;
+        if (s->offset) s->offset[p] = beta;
+        if (g->f && z == w->z[p] && g->mirrored == (d < 0)) {   /* the codebook, in units of the step, is the same */
+            g->s = fabsf((float)d);
+            g->beta = s->f->offset == QS_OFFSET_ZP ? 0 : (float)beta;
+            continue;
+        }
+        qs_grid_place(g, s->f, d, beta, w->room ? w->room + p * w->each : NULL);
+        qs_grid_rule(g, s->learn, s->mask, &w->rule[p]);
+    }
+}
+
+/* ---- spans ------------------------------------------------------------------------------------ */
+/* x: n values of one part, normalized where the site normalizes; io: 32-bit cells beside them, or NULL. */
+typedef void span_fn(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx);
+
+struct spans {
+    const qs_site *s;
+    span_fn *fn;
+    void *ctx;
+    bool reads;                /* fn reads io, not only writes it */
+};
+
+static void *cell(void *io, size_t i) { return io ? (char *)io + 4 * i : NULL; }
+
+static void normalize(const qs_site *s, const float *w, size_t n, float *y)
+{
+    const float mean = (float)s->mean, dev = (float)s->dev;
+    for (size_t i = 0; i < n; i++) y[i] = (w[i] - mean) / dev;
+}
+
+/* Values that lie together. */
+static void one_span(const struct spans *k, size_t part, const float *x, size_t n, void *io)
+{
+    float y[SPAN];
+    if (!k->s->normalize) {
+        k->fn(k->s, part, x, n, io, k->ctx);
+        return;
+    }
+    for (size_t i = 0; i < n; i += SPAN) {
+        size_t m = n - i < SPAN ? n - i : SPAN;
+        normalize(k->s, x + i, m, y);
+        k->fn(k->s, part, y, m, cell(io, i), k->ctx);
+    }
+}
+
+/* The values of one channel among the first n, every `parts`th from `first`. */
+static void one_column(const struct spans *k, size_t part, const float *x, size_t first, size_t n, void *io)
+{
+    float y[SPAN];
+    uint32_t box[SPAN];
+    size_t m = 0, parts = k->s->parts;
+    for (size_t i = first; i < n; i += parts, m++) {
+        y[m] = x[i];
+        if (io && k->reads) memcpy(&box[m], cell(io, i), sizeof *box);
+    }
+    if (!m) return;
+    if (k->s->normalize) normalize(k->s, y, m, y);
+    k->fn(k->s, part, y, m, io ? box : NULL, k->ctx);
+    if (io)
+        for (size_t i = first, j = 0; i < n; i += parts, j++) memcpy(cell(io, i), &box[j], sizeof *box);
+}
+
+/* Channels last: blocks of rows that stay in the cache, channel by channel. */
+static void columns(const struct spans *k, const float *x, size_t start, size_t n, void *io)
+{
+    size_t parts = k->s->parts, rows = 8192 / parts;
+    size_t block = parts * (rows < 16 ? 16 : rows > SPAN ? SPAN : rows);
+    for (size_t at = 0; at < n; at += block) {
+        size_t m = n - at < block ? n - at : block;
+        for (size_t p = 0; p < parts; p++)
+            one_column(k, p, x + at, (p + parts - (start + at) % parts) % parts, m, cell(io, at));
+    }
+}
+
+static void each_span(const struct spans *k, const float *x, size_t start, size_t n, void *io)
+{
+    const qs_site *s = k->s;
+    if (s->parts > 1 && s->inner == 1) {
+        columns(k, x, start, n, io);
+        return;
+    }
+    for (size_t i = 0, m; i < n; i += m) {
+        size_t part = s->parts > 1 ? (start + i) / s->inner % s->parts : 0;
+        m = s->parts > 1 ? s->inner - (start + i) % s->inner : n;
+        if (m > n - i) m = n - i;
+        one_span(k, part, x + i, m, cell(io, i));
+    }
+}
+
+/* ---- forward and backward ----------------------------------------------------------------------- */
+void qs_site_begin(qs_site *s, const float *w)
+{
+    qs_pass1 a;
+    qs_pass2 b;
+    if (!s->normalize) return;
+    qs_num()->pass1(w, s->n, &a);
+    s->mean = a.finite ? a.sum / (double)a.finite : 0;
+    qs_num()->pass2(w, s->n, s->mean, &b);
+    s->dev = a.finite > 1 ? sqrt(b.m2 / (double)(a.finite - 1)) : 1;
+    if (!((float)s->dev > 0) || !isfinite((float)s->dev)) s->dev = 1;
+}
+
+static void forward_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
+{
+    float *out = io, dev = (float)s->dev;
+    (void)ctx;
+    qs_grid_apply(&s->work->grid[part], x, n, out);
+    if (s->rescale)
+        for (size_t i = 0; i < n; i++) out[i] *= dev;
+}
+
+void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
+{
+    each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
+}
+
+/* dL/d dev of dev Q(y), y held: sum g Q(y). Normalized spans are short. */
+static double rescale_sum(const qs_grid *grid, const float *y, const float *g, size_t n)
+{
+    float q[SPAN];
+    double sum = 0;
+    qs_grid_apply(grid, y, n, q);
+    for (size_t i = 0; i < n; i++) sum += (double)g[i] * q[i];
+    return sum;
+}
+
+static void backward_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
+{
+    float *g = io, dev = (float)s->dev;
+    double *sum = ctx;
+    qs_fqsums add;
+    if (s->rescale) {
+        if (s->attached) sum[2 * s->parts] += rescale_sum(&s->work->grid[part], x, g, n);
+        for (size_t i = 0; i < n; i++) g[i] *= dev;
+    }
+    qs_grid_grad(&s->work->grid[part], x, n, &s->work->rule[part], g, &add);
+    sum[2 * part] += add.step;
+    sum[2 * part + 1] += add.offset;
+    if (s->normalize && !s->attached)
+        for (size_t i = 0; i < n; i++) g[i] /= dev;
+}
+
+void qs_site_backward(qs_site *s, const float *x, size_t start, size_t n, size_t piece, float *g)
+{
+    double *sum = s->work->sum + piece * s->work->stride;
+    each_span(&(struct spans){.s = s, .fn = backward_span, .ctx = sum, .reads = true}, x, start, n, g);
+}
+
+void qs_site_zero(qs_site *s)
+{
+    memset(s->work->sum, 0, s->work->pieces * s->work->stride * sizeof *s->work->sum);
+}
+
+/*
+ * Through the normalization y = (w - mean)/dev. g holds h = dL/dy; with rescale the deviation also feels
+ * D = sum g Q(y) directly. d mean/dw_i = 1/n, d dev/dw_i = y_i/(n-1).
+ */
+static void finish_attached(const qs_site *s, const float *w, double direct, float *g)
+{
+    const double n = (double)s->n, mean = s->mean, dev = s->dev;
+    double sh = 0, shy = 0;
+    if (s->n < 2) {
+        g[0] = 0;
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        sh += g[i];
+        shy += g[i] * ((w[i] - mean) / dev);
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        double y = (w[i] - mean) / dev;
+        g[i] = (float)((g[i] - sh / n - y * shy / (n - 1)) / dev + direct * y / (n - 1));
+    }
+}
+
+static double norm_of(const float *x, size_t n)
+{
+    qs_pass1 p;
+    qs_num()->pass1(x, n, &p);
+    return sqrt(p.sum_sq);
+}
+
+void qs_site_end(qs_site *s, const float *w, float *g)
+{
+    struct qs_site_work *k = s->work;
+    double direct = 0;
+    bool moves = s->learn == QS_LEARN_LSQP && s->f->offset == QS_OFFSET_REAL;
+    for (size_t j = 0; j < k->pieces; j++) direct += k->sum[j * k->stride + 2 * s->parts];
+    for (size_t p = 0; p < s->parts; p++) {
+        double ds = 0, db = 0;
+        for (size_t j = 0; j < k->pieces; j++) {
+            ds += k->sum[j * k->stride + 2 * p];
+            db += k->sum[j * k->stride + 2 * p + 1];
+        }
+        s->raw[p] = k->grid[p].mirrored ? -ds : ds;
+        s->dstep[p] = k->scale * s->raw[p];
+        if (s->doffset) s->doffset[p] = moves ? k->scale * db : 0;
+    }
+    if (s->attached && w && g) finish_attached(s, w, direct, g);
+    s->gnorm = g ? norm_of(g, s->n) : 0;
+    s->vnorm = w ? norm_of(w, s->n) : 0;
+}
+
+/* ---- initialization ------------------------------------------------------------------------------- */
+struct fit {
+    qs_site *s;
+    const float *x;
+    size_t n;
+    float *part;               /* room for the values of one part */
+    double *step, *offset;
+    qs_format *f;              /* where the init made a format of its own */
+    const qs_ctl *ctl;
+};
+
+/* The values of a part, normalized where the site normalizes. */
+static size_t gather(const struct fit *k, size_t part)
+{
+    const qs_site *s = k->s;
+    size_t m = 0, period = s->inner * s->parts;
+    for (size_t at = s->parts > 1 ? part * s->inner : 0; at < k->n; at += s->parts > 1 ? period : k->n) {
+        size_t run = s->parts > 1 ? s->inner : k->n;
+        memcpy(k->part + m, k->x + at, run * sizeof *k->x);
+        m += run;
+    }
+    if (s->normalize) normalize(s, k->part, m, k->part);
+    return m;
+}
+
+static int fit_part(struct fit *k, size_t part, qs_err *err)
+{
+    qs_site *s = k->s;
+    qs_init_opts o = {.role = s->act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
+    qs_init_out out = {0};
+    qs_index *ix = qs_index_new(k->part, gather(k, part), NULL, k->ctl, err);
+    if (!ix) return -err->code;
+    int rc = qs_init_index(s->init, ix, s->f, &o, k->ctl, &out, err);
+    qs_index_unref(ix);
+    if (rc) return rc;
+    k->step[part] = out.step;
+    k->offset[part] = out.offset;
+    if (part == 0) snprintf(s->formula, sizeof s->formula, "%s", out.formula);
+    if (part == 0 || !*s->note) snprintf(s->note, sizeof s->note, "%s", out.note);
+    if (!out.f) return 0;
+    k->f = out.f;
+    if (s->parts == 1) return 0;
+    return qs_fail(err, QS_EUNSUP, _("%s makes levels of its own; in training one quantizer a tensor can have them"),
+                   s->init);
+}
+
+/* The levels an init found take the place of the format's. */
+static void take_format(qs_site *s, qs_format *f)
+{
+    size_t pieces = s->work->pieces;
+    double scale = s->work->scale * qs_grad_scale(f, 1) / qs_grad_scale(s->f, 1);
+    if (s->gscale == QS_GSCALE_NONE) scale = 1;
+    work_free(s->work);
+    qs_format_free(s->f);
+    s->f = f;
+    s->work = work_new(s, pieces);
+    s->work->scale = scale;
+}
+
+/* Every stride-th image, so that no more than FIT_MAX values are left. */
+static size_t choose(const qs_site *s, const float *x, size_t n, float *out)
+{
+    size_t stride = (n + FIT_MAX - 1) / FIT_MAX, m = 0;
+    for (size_t at = 0; at + s->n <= n; at += stride * s->n, m += s->n) memcpy(out + m, x + at, s->n * sizeof *x);
+    return m;
+}
+
+static int fit_all(struct fit *k, qs_err *err)
+{
+    qs_site *s = k->s;
+    int rc = 0;
+    s->formula[0] = s->note[0] = 0;
+    for (size_t p = 0; p < s->parts && !rc; p++) {
+        rc = qs_ctl_check(k->ctl, _("initializing"), (double)p / (double)s->parts, err);
+        if (!rc) rc = fit_part(k, p, err);
+    }
+    if (rc) {
+        qs_format_free(k->f);
+        return rc;
+    }
+    if (k->f) take_format(s, k->f);
+    qs_site_set(s, k->step, s->offset ? k->offset : NULL);
+    return 0;
+}
+
+int qs_site_fit(qs_site *s, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
+{
+    qs_err own;
+    if (!err) err = &own;
+    size_t given = n;
+    bool few = s->act && n > FIT_MAX && n > s->n;
+    float *buf = qs_big_alloc((few ? 2 : 1) * (n ? n : 1) * sizeof *buf);
+    if (!buf) return qs_fail(err, QS_ENOMEM, _("%s: no memory to initialize on %zu values"), s->name, n);
+    struct fit k = {.s = s, .x = x, .part = buf, .ctl = ctl};
+    if (few) {
+        n = choose(s, x, n, buf + n);
+        k.x = buf + given;
+    }
+    k.n = n;
+    k.step = qs_xcalloc(2 * s->parts, sizeof(double));
+    k.offset = k.step + s->parts;
+    qs_site_begin(s, x);
+    int rc = fit_all(&k, err);
+    if (!rc && n < given) {
+        size_t at = strlen(s->note);
+        snprintf(s->note + at, sizeof s->note - at, _("%sinitialized on %zu of %zu values"), at ? "; " : "", n, given);
+    }
+    free(k.step);
+    qs_big_free(buf);
+    return rc ? qs_fail_prefix(err, "%s", s->name) : 0;
+}
+
+qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)
+{
+    qs_split split = {.kind = QS_SPLIT_CHANNEL, .axis = s->act ? ACT_AXIS : 0, .parts = s->parts, .contiguous = !s->act};
+    qs_quantizer *q = qs_quantizer_new(s->f, s->parts > 1 ? &split : NULL, s->parts, s->step, s->offset, err);
+    if (!q) return NULL;
+    snprintf(q->init, sizeof q->init, "%s", s->init);
+    if (*s->formula) q->formula = qs_xstrdup(s->formula);
+    if (*s->note) q->note = qs_xstrdup(s->note);
+    return q;
+}
+
+/* ---- what a record keeps ---------------------------------------------------------------------------- */
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median over parts of the outermost level, first or last, in the unit of x. */
+static double median_edge(const qs_site *s, bool last)
+{
+    double *v = s->work->edge;
+    for (size_t p = 0; p < s->parts; p++) {
+        const qs_grid *g = &s->work->grid[p];
+        v[p] = (double)g->c[last ? g->n - 1 : 0] * g->s + g->beta;
+    }
+    qsort(v, s->parts, sizeof *v, by_value);
+    return v[s->parts / 2];
+}
+
+struct looking {
+    qs_site_look *out;
+    double inv;                /* bins a unit of x */
+    double sq;
+    size_t finite, clipped;
+};
+
+static void count_codes(const qs_site *s, const qs_grid *g, const float *x, const int32_t *rank, size_t n,
+                        struct looking *k)
+{
+    const float first = g->c[0] * g->s + g->beta, last = g->c[g->n - 1] * g->s + g->beta;
+    size_t finite = 0, clipped = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) continue;
+        finite++;
+        clipped += (x[i] < first) + (x[i] > last);
+        s->work->count[rank[i]]++;
+    }
+    k->finite += finite;
+    k->clipped += clipped;
+}
+
+static void count_bins(const float *x, size_t n, struct looking *k)
+{
+    const float lo = k->out->lo, hi = k->out->hi, inv = (float)k->inv;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] >= lo && x[i] <= hi) {
+            int b = (int)((x[i] - lo) * inv);
+            k->out->bin[b < QS_SITE_BINS ? b : QS_SITE_BINS - 1]++;
+        } else {
+            k->out->under += x[i] < lo;
+            k->out->over += x[i] > hi;
+        }
+    }
+}
+
+static void look_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
+{
+    const qs_grid *g = &s->work->grid[part];
+    struct looking *k = ctx;
+    float y[SPAN];
+    int32_t rank[SPAN];
+    (void)io;
+    for (size_t i = 0; i < n; i += SPAN) {
+        qs_diff d;
+        size_t m = n - i < SPAN ? n - i : SPAN;
+        qs_grid_apply(g, x + i, m, y);
+        qs_grid_rank(g, x + i, m, rank);
+        qs_num()->diff(x + i, y, m, &d);
+        k->sq += d.sq;
+        count_codes(s, g, x + i, rank, m, k);
+        count_bins(x + i, m, k);
+    }
+}
+
+void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, qs_site_look *out)
+{
+    struct looking k = {.out = out};
+    double a = median_edge(s, false), b = median_edge(s, true), half = (b - a) / 2;
+    if (!(half > 0)) half = fabs(s->step[0]);
+    *out = (qs_site_look){.lo = (float)((a + b) / 2 - 1.25 * half), .hi = (float)((a + b) / 2 + 1.25 * half)};
+    k.inv = QS_SITE_BINS / (2.5 * half);
+    memset(s->work->count, 0, s->f->n * sizeof *s->work->count);
+    each_span(&(struct spans){.s = s, .fn = look_span, .ctx = &k}, x, start, n, NULL);
+    double total = k.finite ? (double)k.finite : 1;
+    out->clipped = (double)k.clipped / total;
+    out->mse = k.sq / total;
+    for (size_t c = 0; c < s->f->n; c++) {
+        double p = s->work->count[c] / total;
+        out->used += p > 0;
+        if (p > 0) out->entropy -= p * log2(p);
+    }
+    if (out->entropy < 0) out->entropy = 0;
+}
+
+static void rank_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
+{
+    (void)ctx;
+    qs_grid_rank(&s->work->grid[part], x, n, io);
+}
+
+void qs_site_rank(const qs_site *s, const float *x, size_t start, size_t n, int32_t *out)
+{
+    each_span(&(struct spans){.s = s, .fn = rank_span}, x, start, n, out);
+}
