@@ -4,7 +4,7 @@
 /*
  * Vector kernels: one list (kernels.def), a scalar reference that defines the
  * result, faster twins that give the same bits. Dispatched once; QUANTSCOPE_ISA
- * (scalar, avx2) forces a choice. Every kernel works on one thread.
+ * (scalar, avx2, avx512) forces a choice. Every kernel works on one thread.
  *
  * The same lane order everywhere: 8 partial sums, folded as ((0+4)+(2+6)) + ((1+5)+(3+7)).
  */
@@ -51,6 +51,7 @@ typedef struct qs_fqrule {
     float lo, hi;         /* u < lo, u > hi: the step sees the element as clipped */
     float below, above;   /* d/ds of those: the outermost codes */
     bool inner;           /* d/ds of all others is c - u; false: 0 */
+    bool exact;           /* books: c - u of those is exact in float32 (u between c/2 and 2c, or c = 0): a quicker way */
     bool offset;          /* sum the offset too */
 } qs_fqrule;
 typedef struct qs_fqsums {
@@ -98,7 +99,7 @@ typedef struct qs_kernels {
     qs_block16_fn *block16;
 } qs_kernels;
 const qs_kernels *qs_num(void);
-/* "scalar" or "avx2": those kernels; NULL where this machine or this build has none of that name. */
+/* "scalar", "avx2", "avx512": those kernels; NULL where this machine or this build has none of that name. */
 const qs_kernels *qs_num_isa(const char *isa);
 
 #endif

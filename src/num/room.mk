@@ -8,6 +8,12 @@ libqsavx2_la_SOURCES = src/num/kern_avx2.c
 libqsavx2_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c
 libqsnum_la_LIBADD  += libqsavx2.la
 endif
+if HAVE_AVX512
+noinst_LTLIBRARIES += libqsavx512.la
+libqsavx512_la_SOURCES = src/num/kern_avx512.c
+libqsavx512_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512 -DQS_ISA=avx512
+libqsnum_la_LIBADD  += libqsavx512.la
+endif
 
 check_PROGRAMS += tests/unit/t_kernels tests/unit/t_fft
 TESTS += tests/unit/t_kernels tests/unit/t_fft
