@@ -7,7 +7,13 @@ libqstrain_la_SOURCES = \
     src/train/site.h src/train/site.c \
     src/train/plan.h \
     src/train/history.h src/train/history.c \
-    src/train/run.h
+    src/train/run.h src/train/run_work.h \
+    src/train/optim.h src/train/optim.c \
+    src/train/calib.c \
+    src/train/record.c \
+    src/train/evaluate.c \
+    src/train/run.c \
+    src/train/checkpoint.c
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
