@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW(isa) {#isa, qs_pass1__##isa, qs_pass2__##isa, qs_f16__##isa, qs_bf16__##isa, qs_fq__##isa, \
+#define ROW(isa) {#isa, qs_pass1__##isa, qs_pass2__##isa, qs_f16__##isa, qs_bf16__##isa, qs_u8__##isa, qs_fq__##isa, \
                   qs_fqcode__##isa, qs_fqbook__##isa, qs_fqbookcode__##isa, qs_fqgrad__##isa, \
                   qs_fqbookgrad__##isa, qs_diff__##isa, qs_block16__##isa}
 

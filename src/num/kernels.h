@@ -62,6 +62,7 @@ typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
 typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
 typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
 typedef void qs_bf16_fn(const uint16_t *x, size_t n, float *out);
+typedef void qs_u8_fn(const uint8_t *x, size_t n, float a, float b, float *out);      /* fl(fl(x a) + b) */
 typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);          /* fake quantization; NaN stays NaN */
 typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
 typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);           /* NaN stays NaN */
@@ -88,6 +89,7 @@ typedef struct qs_kernels {
     qs_pass2_fn *pass2;
     qs_f16_fn *f16;
     qs_bf16_fn *bf16;
+    qs_u8_fn *u8;
     qs_fq_fn *fq;
     qs_fqcode_fn *fqcode;
     qs_fqbook_fn *fqbook;
