@@ -110,6 +110,14 @@ static int init_site(const qs_run *r, qs_site *s, int node, bool act, const qs_s
     return qs_site_init(s, r->net, node, act, o, batch, qs_plan_pieces(r->net, node, act, batch), err);
 }
 
+/* rcf normalizes weights; where no batch normalization takes the scale away again, the deviation is multiplied back. */
+static void place_learn(const qs_run *r, int node, bool act, qs_site_opts *o, char *note, size_t size)
+{
+    if (act || strcmp(o->learn, "rcf") || qs_net_normalized(r->net, node)) return;
+    o->learn = "rcf:rescale";
+    snprintf(note, size, "%s", _("rcf:rescale: no batch normalization follows"));
+}
+
 static int add_site(qs_run *r, int node, bool act, qs_err *err)
 {
     qs_site_opts o = options_of(r, node, act);
@@ -119,6 +127,7 @@ static int add_site(qs_run *r, int node, bool act, qs_err *err)
     o.format = format;
     if (!o.init) o.init = "mse";
     if (!o.learn) o.learn = "lsq";
+    place_learn(r, node, act, &o, note, sizeof note);
     qs_site *s = &r->site[r->nsite];
     int rc = init_site(r, s, node, act, &o, err);
     free(format);
