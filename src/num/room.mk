@@ -10,7 +10,7 @@ libqsnum_la_LIBADD  += libqsavx2.la
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES += libqsavx512.la
-libqsavx512_la_SOURCES = src/num/kern_nn.c
+libqsavx512_la_SOURCES = src/num/kern_avx512.c src/num/kern_nn.c
 libqsavx512_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512 -DQS_ISA=avx512
 libqsnum_la_LIBADD  += libqsavx512.la
 endif
