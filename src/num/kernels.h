@@ -51,6 +51,7 @@ typedef struct qs_fqrule {
     float lo, hi;         /* u < lo, u > hi: the step sees the element as clipped */
     float below, above;   /* d/ds of those: the outermost codes */
     bool inner;           /* d/ds of all others is c - u; false: 0 */
+    bool exact;           /* books: c - u of those is exact in float32 (u between c/2 and 2c, or c = 0): a quicker way */
     bool offset;          /* sum the offset too */
 } qs_fqrule;
 typedef struct qs_fqsums {
@@ -133,7 +134,8 @@ typedef struct qs_kernels {
     qs_maxgrad_fn *maxgrad;
 } qs_kernels;
 const qs_kernels *qs_num(void);
-/* "scalar", "avx2" or "avx512": those kernels (avx512: with the twins of avx2 where it has none); NULL where this machine or this build has none of that name. */
+/* "scalar", "avx2" or "avx512" (with avx2's kernels where it has none of its own): those; NULL where this machine or
+ * this build has none of that name. */
 const qs_kernels *qs_num_isa(const char *isa);
 
 #endif

@@ -4,6 +4,10 @@ check_PROGRAMS += tests/oracle/t_oracle_hist
 TESTS += tests/oracle/t_oracle_hist
 tests_oracle_t_oracle_hist_SOURCES = tests/oracle/t_oracle_hist.c tests/tap.h
 tests_oracle_t_oracle_hist_LDADD   = libqsstat.la libqsmodel.la libqsnum.la libqsbase.la $(JANSSON_LIBS)
+check_PROGRAMS += tests/oracle/t_oracle_sites
+TESTS += tests/oracle/t_oracle_sites
+tests_oracle_t_oracle_sites_SOURCES = tests/oracle/t_oracle_sites.c tests/tap.h
+tests_oracle_t_oracle_sites_LDADD   = $(TRAIN_LIBS)
 oracle_lua = tests/oracle/t_oracle_numpy.lua tests/oracle/t_oracle_torch.lua tests/oracle/t_oracle_ort.lua \
              tests/oracle/t_oracle_exact.lua tests/oracle/t_oracle_inits.lua tests/oracle/t_oracle_vectors.lua \
              tests/oracle/t_oracle_degenerate.lua
