@@ -167,7 +167,7 @@ help.groups = {
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
      "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..
      "part; doffset nil where the format has none. upstream: a tensor or an array of #t numbers. learn: lsq, " ..
-     "lsq+, rcf, pact (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
+     "lsq+, rcf, pact, none (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
      "(strictly inside), clamp (inclusive), code (on the rounded code), none.",
      errors = "EARG sizes differ, no such learn or mask.", cost = "one pass.",
      source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
