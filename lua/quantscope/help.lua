@@ -421,7 +421,7 @@ help.groups = {
      "format and init, a step makes the init \"by hand\". channel: the part looked at, from 0; -1 all " ..
      "together. view: list, hist, curve, compare, map, explain, train. run: the run looked at, from 1; site: one " ..
      "of its " ..
-     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor and format may be objects. " ..
+     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor, format and run may be objects. " ..
      "Nothing changes if anything is wrong.",
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
     {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
