@@ -15,8 +15,10 @@ libqsavx512_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -
 libqsnum_la_LIBADD  += libqsavx512.la
 endif
 
-check_PROGRAMS += tests/unit/t_kernels tests/unit/t_fft
-TESTS += tests/unit/t_kernels tests/unit/t_fft
+check_PROGRAMS += tests/unit/t_kernels tests/unit/t_kernels_nn tests/unit/t_fft
+TESTS += tests/unit/t_kernels tests/unit/t_kernels_nn tests/unit/t_fft
+tests_unit_t_kernels_nn_SOURCES = tests/unit/t_kernels_nn.c tests/tap.h
+tests_unit_t_kernels_nn_LDADD   = libqsnum.la libqsbase.la
 tests_unit_t_kernels_SOURCES = tests/unit/t_kernels.c tests/tap.h
 tests_unit_t_kernels_LDADD   = libqsnum.la libqsbase.la
 tests_unit_t_fft_SOURCES = tests/unit/t_fft.c tests/tap.h

@@ -146,10 +146,11 @@ static void sgd(const struct update *u, float decay, size_t n, const float *g, f
 static void adam(const struct update *u, float decay, size_t n, const float *g, float *m, float *v, float *w)
 {
     const float b1 = (float)u->q->o.momentum, b2 = (float)u->q->o.beta2, eps = (float)u->q->o.eps;
+    const float c1 = (float)(1 - u->q->o.momentum), c2 = (float)(1 - u->q->o.beta2);   /* not 1 - b2: that loses digits */
     for (size_t i = 0; i < n; i++) {
         float d = g[i] * u->scale + decay * w[i];
-        m[i] = b1 * m[i] + (1 - b1) * d;
-        v[i] = b2 * v[i] + (1 - b2) * (d * d);
+        m[i] = b1 * m[i] + c1 * d;
+        v[i] = b2 * v[i] + c2 * (d * d);
         w[i] -= u->lr1 * (m[i] / (sqrtf(v[i]) / u->root2 + eps));
     }
 }
