@@ -331,9 +331,8 @@ help.groups = {
      "number of bits (activations: the sign follows what produces them), or {format=, init=, learn=, mask=, " ..
      "grad_scale=, " ..
      "attached=, step_rate=, step_decay=}. quant.init, quant.learn: names of qs.inits(), qs.learns() for both, or " ..
-     "{weights=, acts=} (rcf:rescale multiplies the deviation back). quant.first, quant.last: the first and last " ..
-     "layer " ..
-     "(8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
+     "{weights=, acts=} (rcf:rescale multiplies the deviation of the weights back, and is what rcf becomes where no " ..
+     "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
      "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. grad_scale: " ..
      "paper (1/sqrt(N " ..
