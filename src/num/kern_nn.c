@@ -151,11 +151,11 @@ void KERNEL(bngrad)(const float *x, const float *y, size_t rows, size_t c, const
     size_t j = 0;
     vf l = same(lo), h = same(hi);
     for (; j + W <= c; j += W) {
-        vf va = get(a + j), vb = get(b + j), vd = get(d + j);
+        vf ka = get(a + j), kb = get(b + j), kd = get(d + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
             vf out = get(y + at), up = both(get(g + at), (out > l) & (out < h));
-            put(g + at, up * va + (get(x + at) * vb + vd));
+            put(g + at, up * ka + (get(x + at) * kb + kd));
         }
     }
     for (; j < c; j++)
