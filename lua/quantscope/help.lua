@@ -168,7 +168,7 @@ help.groups = {
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
      "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..
      "part; doffset nil where the format has none. upstream: a tensor or an array of #t numbers. learn: lsq, " ..
-     "lsq+, rcf, pact (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
+     "lsq+, rcf, pact, none (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
      "(strictly inside), clamp (inclusive), code (on the rounded code), none.",
      errors = "EARG sizes differ, no such learn or mask.", cost = "one pass.",
      source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
@@ -331,9 +331,8 @@ help.groups = {
      "number of bits (activations: the sign follows what produces them), or {format=, init=, learn=, mask=, " ..
      "grad_scale=, " ..
      "attached=, step_rate=, step_decay=}. quant.init, quant.learn: names of qs.inits(), qs.learns() for both, or " ..
-     "{weights=, acts=} (rcf:rescale multiplies the deviation back). quant.first, quant.last: the first and last " ..
-     "layer " ..
-     "(8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
+     "{weights=, acts=} (rcf:rescale multiplies the deviation of the weights back, and is what rcf becomes where no " ..
+     "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
      "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. grad_scale: " ..
      "paper (1/sqrt(N " ..

@@ -59,6 +59,13 @@ typedef struct qs_fqsums {
     double offset;        /* sum g over clipped elements; 0 where the rule does not ask for it */
 } qs_fqsums;
 
+/* Uniform quantizers, one a channel of rows of c values; ties to even. Arrays of (c). */
+typedef struct qs_fqcols {
+    const float *s, *beta, *lo, *hi;                       /* as in qs_fq; |lo|, |hi| <= 2^16 */
+    const float *in_lo, *in_hi, *clip_lo, *clip_hi;        /* as in_lo .. hi of qs_fqrule; d/ds of what is clipped: lo, hi */
+    bool inner;
+} qs_fqcols;
+
 typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
 typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
 typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
@@ -73,6 +80,10 @@ typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int3
 typedef void qs_fqgrad_fn(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out);
 typedef void qs_fqbookgrad_fn(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g,
                               qs_fqsums *out);
+/* rows x c values, channels last: as fq and fqgrad (always with the offset); sums are added to step, offset (c). */
+typedef void qs_fqcols_fn(const float *x, size_t rows, size_t c, const qs_fqcols *q, float *out);
+typedef void qs_fqcolsgrad_fn(const float *x, size_t rows, size_t c, const qs_fqcols *q, float *g, double *step,
+                              double *offset);
 /* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
 typedef struct qs_diff { double sq, bias, max; } qs_diff;
 typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
@@ -136,6 +147,8 @@ typedef struct qs_kernels {
     qs_fqbookcode_fn *fqbookcode;
     qs_fqgrad_fn *fqgrad;
     qs_fqbookgrad_fn *fqbookgrad;
+    qs_fqcols_fn *fqcols;
+    qs_fqcolsgrad_fn *fqcolsgrad;
     qs_diff_fn *diff;
     qs_block16_fn *block16;
     qs_bnsum_fn *bnsum;

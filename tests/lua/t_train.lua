@@ -95,7 +95,7 @@ local many = assert(qs.train(run.net, d, {steps = 2, batch = 50, step_rate = 0.5
         layers = {fc2 = {weights = "apot4", learn = {weights = "rcf"}}}}}))
 quantizers = many:quantizers()
 eq(tostring(quantizers["fc2.weight"].format), "apot4", "a layer of its own")
-eq(many.history.quantizers["fc2.weight"].learn, "rcf", "and its rule")
+eq(many.history.quantizers["fc2.weight"].learn, "rcf:rescale", "and its rule, without batch normalization behind it")
 eq(tostring(quantizers["fc1.weight"].format), "int4", "first=")
 eq(tostring(quantizers["fc1.input"].format), "uint8+offset", "input=")
 eq(tostring(quantizers["fc3.weight"].format), "int4@channel", "last=false: as the others")

@@ -197,6 +197,34 @@ static size_t level_of(float x, const qs_fqbook *q)
     return k;
 }
 
+/* One quantizer a channel: as fq and fqgrad of each channel, and every instruction set the same bits. */
+static bool try_cols(size_t n, size_t off, const void *how)
+{
+    static float p[8][40];
+    const size_t c = *(const size_t *)how, rows = n / c;
+    double sa[40] = {0}, oa[40] = {0}, sb[40] = {0}, ob[40] = {0};
+    qs_fqcols q = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], n % 2};
+    for (size_t j = 0; j < c; j++) {
+        const float col[8] = {0.1f * (float)(j + 1), j % 3 ? 0 : 0.5f, -(float)(j % 9), (float)(j % 5 + 1), -(float)(j % 9) - 0.5f,
+                            (float)(j % 5) + 1.5f, nextafterf(-(float)(j % 9), 1), nextafterf((float)(j % 5 + 1), -1)};
+        for (int k = 0; k < 8; k++) p[k][j] = col[k];
+    }
+    wipe();
+    s->fqcols(X + off, rows, c, &q, A + off);
+    v->fqcols(X + off, rows, c, &q, B + off);
+    if (!floats_same()) return false;
+    for (size_t i = 0; i < rows * c; i++) {
+        const size_t j = i % c;
+        float one;
+        s->fq(X + off + i, 1, &(qs_fq){.s = p[0][j], .beta = p[1][j], .lo = p[2][j], .hi = p[3][j]}, &one);
+        if (one != A[off + i] && !(isnan(one) && isnan(A[off + i]))) return false;
+    }
+    for (size_t i = 0; i < NMAX + PAD; i++) A[i] = B[i] = isfinite(Y[i]) ? Y[i] : 2;
+    s->fqcolsgrad(X + off, rows, c, &q, A + off, sa, oa);
+    v->fqcolsgrad(X + off, rows, c, &q, B + off, sb, ob);
+    return floats_same() && !memcmp(sa, sb, sizeof sa) && !memcmp(oa, ob, sizeof oa);
+}
+
 /* The rules training uses, for outermost codes lo and hi: strict, with the ends, half a gap further; learned or not. */
 static void all_rules(struct how_grad h, float lo, float hi)
 {
@@ -408,6 +436,7 @@ static void all_kernels(void)
         all_lengths("fq", try_fq, &q[i]);
         all_rules((struct how_grad){.q = q[i]}, q[i].lo, q[i].hi);
     }
+    for (size_t c = 1; c < 40; c += c < 3 ? 1 : 5) all_lengths("fqcols", try_cols, &c);
     large();
     halves();
     books();
