@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernels of network layers, channels last: one source for every instruction
+ * Kernels of network layers, channels last, and of optimizers: one source for every instruction
  * set, compiled once each with QS_ISA saying which. Vectors are the compiler's
  * own, W floats or W/2 doubles wide; every lane
  * does the same single operations everywhere, so the bits are equal.
@@ -233,4 +233,58 @@ void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, fl
     vf w = same(which);
     for (; i + W <= n; i += W) put(dx + i, get(dx + i) + both(get(g + i), get(arg + i) == w));
     for (; i < n; i++) dx[i] += arg[i] == which ? g[i] : 0.0f;
+}
+
+/* ---- optimizers ------------------------------------------------------------------------------------ */
+/* Sixteen sums side by side, added to eight, those as everywhere. */
+double KERNEL(sumsq)(const float *x, size_t n)
+{
+    d8 s0 = {0}, s1 = {0};
+    double s[8];
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        d8 a = wide(x + i), b = wide(x + i + 8);
+        s0 += a * a;
+        s1 += b * b;
+    }
+    putd(s, s0 + s1);
+    for (; i < n; i++) s[i % 8] += (double)x[i] * x[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+void KERNEL(sgd)(const qs_sgd *o, const float *g, size_t n, float *m, float *w)
+{
+    const float lr = o->lr, momentum = o->momentum, decay = o->decay, scale = o->scale;
+    const v16 vlr = same16(lr), vm = same16(momentum), vd = same16(decay), vs = same16(scale);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        v16 x = get16(w + i), d = get16(g + i) * vs + vd * x, k = vm * get16(m + i) + d;
+        put16(m + i, k);
+        put16(w + i, x - vlr * (o->nesterov ? d + vm * k : k));
+    }
+    for (; i < n; i++) {
+        float d = g[i] * scale + decay * w[i];
+        m[i] = momentum * m[i] + d;
+        w[i] -= lr * (o->nesterov ? d + momentum * m[i] : m[i]);
+    }
+}
+
+void KERNEL(adam)(const qs_adam *o, const float *g, size_t n, float *m, float *v, float *w)
+{
+    float root[16];
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        v16 x = get16(w + i), d = get16(g + i) * o->scale + x * o->decay;
+        v16 k = get16(m + i) * o->b1 + d * o->c1, q = get16(v + i) * o->b2 + (d * d) * o->c2;
+        put16(m + i, k);
+        put16(v + i, q);
+        for (size_t j = 0; j < 16; j++) root[j] = __builtin_sqrtf(v[i + j]);
+        put16(w + i, x - (k / (get16(root) / o->root2 + o->eps)) * o->lr);
+    }
+    for (; i < n; i++) {
+        float d = g[i] * o->scale + w[i] * o->decay;
+        m[i] = m[i] * o->b1 + d * o->c1;
+        v[i] = v[i] * o->b2 + (d * d) * o->c2;
+        w[i] -= (m[i] / (__builtin_sqrtf(v[i]) / o->root2 + o->eps)) * o->lr;
+    }
 }

@@ -435,12 +435,7 @@ static void finish_attached(const qs_site *s, const float *w, double direct, flo
     }
 }
 
-static double norm_of(const float *x, size_t n)
-{
-    qs_pass1 p;
-    qs_num()->pass1(x, n, &p);
-    return sqrt(p.sum_sq);
-}
+static double norm_of(const float *x, size_t n) { return sqrt(qs_num()->sumsq(x, n)); }
 
 void qs_site_end(qs_site *s, const float *w, float *g)
 {
