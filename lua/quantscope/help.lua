@@ -337,7 +337,7 @@ help.groups = {
      "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. grad_scale: " ..
      "paper (1/sqrt(N " ..
      "Qp), N the elements of one image that share a step), batch (of the batch), none. mask: as in q:grad. Biases " ..
-     "stay float.",
+     "stay float. Where the net forks (a residual), every layer quantizes its input by itself: one quantizer a consumer.",
      errors = "EARG an option that does not exist or is out of range, images of another size; EFORMAT, " ..
      "EUNSUP, ERANGE name the " ..
      "quantizer.",
@@ -408,8 +408,9 @@ help.groups = {
      "evaluations={{step, part, accuracy, loss, accuracy_raw, n}}, quantizers={[name]={t={}, step={}, offset={}, " ..
      "gradient={}, " ..
      "offset_gradient={}, raw_gradient={}, ratio={}, clipped={}, entropy={}, used={}, mse={}, oscillating={}, " ..
-     "histogram=, format, " ..
-     "init, learn, role, formula, note}}}. t: steps made when a record was taken; gradient: as the optimizer gets " ..
+     "histograms={{lo, hi, bins, count={}, under, over, occupancy={}}}, " ..
+     "histogram=, format, init, learn, role, formula, note}}}. histograms: one a record, with the counts of the levels (of formats " ..
+     "with up to 256); histogram: the newest. t: steps made when a record was taken; gradient: as the optimizer gets " ..
      "it; ratio: R of " ..
      "LSQ, weights only; several parts: geometric mean of steps. Keep it in a local: each access builds it.",
      source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},

@@ -100,6 +100,7 @@ end
 
 local function json_text(run)
     local out, h = {}, run.history
+    for _, q in pairs(h.quantizers) do local _ = q.histograms end   -- made when asked for
     json(out, {name = run.name, data = run.data.note, state = run.state, reason = run.reason, step = run.step,
                total = run.total, batch = run.batch, seed = run.seed, seconds = run.seconds,
                init_seconds = run.init_seconds, before = run.before, float = run.float, last = run.last, history = h})

@@ -284,24 +284,60 @@ static void set_column(lua_State *L, const qs_history *h, size_t site, const str
     lua_setfield(L, -2, c->key);
 }
 
-/* The histogram of the newest record of a site. */
-static void set_hist(lua_State *L, const qs_history *h, size_t site)
+static void set_counts(lua_State *L, const char *key, const uint32_t *v, size_t n)
 {
-    if (!h->nrec) return;
-    const qs_site_look *k = &h->rec[(h->nrec - 1) * h->nsite + site].look;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushinteger(L, v[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, key);
+}
+
+static void push_look(lua_State *L, const qs_site_look *k)
+{
+    lua_createtable(L, 0, 7);
     qs_set_count(L, "bins", QS_SITE_BINS);
     qs_set_number(L, "lo", (double)k->lo);
     qs_set_number(L, "hi", (double)k->hi);
     qs_set_count(L, "under", k->under);
     qs_set_count(L, "over", k->over);
-    lua_createtable(L, QS_SITE_BINS, 0);
-    for (int b = 0; b < QS_SITE_BINS; b++) {
-        lua_pushinteger(L, k->bin[b]);
-        lua_rawseti(L, -2, b + 1);
-    }
-    lua_setfield(L, -2, "count");
+    set_counts(L, "count", k->bin, QS_SITE_BINS);
+    if (k->levels) set_counts(L, "occupancy", k->level, k->levels);
+}
+
+/* The newest histogram of a site. */
+static void set_hist(lua_State *L, const qs_history *h, size_t site)
+{
+    if (!h->nrec) return;
+    push_look(L, &h->rec[(h->nrec - 1) * h->nsite + site].look);
     lua_setfield(L, -2, "histogram");
+}
+
+/* All of them are made when somebody asks: (site's table, key), upvalues the run and the number of the site. */
+static int lazy_hists(lua_State *L)
+{
+    const qs_run *r = qs_check(L, lua_upvalueindex(1), &qs_type_run);
+    size_t site = (size_t)lua_tointeger(L, lua_upvalueindex(2));
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "histograms") != 0) return 0;
+    lua_createtable(L, (int)r->h.nrec, 0);
+    for (size_t k = 0; k < r->h.nrec; k++) {
+        push_look(L, &r->h.rec[k * r->h.nsite + site].look);
+        lua_rawseti(L, -2, (lua_Integer)k + 1);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, "histograms");
+    return 1;
+}
+
+static void add_lazy(lua_State *L, const qs_run *r, size_t site)
+{
+    lua_createtable(L, 0, 1);
+    qs_push_ref(L, &qs_type_run, (void *)(uintptr_t)r);
+    lua_pushinteger(L, (lua_Integer)site);
+    lua_pushcclosure(L, lazy_hists, 2);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
 }
 
 static void set_sites(lua_State *L, const qs_run *r)
@@ -320,6 +356,7 @@ static void set_sites(lua_State *L, const qs_run *r)
         qs_set_text(L, "role", s->act ? "act" : "weight");
         qs_set_text(L, "formula", s->formula);
         qs_set_text(L, "note", s->note);
+        add_lazy(L, r, i);
         lua_setfield(L, -2, s->name);
     }
     lua_setfield(L, -2, "quantizers");

@@ -112,6 +112,23 @@ typedef void qs_maxrow_fn(const float *x, size_t n, float which, float *best, fl
 /* dx += g wherever arg == which */
 typedef void qs_maxgrad_fn(const float *g, const float *arg, size_t n, float which, float *dx);
 
+/* ---- optimizers: d = g scale + decay w -------------------------------------------------------------------------- */
+typedef struct qs_sgd {
+    float lr, momentum, decay, scale;
+    bool nesterov;
+} qs_sgd;
+typedef struct qs_adam {
+    float lr;                 /* lr / (1 - beta1^t) */
+    float root2;              /* sqrt(1 - beta2^t) */
+    float b1, b2, c1, c2;     /* beta1, beta2, 1 - beta1, 1 - beta2: rounded once */
+    float eps, decay, scale;
+} qs_adam;
+typedef double qs_sumsq_fn(const float *x, size_t n);
+/* m = momentum m + d;  w -= lr (nesterov ? d + momentum m : m) */
+typedef void qs_sgd_fn(const qs_sgd *o, const float *g, size_t n, float *m, float *w);
+/* m = b1 m + c1 d;  v = b2 v + c2 d^2;  w -= lr (m / (sqrt(v) / root2 + eps)) */
+typedef void qs_adam_fn(const qs_adam *o, const float *g, size_t n, float *m, float *v, float *w);
+
 #define QS_KERNEL(isa, name) qs_##name##_fn qs_##name##__##isa;
 #include "num/kernels.def"
 #undef QS_KERNEL
@@ -145,6 +162,9 @@ typedef struct qs_kernels {
     qs_addclip_fn *addclip;
     qs_maxrow_fn *maxrow;
     qs_maxgrad_fn *maxgrad;
+    qs_sumsq_fn *sumsq;
+    qs_sgd_fn *sgd;
+    qs_adam_fn *adam;
 } qs_kernels;
 const qs_kernels *qs_num(void);
 /* "scalar", "avx2" or "avx512" (with avx2's kernels where it has none of its own): those; NULL where this machine or

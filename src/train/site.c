@@ -435,12 +435,7 @@ static void finish_attached(const qs_site *s, const float *w, double direct, flo
     }
 }
 
-static double norm_of(const float *x, size_t n)
-{
-    qs_pass1 p;
-    qs_num()->pass1(x, n, &p);
-    return sqrt(p.sum_sq);
-}
+static double norm_of(const float *x, size_t n) { return sqrt(qs_num()->sumsq(x, n)); }
 
 void qs_site_end(qs_site *s, const float *w, float *g)
 {
@@ -671,10 +666,12 @@ void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, q
     memset(s->work->count, 0, s->f->n * sizeof *s->work->count);
     each_span(&(struct spans){.s = s, .fn = look_span, .ctx = &k}, x, start, n, NULL);
     double total = k.finite ? (double)k.finite : 1;
+    out->levels = s->f->n <= QS_SITE_LEVELS ? (uint32_t)s->f->n : 0;
     out->clipped = (double)k.clipped / total;
     out->mse = k.sq / total;
     for (size_t c = 0; c < s->f->n; c++) {
         double p = s->work->count[c] / total;
+        if (out->levels) out->level[c] = (uint32_t)s->work->count[c];
         out->used += p > 0;
         if (p > 0) out->entropy -= p * log2(p);
     }

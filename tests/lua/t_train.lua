@@ -82,6 +82,12 @@ near(h.step[1], step, 1e-12, "the first is the initialization")
 ok(#h.gradient == #h.t and #h.clipped == #h.t and #h.entropy == #h.t and #h.ratio == #h.t and not h.offset, "columns")
 ok(h.format == "int2" and h.init == "mse" and h.learn == "lsq" and h.role == "weight", "what it is")
 eq(#h.histogram.count, h.histogram.bins, "a histogram")
+local looks = h.histograms
+eq(#looks, #h.t, "one a record")
+local all = 0
+for _, n in ipairs(looks[1].occupancy) do all = all + n end
+ok(#looks[1].occupancy <= 256 and all > 0, "with the occupancy of every level")
+eq(h.histograms, looks, "made once")
 eq(losses(assert(qs.train(run.net, d, o))), all, "the same seed: the same losses, bit for bit")
 o.seed = 5
 ok(losses(assert(qs.train(run.net, d, o))) ~= all, "another seed: others")

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
+#include "num/kernels.h"
 #include "train/optim.h"
 #include "../tap.h"
 
@@ -115,6 +117,31 @@ static void blocks(void)
     free(first);
 }
 
+/* The twins of every instruction set give the bits of the reference, with tails of every length. */
+static void twins(const char *isa)
+{
+    enum { N = 77 };
+    const qs_kernels *a = qs_num_isa("scalar"), *b = qs_num_isa(isa);
+    float g[N], x[2][3][N];
+    qs_rng r;
+    bool good = true;
+    qs_rng_seed(&r, 4);
+    for (size_t n = 0; n <= N && b; n++) {
+        for (size_t i = 0; i < N; i++) {
+            g[i] = (float)qs_rng_normal(&r);
+            for (int k = 0; k < 3; k++) x[0][k][i] = x[1][k][i] = k == 1 ? (float)qs_rng_uniform(&r) : (float)qs_rng_normal(&r);
+        }
+        const qs_sgd s = {.lr = 0.013f, .momentum = 0.9f, .decay = 1e-3f, .scale = 0.7f, .nesterov = n % 2};
+        const qs_adam d = {0.013f, 0.03f, 0.9f, 0.999f, 0.1f, 0.001f, 1e-8f, 1e-3f, 0.7f};
+        a->sgd(&s, g, n, x[0][0], x[0][2]);
+        b->sgd(&s, g, n, x[1][0], x[1][2]);
+        a->adam(&d, g, n, x[0][0], x[0][1], x[0][2]);
+        b->adam(&d, g, n, x[1][0], x[1][1], x[1][2]);
+        good = good && !memcmp(x[0], x[1], sizeof x[0]) && a->sumsq(g, n) == b->sumsq(g, n);
+    }
+    ok(good, "%s: the bits of the reference%s", isa, b ? "" : " # SKIP not here");
+}
+
 /* ---- steps and offsets ---------------------------------------------------------------------- */
 static qs_site site_of(const qs_net *net, const char *format, const char *learn, double rate, double decay)
 {
@@ -215,6 +242,8 @@ int main(void)
     trajectory("nesterov", &(qs_optim_opts){.kind = QS_SGD, .momentum = 0.9, .nesterov = true, .decay = 0.01}, nesterov);
     trajectory("plain", &(qs_optim_opts){.kind = QS_SGD, .decay = 0.01}, plain);
     trajectory("adam", &(qs_optim_opts){.kind = QS_ADAM, .momentum = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01}, adam);
+    twins("avx2");
+    twins("avx512");
     clipping();
     blocks();
     steps();
