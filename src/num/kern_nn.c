@@ -239,15 +239,16 @@ void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, fl
 /* Sixteen sums side by side, added to eight, those as everywhere. */
 double KERNEL(sumsq)(const float *x, size_t n)
 {
-    d8 s0 = {0}, s1 = {0};
+    enum { N = 32 / W };       /* vectors that hold sixteen doubles */
+    vd sum[N] = {0};
     double s[8];
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        d8 a = wide(x + i), b = wide(x + i + 8);
-        s0 += a * a;
-        s1 += b * b;
-    }
-    putd(s, s0 + s1);
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < N; j++) {
+            vd a = wide(x + i + j * W / 2);
+            sum[j] += a * a;
+        }
+    for (int j = 0; j < N / 2; j++) putd(s + j * W / 2, sum[j] + sum[j + N / 2]);
     for (; i < n; i++) s[i % 8] += (double)x[i] * x[i];
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
@@ -255,12 +256,12 @@ double KERNEL(sumsq)(const float *x, size_t n)
 void KERNEL(sgd)(const qs_sgd *o, const float *g, size_t n, float *m, float *w)
 {
     const float lr = o->lr, momentum = o->momentum, decay = o->decay, scale = o->scale;
-    const v16 vlr = same16(lr), vm = same16(momentum), vd = same16(decay), vs = same16(scale);
+    const vf klr = same(lr), km = same(momentum), kd = same(decay), ks = same(scale);
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        v16 x = get16(w + i), d = get16(g + i) * vs + vd * x, k = vm * get16(m + i) + d;
-        put16(m + i, k);
-        put16(w + i, x - vlr * (o->nesterov ? d + vm * k : k));
+    for (; i + W <= n; i += W) {
+        vf x = get(w + i), d = get(g + i) * ks + kd * x, k = km * get(m + i) + d;
+        put(m + i, k);
+        put(w + i, x - klr * (o->nesterov ? d + km * k : k));
     }
     for (; i < n; i++) {
         float d = g[i] * scale + decay * w[i];
@@ -271,15 +272,15 @@ void KERNEL(sgd)(const qs_sgd *o, const float *g, size_t n, float *m, float *w)
 
 void KERNEL(adam)(const qs_adam *o, const float *g, size_t n, float *m, float *v, float *w)
 {
-    float root[16];
+    float root[W];
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        v16 x = get16(w + i), d = get16(g + i) * o->scale + x * o->decay;
-        v16 k = get16(m + i) * o->b1 + d * o->c1, q = get16(v + i) * o->b2 + (d * d) * o->c2;
-        put16(m + i, k);
-        put16(v + i, q);
-        for (size_t j = 0; j < 16; j++) root[j] = __builtin_sqrtf(v[i + j]);
-        put16(w + i, x - (k / (get16(root) / o->root2 + o->eps)) * o->lr);
+    for (; i + W <= n; i += W) {
+        vf x = get(w + i), d = get(g + i) * o->scale + x * o->decay;
+        vf k = get(m + i) * o->b1 + d * o->c1, q = get(v + i) * o->b2 + (d * d) * o->c2;
+        put(m + i, k);
+        put(v + i, q);
+        for (size_t j = 0; j < W; j++) root[j] = __builtin_sqrtf(v[i + j]);
+        put(w + i, x - (k / (get(root) / o->root2 + o->eps)) * o->lr);
     }
     for (; i < n; i++) {
         float d = g[i] * o->scale + w[i] * o->decay;
