@@ -661,8 +661,10 @@ int main(void)
     net = make_net(H, W, C, QS_OP_CONV, OUT, KK);
     line = make_net(1, 1, 8, QS_OP_LINEAR, 1, 0);
     published();
-    over_formats("forward is the quantizer to the bit", check_forward);
-    over_formats("gradients are the quantizer's, every rule and mask", check_gradient);
+    if (!TAP_THREADS_ONLY) {
+        over_formats("forward is the quantizer to the bit", check_forward);
+        over_formats("gradients are the quantizer's, every rule and mask", check_gradient);
+    }
     nothing_learned();
     static const char *const some[] = {"int4", "uint3+offset", "nf4", "apot4", "fp4", "codebook(-1;0;0.3;2)"};
     for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
@@ -693,7 +695,7 @@ int main(void)
     fits("uint3+offset@channel", "mse", true);
     fits("int4:flip@channel", "mse", false);
     more_fits();
-    over_formats("a look is the error of the quantizer", check_look);
+    if (!TAP_THREADS_ONLY) over_formats("a look is the error of the quantizer", check_look);
     look_speed();
     qs_net_unref(net);
     qs_net_unref(line);
