@@ -6,8 +6,8 @@ One command a line, answers with one line:
 
     version                 what runs here: torch, threads, BLAS
     tune NET MODE           NET: mlp lenet resnet20; MODE: float lsq. Tries every way to write it, keeps the fastest
-                            -> its name, and the time of each
-    steps N                 N training steps of what was kept -> N times in seconds
+                            for that mode -> their names and times, the fastest first
+    steps MODE N            N training steps of what was kept -> N times in seconds
 
 Batch 128, SGD with momentum 0.9 and weight decay 1e-4. LSQ 4/4, first and last layer 8, the image not quantized,
 activations unsigned, gradient scale 1/sqrt(numel Qp). A step is: gradients to None, forward, loss, backward, update; the
@@ -210,6 +210,9 @@ def blas():
 
 
 class Peer:
+    def __init__(self):
+        self.kept = {}
+
     def version(self):
         return "torch %s, %d threads, %s" % (torch.__version__, torch.get_num_threads(), blas())
 
@@ -225,11 +228,11 @@ class Peer:
                 if turn:
                     times[w] += t[1:]
         score = {w: lower_quartile(t) for w, t in times.items()}
-        self.kept = min(score, key=score.get)
+        self.kept[mode] = min(score, key=score.get)
         return "; ".join("%s %.3g ms" % (w.name, score[w] * 1e3) for w in sorted(score, key=score.get))
 
-    def steps(self, n):
-        return " ".join("%.9g" % t for t in self.kept.times(int(n)))
+    def steps(self, mode, n):
+        return " ".join("%.9g" % t for t in self.kept[mode].times(int(n)))
 
 
 def main():
