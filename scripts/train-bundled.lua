@@ -9,10 +9,10 @@ local qs = require "quantscope"
 
 local VAL, SEED = 5000, 1
 local NETS = { -- in the order they are stated
-  { name = "mlp", epochs = 24, lr = 0.05, weight_decay = 5e-4, crop = 2, half = true },
-  { name = "smallcnn", epochs = 24, lr = 0.1, weight_decay = 5e-4, crop = 2 },
-  { name = "resnet8", epochs = 12, lr = 0.1, weight_decay = 5e-4, crop = 2 },
-  { name = "depthwise", epochs = 16, lr = 0.1, weight_decay = 2e-4, crop = 2 },
+  { name = "mlp", epochs = 20, lr = 0.05, weight_decay = 5e-4, crop = 2, half = true },
+  { name = "smallcnn", epochs = 15, lr = 0.1, weight_decay = 5e-4, crop = 2 },
+  { name = "resnet8", epochs = 10, lr = 0.1, weight_decay = 5e-4, crop = 2 },
+  { name = "depthwise", epochs = 12, lr = 0.1, weight_decay = 2e-4, crop = 2 },
 }
 
 local top = arg[0]:match("^(.*)/[^/]*$") or "."
