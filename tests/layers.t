@@ -49,7 +49,7 @@ only 'fftw3' num/fft.c
 only 'jansson' model/safetensors.c train/checkpoint.c app/
 only 'protobuf-c|.*pb-c\.h' model/onnx
 only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index
-only 'dnnl|oneapi|omp\.h' train/dnn.c
+only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c
 only 'zlib' train/data_files.c
 only 'immintrin|x86intrin|arm_neon' num/
 

@@ -185,6 +185,17 @@ void qs_bf16__avx2(const uint16_t *x, size_t n, float *out)
     for (; i < n; i++) out[i] = qs_bf16_float(x[i]);
 }
 
+void qs_u8__avx2(const uint8_t *x, size_t n, float a, float b, float *out)
+{
+    const __m256 va = _mm256_set1_ps(a), vb = _mm256_set1_ps(b);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i w = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(x + i)));
+        _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(w), va), vb));
+    }
+    for (; i < n; i++) out[i] = (float)x[i] * a + b;
+}
+
 /* ---- uniform quantizers ------------------------------------------------------------------ */
 struct vfq { __m256 s, beta, lo, hi; };
 

@@ -29,6 +29,11 @@ void qs_bf16__scalar(const uint16_t *x, size_t n, float *out)
     for (size_t i = 0; i < n; i++) out[i] = qs_bf16_float(x[i]);
 }
 
+void qs_u8__scalar(const uint8_t *x, size_t n, float a, float b, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (float)x[i] * a + b;
+}
+
 void qs_fq__scalar(const float *x, size_t n, const qs_fq *q, float *out)
 {
     for (size_t i = 0; i < n; i++) out[i] = qs_fq_one(x[i], q);

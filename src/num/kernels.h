@@ -4,7 +4,7 @@
 /*
  * Vector kernels: one list (kernels.def), a scalar reference that defines the
  * result, faster twins that give the same bits. Dispatched once; QUANTSCOPE_ISA
- * (scalar, avx2) forces a choice. Every kernel works on one thread.
+ * (scalar, avx2, avx512) forces a choice. Every kernel works on one thread.
  *
  * The same lane order everywhere: 8 partial sums, folded as ((0+4)+(2+6)) + ((1+5)+(3+7)).
  */
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"   /* HAVE_AVX2, for kernels.def */
+#include "config.h"   /* HAVE_AVX2, HAVE_AVX512, for kernels.def */
 
 /* What one pass over values learns. */
 typedef struct qs_pass1 {
@@ -62,6 +62,7 @@ typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
 typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
 typedef void qs_f16_fn(const uint16_t *x, size_t n, float *out);
 typedef void qs_bf16_fn(const uint16_t *x, size_t n, float *out);
+typedef void qs_u8_fn(const uint8_t *x, size_t n, float a, float b, float *out);      /* fl(fl(x a) + b) */
 typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);          /* fake quantization; NaN stays NaN */
 typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
 typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);           /* NaN stays NaN */
@@ -77,6 +78,28 @@ typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
 /* Of `blocks` runs of 16 finite values: sum[2k] = sum x, sum[2k+1] = sum x^2 of run k. */
 typedef void qs_block16_fn(const float *x, size_t blocks, double *sum);
 
+
+/* ---- layers of a network; rows of c channels, channels last. Sums are added to what is there ---- */
+typedef void qs_bnsum_fn(const float *x, size_t rows, size_t c, double *sum, double *sq);   /* sum x, sum x^2 */
+typedef void qs_colsum_fn(const float *x, size_t rows, size_t c, double *sum);
+/* y = min(max(x scale + shift, lo), hi) */
+typedef void qs_bnapply_fn(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo,
+                           float hi, float *y);
+/* With g' = g where lo < y < hi, else 0: sum g', sum g' (x - mean) */
+typedef void qs_bngradsum_fn(const float *x, const float *y, const float *g, size_t rows, size_t c, const double *mean,
+                             float lo, float hi, double *sg, double *sgx);
+/* g = a g' + (b x + d) */
+typedef void qs_bngrad_fn(const float *x, const float *y, size_t rows, size_t c, const float *a, const float *b,
+                          const float *d, float lo, float hi, float *g);
+typedef void qs_clip_fn(const float *x, size_t n, float lo, float hi, float *y);        /* min(max(x, lo), hi) */
+typedef void qs_clipgrad_fn(const float *y, size_t n, float lo, float hi, float *g);    /* g = 0 unless lo < y < hi */
+typedef void qs_add_fn(const float *x, size_t n, float *y);                             /* y += x */
+typedef void qs_addclip_fn(const float *a, const float *b, size_t n, float lo, float hi, float *y);
+/* best = x, arg = which wherever x > best */
+typedef void qs_maxrow_fn(const float *x, size_t n, float which, float *best, float *arg);
+/* dx += g wherever arg == which */
+typedef void qs_maxgrad_fn(const float *g, const float *arg, size_t n, float which, float *dx);
+
 #define QS_KERNEL(isa, name) qs_##name##_fn qs_##name##__##isa;
 #include "num/kernels.def"
 #undef QS_KERNEL
@@ -88,6 +111,7 @@ typedef struct qs_kernels {
     qs_pass2_fn *pass2;
     qs_f16_fn *f16;
     qs_bf16_fn *bf16;
+    qs_u8_fn *u8;
     qs_fq_fn *fq;
     qs_fqcode_fn *fqcode;
     qs_fqbook_fn *fqbook;
@@ -96,9 +120,20 @@ typedef struct qs_kernels {
     qs_fqbookgrad_fn *fqbookgrad;
     qs_diff_fn *diff;
     qs_block16_fn *block16;
+    qs_bnsum_fn *bnsum;
+    qs_colsum_fn *colsum;
+    qs_bnapply_fn *bnapply;
+    qs_bngradsum_fn *bngradsum;
+    qs_bngrad_fn *bngrad;
+    qs_clip_fn *clip;
+    qs_clipgrad_fn *clipgrad;
+    qs_add_fn *add;
+    qs_addclip_fn *addclip;
+    qs_maxrow_fn *maxrow;
+    qs_maxgrad_fn *maxgrad;
 } qs_kernels;
 const qs_kernels *qs_num(void);
-/* "scalar" or "avx2": those kernels; NULL where this machine or this build has none of that name. */
+/* "scalar", "avx2" or "avx512": those kernels (avx512: with the twins of avx2 where it has none); NULL where this machine or this build has none of that name. */
 const qs_kernels *qs_num_isa(const char *isa);
 
 #endif

@@ -595,8 +595,8 @@ static const kind *kind_of(const char *path, int *rc, qs_err *err)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].probe(head, n, size, path)) return &kinds[i];
     *rc = qs_fail(err, QS_EFORMAT,
-                  _("%s: no data begins with the bytes %02x %02x %02x %02x; IDX, .npy, CIFAR-10 batches (.bin) and the digits "
-                    "CSV are read"), path, head[0], head[1], head[2], head[3]);
+                  _("%s: no data begins with the bytes %02x %02x %02x %02x; IDX, .npy, CIFAR-10 batches (.bin) and the "
+                    "digits CSV are read"), path, head[0], head[1], head[2], head[3]);
     return NULL;
 }
 

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "num/kernels.h"
 #include "train/data_files.h"
 
 enum { WHOLE_TEST = 6, WHOLE_VAL = 10 };  /* the test set is a sixth, validation a tenth where nothing else is said */
@@ -64,7 +65,7 @@ struct qs_data {
     qs_images train, test;        /* test.n == 0: test images are at the end of train */
     const qs_images *of[3];       /* of each part: where its images are, */
     size_t first[3];              /* and the first of them */
-    float table[4][256];          /* bytes normalized, by channel */
+    float a[4], b[4];             /* of bytes, by channel: normalized is x a + b, fewer roundings than (x - mean) / std */
     float zero[4];                /* a raw 0 normalized */
 };
 
@@ -156,12 +157,13 @@ static void find_moments(qs_dataset *d)
     free(m.sum);
 }
 
-static void fill_table(qs_dataset *d)
+static void set_normal(qs_dataset *d)
 {
     struct qs_data *o = d->own;
     for (int k = 0; k < d->c; k++) {
-        for (int v = 0; v < 256; v++) o->table[k][v] = ((float)v / o->train.full - d->mean[k]) / d->std[k];
-        o->zero[k] = o->table[k][0];
+        o->a[k] = (float)(1 / ((double)o->train.full * (double)d->std[k]));
+        o->b[k] = (float)(-(double)d->mean[k] / (double)d->std[k]);
+        o->zero[k] = o->train.bytes ? o->b[k] : (0 - d->mean[k]) / d->std[k];
     }
 }
 
@@ -293,7 +295,7 @@ static int finish(qs_dataset *d, const char *what, const char *tests, int classe
     d->c = o->train.c;
     if (classes > d->classes) d->classes = classes;
     find_moments(d);
-    fill_table(d);
+    set_normal(d);
     d->hash = hash_images(hash_images(fnv_basis, &o->train), &o->test);
     return 0;
 }
@@ -304,8 +306,8 @@ qs_dataset *qs_dataset_memory(const char *name, int h, int w, int c, int classes
     size_t values;
     if (h < 1 || w < 1 || c < 1 || c > 4 || classes < 1 || n > UINT32_MAX || val >= n || test >= n - val ||
         !qs_mul((size_t)h * (size_t)w, (size_t)c * sizeof(float), &values) || !qs_mul(values, n, &values)) {
-        qs_fail(err, QS_EARG, _("%s: %zu images of %dx%dx%d in %d classes, %zu + %zu taken off, are no data set"), name, n, h,
-                w, c, classes, val, test);
+        qs_fail(err, QS_EARG, _("%s: %zu images of %dx%dx%d in %d classes, %zu + %zu taken off, are no data set"), name, n,
+                h, w, c, classes, val, test);
         return NULL;
     }
     qs_dataset *d = new_dataset(name);
@@ -575,7 +577,7 @@ typedef struct batching {
 static void take(const batching *b, size_t at, size_t pixels, float *x)
 {
     const qs_dataset *d = b->d;
-    const float (*t)[256] = (const float (*)[256])d->own->table;
+    const struct qs_data *o = d->own;
     size_t c = (size_t)d->c;
     if (b->im->floats) {
         const float *p = b->im->floats + at * c;
@@ -585,11 +587,11 @@ static void take(const batching *b, size_t at, size_t pixels, float *x)
     }
     const unsigned char *p = b->im->bytes + at * c;
     if (c == 1) {
-        for (size_t i = 0; i < pixels; i++) x[i] = t[0][p[i]];
+        qs_num()->u8(p, pixels, o->a[0], o->b[0], x);
         return;
     }
     for (size_t i = 0; i < pixels; i++)
-        for (size_t k = 0; k < c; k++) x[i * c + k] = t[k][p[i * c + k]];
+        for (size_t k = 0; k < c; k++) x[i * c + k] = (float)p[i * c + k] * o->a[k] + o->b[k];
 }
 
 static void take_zeros(const batching *b, size_t pixels, float *x)

@@ -4,7 +4,8 @@
 /*
  * Labelled images: training, validation and test, kept apart. Immutable once
  * made, reference counted, read from any thread. Images are kept as they come
- * (bytes or floats) and normalized when a batch is made: (x - mean[c]) / std[c].
+ * (bytes or floats) and normalized when a batch is made: (x - mean[c]) / std[c]
+ * (bytes to a rounding or two).
  *
  * To add a data set by name: one row in the table of dataset.c. To add a file
  * kind: one reader in data_files.c.

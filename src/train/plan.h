@@ -25,6 +25,9 @@ typedef enum qs_bn_mode {
 
 typedef struct qs_plan qs_plan;
 
+/* How many pieces a pass over a site is cut into, for qs_site_init. */
+size_t qs_plan_pieces(const qs_net *net, int node, bool act, size_t batch);
+
 /* net, sites (n; may be 0): kept by pointer, owned by the caller, and outlive the plan. train: with room for backward.
  * EARG: batch 0; ENOMEM. Cost: memory of about 4 times the activations of a batch with train. */
 qs_plan *qs_plan_new(qs_net *net, qs_site *sites, size_t nsite, size_t batch, bool train, qs_err *err);

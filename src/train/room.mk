@@ -5,9 +5,16 @@ libqstrain_la_SOURCES = \
     src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h src/train/net.c \
     src/train/site.h src/train/site.c \
-    src/train/plan.h \
+    src/train/dnn.h src/train/dnn.c src/train/conv_plain.h src/train/conv_plain.c \
+    src/train/plan.h src/train/plan.c src/train/plan_in.h src/train/layers.c \
     src/train/history.h src/train/history.c \
-    src/train/run.h
+    src/train/run.h src/train/run_work.h \
+    src/train/optim.h src/train/optim.c \
+    src/train/calib.c \
+    src/train/record.c \
+    src/train/evaluate.c \
+    src/train/run.c \
+    src/train/checkpoint.c
 
 # What a test of this room links.
 TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
@@ -16,6 +23,7 @@ train_tests = \
     tests/unit/t_dataset \
     tests/unit/t_history \
     tests/unit/t_net \
+    tests/unit/t_plan \
     tests/unit/t_site
 check_PROGRAMS += $(train_tests)
 TESTS += $(train_tests)
@@ -25,5 +33,7 @@ tests_unit_t_history_SOURCES = tests/unit/t_history.c tests/tap.h
 tests_unit_t_history_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
 tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_plan_SOURCES = tests/unit/t_plan.c tests/tap.h
+tests_unit_t_plan_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
 tests_unit_t_site_LDADD   = $(TRAIN_LIBS)

@@ -104,6 +104,13 @@ static qs_dataset *open_pair(const char *im, const char *lab, long val, qs_err *
     return d;
 }
 
+/* No data set, with that code, and a message that says so. */
+static void refused(qs_dataset *d, const qs_err *e, int code, const char *says)
+{
+    ok(!d && e->code == code && strstr(e->msg, says), "%s", d ? d->note : e->msg);
+    qs_dataset_unref(d);
+}
+
 /* ---- what is read ------------------------------------------------------------------------------ */
 /* Image i of a part is image `first + i` of raw values (n, h, w, c), normalized. */
 static bool part_is(const qs_dataset *d, qs_part part, const unsigned char *raw, size_t first, float full)
@@ -116,7 +123,8 @@ static bool part_is(const qs_dataset *d, qs_part part, const unsigned char *raw,
         qs_dataset_batch(d, part, &i, 1, NULL, x, &y);
         for (size_t p = 0; p < size; p++) {
             size_t c = p % (size_t)d->c;
-            good = good && x[p] == ((float)raw[(first + i) * size + p] / full - d->mean[c]) / d->std[c];
+            double want = ((double)raw[(first + i) * size + p] / (double)full - (double)d->mean[c]) / (double)d->std[c];
+            good = good && fabs((double)x[p] - want) <= 2e-6 * fmax(1, fabs(want));
         }
         good = good && y >= 0 && y < d->classes;
     }
@@ -161,16 +169,16 @@ static void idx_parts(void)
     near((double)d->std[0], sd, 1e-6, "and their deviation");
     ok(part_is(d, QS_PART_TRAIN, images, 0, 255) && part_is(d, QS_PART_VAL, images, 17, 255) &&
        part_is(d, QS_PART_TEST, images, 20, 255), "every part has its images and no others");
-    ok(labels_are(d, QS_PART_TRAIN, labels) && labels_are(d, QS_PART_VAL, labels + 17) && labels_are(d, QS_PART_TEST, labels + 20),
-       "and its labels");
+    ok(labels_are(d, QS_PART_TRAIN, labels) && labels_are(d, QS_PART_VAL, labels + 17) &&
+       labels_are(d, QS_PART_TEST, labels + 20), "and its labels");
     uint64_t hash = d->hash;
     qs_dataset_unref(qs_dataset_ref(d));
     qs_dataset_unref(d);
     static const char *const twins[][2] = {{"images.gz", "labels"}, {"images", "labels.gz"}, {"images.gz", "labels.gz"}};
     for (int i = 0; i < 3; i++) {
         d = open_pair(twins[i][0], twins[i][1], -1, &e);
-        ok(d && d->hash == hash && d->n[1] == 2 && part_is(d, QS_PART_TRAIN, images, 0, 255), "%s with %s: the same %s", twins[i][0],
-           twins[i][1], e.msg);
+        ok(d && d->hash == hash && d->n[1] == 2 && part_is(d, QS_PART_TRAIN, images, 0, 255), "%s with %s: the same %s",
+           twins[i][0], twins[i][1], e.msg);
         qs_dataset_unref(d);
     }
 }
@@ -215,7 +223,8 @@ static void npy_files(void)
     save("u8.npy", buf, npy(buf, "|u1", "24, 5, 4", images, sizeof images));
     save("f4.npy", buf, npy(buf, "<f4", "24, 5, 4", real, sizeof real));
     qs_dataset *a = open_pair("u8.npy", "labels.npy", 3, &e), *b = open_pair("f4.npy", "labels.npy", 3, &e);
-    ok(a && b && part_is(a, QS_PART_TRAIN, images, 0, 255) && labels_are(a, QS_PART_TRAIN, labels), ".npy of bytes %s", e.msg);
+    ok(a && b && part_is(a, QS_PART_TRAIN, images, 0, 255) && labels_are(a, QS_PART_TRAIN, labels),
+       ".npy of bytes %s", e.msg);
     float x[PIXELS], y[PIXELS];
     int32_t l;
     bool good = a && b;
@@ -245,7 +254,7 @@ static void npy_files(void)
     }
     real[7] = NAN;
     save("nan.npy", buf, npy(buf, "<f4", "6, 2, 5, 8", real, sizeof real));
-    ok(!open_pair("nan.npy", "six.npy", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "finite"), "%s", e.msg);
+    refused(open_pair("nan.npy", "six.npy", 1, &e), &e, QS_EFORMAT, "finite");
     real[0] = 0.5f;
     real[1] = -1;
     real[2] = NAN;
@@ -253,7 +262,7 @@ static void npy_files(void)
     for (int i = 0; i < 4; i++) {
         float v[6] = {real[i]};
         save("odd.npy", buf, npy(buf, "<f4", "6,", v, sizeof v));
-        ok(!open_pair("last.npy", "odd.npy", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "label 0 is"), "%s", e.msg);
+        refused(open_pair("last.npy", "odd.npy", 1, &e), &e, QS_EFORMAT, "label 0 is");
     }
 }
 
@@ -281,7 +290,7 @@ static void cifar_files(void)
     ok(d && d->h == 32 && d->w == 32 && d->c == 3 && d->n[0] == 9 && d->n[2] == 2 && part_is(d, QS_PART_TRAIN, raw, 0, 255),
        "a CIFAR-10 batch %s", e.msg);
     qs_dataset_unref(d);
-    ok(!open_pair("batch.bin", "labels", 1, &e) && e.code == QS_EARG && strstr(e.msg, "inside"), "%s", e.msg);
+    refused(open_pair("batch.bin", "labels", 1, &e), &e, QS_EARG, "inside");
     memcpy(buf, "\0\0\x08\3", 4);
     save("black.bin", buf, sizeof buf);
     d = open_pair("black.bin", NULL, 1, &e);
@@ -289,7 +298,7 @@ static void cifar_files(void)
     qs_dataset_unref(d);
     char *folder = at("cifar-10-batches-bin");
     mkdir(folder, 0700);
-    ok(!open_pair("cifar-10-batches-bin", NULL, 1, &e) && e.code == QS_EIO && strstr(e.msg, "data_batch_1"), "%s", e.msg);
+    refused(open_pair("cifar-10-batches-bin", NULL, 1, &e), &e, QS_EIO, "data_batch_1");
     cifar(buf, 12, 1);
     save("cifar-10-batches-bin/data_batch_1.bin", buf, 7 * RECORD);
     save("cifar-10-batches-bin/data_batch_2.bin", buf + 7 * RECORD, 5 * RECORD);
@@ -300,14 +309,15 @@ static void cifar_files(void)
     d = qs_dataset_open("cifar10", &(qs_dataset_opts){.dir = dir, .val = 2}, NULL, &e);
     ok(d && d->n[0] == 10 && d->n[1] == 2 && d->n[2] == 4 && d->classes == 10 && part_is(d, QS_PART_TEST, raw, 0, 255) &&
        part_is(d, QS_PART_VAL, raw, 10, 255), "cifar10 by name, in a folder of data sets %s", e.msg);
-    ok(d && strstr(d->note, "cifar10, 12 + 4 images (from ") && strstr(d->note, "cifar-10-batches-bin"), "%s", d ? d->note : "");
+    ok(d && strstr(d->note, "cifar10, 12 + 4 images (from ") && strstr(d->note, "cifar-10-batches-bin"), "%s",
+       d ? d->note : "");
     qs_dataset_unref(d);
     d = qs_dataset_open("cifar10", &(qs_dataset_opts){.dir = folder, .val = 2}, NULL, &e);
     ok(d && d->n[2] == 4, "cifar10 in a folder named itself %s", e.msg);
     qs_dataset_unref(d);
     buf[RECORD] = 10;
     save("bad.bin", buf, sizeof buf);
-    ok(!open_pair("bad.bin", NULL, 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "image 1 has label 10"), "%s", e.msg);
+    refused(open_pair("bad.bin", NULL, 1, &e), &e, QS_EFORMAT, "image 1 has label 10");
     ok(!open_pair("cifar-10-batches-bin", "labels", 1, &e) && e.code == QS_EARG, "%s", e.msg);
     free(folder);
 }
@@ -344,22 +354,23 @@ static void digits_files(void)
         for (int z = 0; z < 2; z++) {
             qs_dataset *d = open_pair(z ? "digits.csv.gz" : "digits.csv", NULL, 1, &e);
             ok(d && d->h == 8 && d->c == 1 && d->n[0] == 9 && d->n[2] == 2 && part_is(d, QS_PART_TRAIN, raw, 0, 16) &&
-               labels_are(d, QS_PART_TRAIN, want) && labels_are(d, QS_PART_TEST, want + 10), "digits CSV %d %d %s", k, z, e.msg);
+               labels_are(d, QS_PART_TRAIN, want) && labels_are(d, QS_PART_TEST, want + 10), "digits CSV %d %d %s", k, z,
+               e.msg);
             qs_dataset_unref(d);
         }
     }
     for (size_t i = 0; i < sizeof bad_csv / sizeof *bad_csv; i++) {
         save("bad.csv", bad_csv[i].text, strlen(bad_csv[i].text));
-        ok(!open_pair("bad.csv", NULL, 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, bad_csv[i].message), "%s", e.msg);
+        refused(open_pair("bad.csv", NULL, 1, &e), &e, QS_EFORMAT, bad_csv[i].message);
     }
     size_t n = csv(text, 2, "\n");
     text[n - 1] = ':';
     save("bad.csv", text, n);
-    ok(!open_pair("bad.csv", NULL, 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "line 2"), "%s", e.msg);
+    refused(open_pair("bad.csv", NULL, 1, &e), &e, QS_EFORMAT, "line 2");
     n = csv(text, 2, "\n");
     n += (size_t)sprintf(text + n, "1");
     save("bad.csv", text, n);
-    ok(!open_pair("bad.csv", NULL, 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "label 11"), "%s", e.msg);
+    refused(open_pair("bad.csv", NULL, 1, &e), &e, QS_EFORMAT, "label 11");
 }
 
 /* ---- sets by name ------------------------------------------------------------------------------------ */
@@ -369,8 +380,7 @@ static void names(void)
     int n = 0;
     for (const qs_doc *t = qs_dataset_docs; t->name; t++, n++) ok(*t->doc, "%s: %s", t->name, t->doc);
     ok(n == 4, "four names");
-    ok(!qs_dataset_open("imagenet", NULL, NULL, &e) && e.code == QS_EARG && strstr(e.msg, "fashion-mnist, mnist, cifar10, digits"),
-       "%s", e.msg);
+    refused(qs_dataset_open("imagenet", NULL, NULL, &e), &e, QS_EARG, "fashion-mnist, mnist, cifar10, digits");
     ok(!qs_dataset_open(NULL, NULL, NULL, &e) && e.code == QS_EARG, "%s", e.msg);
     ok(!qs_dataset_open("mnist", &(qs_dataset_opts){.slice = true}, NULL, &e) && e.code == QS_EARG, "%s", e.msg);
     ok(!qs_dataset_open("x", &(qs_dataset_opts){.slice = true, .images = "y"}, NULL, &e) && e.code == QS_EARG, "%s", e.msg);
@@ -417,7 +427,8 @@ static void places(void)
        "QUANTSCOPE_DATA is looked in; plain or gzipped; a named set keeps its 10 classes %s", e.msg);
     qs_dataset_unref(d);
     d = qs_dataset_open("fashion-mnist", &(qs_dataset_opts){.val = 0}, NULL, &e);
-    ok(d && d->n[0] == N && !d->slice && !strstr(d->note, "slice"), "before the place of the package %s", d ? d->note : e.msg);
+    ok(d && d->n[0] == N && !d->slice && !strstr(d->note, "slice"), "before the place of the package %s",
+       d ? d->note : e.msg);
     qs_dataset_unref(d);
     char *other = at("fashion-mnist");
     d = qs_dataset_open("mnist", &(qs_dataset_opts){.dir = other}, NULL, &e);
@@ -458,8 +469,8 @@ static void slice(void)
        !access(QS_DATADIR "/fashion-mnist", R_OK), "no slice: %s", e.msg);
     qs_dataset *d = qs_dataset_open("fashion-mnist", &(qs_dataset_opts){.slice = true, .bundled = here, .val = 0}, NULL, &e);
     if (!ok(d, "the slice opens %s", e.msg)) return;
-    same(d->note, "fashion-mnist slice, 2,000 + 1,000 images: demonstration only, the test accuracy has an error of about 1 point",
-         "its note");
+    same(d->note, "fashion-mnist slice, 2,000 + 1,000 images: demonstration only, the test accuracy has an error of "
+         "about 1 point", "its note");
     size_t train[10] = {0}, test[10] = {0};
     bool good = true;
     count(d, QS_PART_TRAIN, train);
@@ -579,7 +590,8 @@ static void crops(int h, int w, int c, int pad, bool flip)
     int never = 0;
     for (int k = 0; k < span * span; k++) never += !seen[0][k / span][k % span] && !seen[1][k / span][k % span];
     if (pad < h && pad < w) ok(!never, "every place is taken");
-    if (flip && pad < w) ok(flips > IMAGES / 2 - 60 && flips < IMAGES / 2 + 60, "half are mirrored: %d of %d", flips, IMAGES);
+    if (flip && pad < w)
+        ok(flips > IMAGES / 2 - 60 && flips < IMAGES / 2 + 60, "half are mirrored: %d of %d", flips, IMAGES);
     qs_threads_set(1);
     qs_dataset_batch(d, QS_PART_TRAIN, which, IMAGES, &a, again, y);
     ok(!memcmp(x, again, IMAGES * size * sizeof *x), "the same bits on one thread");
@@ -607,14 +619,14 @@ static void padded_bytes(void)
 {
     qs_err e;
     qs_dataset *d = open_pair("images", "labels", 3, &e);
-    float x[PIXELS], zero = (0 - d->mean[0]) / d->std[0];
+    float x[PIXELS], zero = -d->mean[0] / d->std[0];
     int32_t y;
     int zeros = 0;
     for (uint64_t s = 0; s < 100; s++) {
         uint32_t one = 1;
         qs_dataset_batch(d, QS_PART_TRAIN, &one, 1, &(qs_augment){.pad = 8, .step = s}, x, &y);
         bool all = true;
-        for (int p = 0; p < PIXELS; p++) all = all && x[p] == zero;
+        for (int p = 0; p < PIXELS; p++) all = all && fabsf(x[p] - zero) < 1e-6f;
         zeros += all;
     }
     ok(zeros > 60 && zeros < 95, "padded far beyond its size mostly zeros are seen: %d of 100", zeros);
@@ -721,8 +733,8 @@ static void cut(const char *name, const char *as, const char *im, const char *la
         unnamed += !d && !strstr(e.msg, path);
         qs_dataset_unref(d);
     }
-    ok(n && !opened && !unnamed && !wrong, "%s cut at each of %zu lengths: %d opened, %d without its name, last: %s", name, n, opened,
-       unnamed, e.msg);
+    ok(n && !opened && !unnamed && !wrong, "%s cut at each of %zu lengths: %d opened, %d without its name, last: %s",
+       name, n, opened, unnamed, e.msg);
     opened = 0;
     for (size_t k = 0; k < n; k++) {
         p[k] ^= (unsigned char)(k % 3 ? 0xff : 0x04);
@@ -758,8 +770,8 @@ static void headers(void)
         size_t n = idx(buf, heads[i].ndim, heads[i].shape, zeros, heads[i].bytes);
         save("head", buf, n);
         qs_dataset *d = open_pair("head", "labels", 1, &e);
-        ok(!d && (e.code == QS_EFORMAT || e.code == QS_EUNSUP) && strstr(e.msg, heads[i].message) && strstr(e.msg, "/head:"), "%s",
-           e.msg);
+        ok(!d && (e.code == QS_EFORMAT || e.code == QS_EUNSUP) && strstr(e.msg, heads[i].message) &&
+           strstr(e.msg, "/head:"), "%s", e.msg);
         save("head.gz", packed, gz(packed, buf, n));
         ok(!open_pair("head.gz", "labels", 1, &e) && (e.code == QS_EFORMAT || e.code == QS_EUNSUP), "%s", e.msg);
     }
@@ -770,13 +782,13 @@ static void headers(void)
     n = idx(buf, 3, shape, images, sizeof images);
     buf[2] = 0x0d;
     save("head", buf, n);
-    ok(!open_pair("head", "labels", 1, &e) && e.code == QS_EUNSUP && strstr(e.msg, "0x0d"), "%s", e.msg);
+    refused(open_pair("head", "labels", 1, &e), &e, QS_EUNSUP, "0x0d");
     buf[2] = 8;
     buf[3] = 7;
     save("head", buf, n);
-    ok(!open_pair("head", "labels", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "7 axes"), "%s", e.msg);
+    refused(open_pair("head", "labels", 1, &e), &e, QS_EFORMAT, "7 axes");
     save("head", "PK\3\4 a zip", 10);
-    ok(!open_pair("head", "labels", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "50 4b 03 04"), "%s", e.msg);
+    refused(open_pair("head", "labels", 1, &e), &e, QS_EFORMAT, "50 4b 03 04");
     n = idx(buf, 3, shape, images, sizeof images);
     size_t k = gz(packed, buf, 100);
     k += gz(packed + k, buf + 100, n - 100);
@@ -787,7 +799,7 @@ static void headers(void)
     k = gz(packed, buf, n);
     packed[k++] = 'x';
     save("head.gz", packed, k);
-    ok(!open_pair("head.gz", "labels", 3, &e) && e.code == QS_EFORMAT && strstr(e.msg, "follows"), "%s", e.msg);
+    refused(open_pair("head.gz", "labels", 3, &e), &e, QS_EFORMAT, "follows");
 }
 
 static void wrong_pairs(void)
@@ -796,25 +808,25 @@ static void wrong_pairs(void)
     qs_err e;
     uint32_t few = N - 1, none = 0, many = 200000000;
     save("few", buf, idx(buf, 1, &few, labels, N - 1));
-    ok(!open_pair("images", "few", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "23 labels for the 24 images"), "%s", e.msg);
+    refused(open_pair("images", "few", 1, &e), &e, QS_EFORMAT, "23 labels for the 24 images");
     save("few", buf, idx(buf, 1, &none, labels, 0));
-    ok(!open_pair("images", "few", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "0 labels"), "%s", e.msg);
+    refused(open_pair("images", "few", 1, &e), &e, QS_EFORMAT, "0 labels");
     save("few", buf, idx(buf, 1, &many, labels, N));
-    ok(!open_pair("images", "few", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "cut short"), "%s", e.msg);
-    ok(!open_pair("images", NULL, 1, &e) && e.code == QS_EARG && strstr(e.msg, "labels must be named"), "%s", e.msg);
-    ok(!open_pair("images", "images", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "one axis"), "%s", e.msg);
-    ok(!open_pair("labels", "labels", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "it has 1"), "%s", e.msg);
-    ok(!open_pair("images", "digits.csv", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "not a file of labels"), "%s", e.msg);
-    ok(!open_pair("nothing", "labels", 1, &e) && e.code == QS_EIO && strstr(e.msg, "/nothing"), "%s", e.msg);
-    ok(!open_pair("images", "nothing", 1, &e) && e.code == QS_EIO && strstr(e.msg, "/nothing"), "%s", e.msg);
-    ok(!open_pair("images", "mnist", 1, &e) && e.code == QS_EIO && strstr(e.msg, "folder"), "%s", e.msg);
-    ok(!open_pair("mnist", NULL, 1, &e) && e.code == QS_EIO && strstr(e.msg, "without a data_batch_1"), "%s", e.msg);
+    refused(open_pair("images", "few", 1, &e), &e, QS_EFORMAT, "cut short");
+    refused(open_pair("images", NULL, 1, &e), &e, QS_EARG, "labels must be named");
+    refused(open_pair("images", "images", 1, &e), &e, QS_EFORMAT, "one axis");
+    refused(open_pair("labels", "labels", 1, &e), &e, QS_EFORMAT, "it has 1");
+    refused(open_pair("images", "digits.csv", 1, &e), &e, QS_EFORMAT, "not a file of labels");
+    refused(open_pair("nothing", "labels", 1, &e), &e, QS_EIO, "/nothing");
+    refused(open_pair("images", "nothing", 1, &e), &e, QS_EIO, "/nothing");
+    refused(open_pair("images", "mnist", 1, &e), &e, QS_EIO, "folder");
+    refused(open_pair("mnist", NULL, 1, &e), &e, QS_EIO, "without a data_batch_1");
     save("void", "", 0);
-    ok(!open_pair("void", "labels", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "empty"), "%s", e.msg);
-    ok(!open_pair("images", "void", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "empty"), "%s", e.msg);
+    refused(open_pair("void", "labels", 1, &e), &e, QS_EFORMAT, "empty");
+    refused(open_pair("images", "void", 1, &e), &e, QS_EFORMAT, "empty");
     char *im = at("images"), *lab = at("labels"), *cif = at("batch.bin");
     qs_dataset_opts o = {.images = im, .labels = lab, .test_images = cif};
-    ok(!qs_dataset_open(NULL, &o, NULL, &e) && e.code == QS_EFORMAT && strstr(e.msg, "5x4x1, test images 32x32x3"), "%s", e.msg);
+    refused(qs_dataset_open(NULL, &o, NULL, &e), &e, QS_EFORMAT, "5x4x1, test images 32x32x3");
     unsigned char high[N] = {0};
     char *to = at("fashion-mnist/t10k-labels-idx1-ubyte"), *set = at("fashion-mnist");
     uint32_t all = N;
@@ -842,13 +854,13 @@ static void bomb(void)
     if (system(line)) {
         ok(1, "a gzip bomb # SKIP no gzip here");
     } else {
-        ok(!open_pair("bomb.gz", "labels", 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "more bytes follow"), "%s", e.msg);
+        refused(open_pair("bomb.gz", "labels", 1, &e), &e, QS_EFORMAT, "more bytes follow");
     }
     free(line);
     memset(zeros, '0', sizeof zeros);
     for (size_t i = 1; i < sizeof zeros; i += 2) zeros[i] = ',';
     save("bomb", zeros, sizeof zeros);
-    ok(!open_pair("bomb", NULL, 1, &e) && e.code == QS_EFORMAT && strstr(e.msg, "line 1"), "%s", e.msg);
+    refused(open_pair("bomb", NULL, 1, &e), &e, QS_EFORMAT, "line 1");
     free(path);
 }
 

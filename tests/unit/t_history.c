@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a run remembers: room for every step laid out beforehand, records at their steps, copies to branch and resume from. */
+/* What a run remembers: room for every step laid out beforehand, records at their steps, copies to go on from. */
 #include "train/history.h"
 #include "../tap.h"
 
@@ -55,7 +55,8 @@ static void evaluations(void)
     qs_history h;
     qs_err e = {0};
     bool good = !qs_history_init(&h, 0, 0, 1, &e);
-    for (int i = 0; good && i < 100; i++) qs_history_eval(&h, &(qs_eval){.t = (uint64_t)i, .accuracy = i / 100.0, .part = i % 3});
+    for (int i = 0; good && i < 100; i++)
+        qs_history_eval(&h, &(qs_eval){.t = (uint64_t)i, .accuracy = i / 100.0, .part = i % 3});
     for (size_t i = 0; good && i < 100; i++) good = h.eval[i].t == i && h.eval[i].accuracy == (double)i / 100;
     ok(good && h.neval == 100, "evaluations have no limit; a run of no steps and no quantizers is one %s", e.msg);
     qs_history_clear(&h);
@@ -75,7 +76,8 @@ static void copies(void)
     if (r) r->step = 9;
     ok(is_run(&a, 12), "grows apart from the first");
     qs_history_clear(&b);
-    ok(!qs_history_copy(&b, &a, 3, &e) && is_run(&b, 12) && b.cap >= 12 && b.nrec == a.nrec, "asked for fewer steps than made: all stay");
+    ok(!qs_history_copy(&b, &a, 3, &e) && is_run(&b, 12) && b.cap >= 12 && b.nrec == a.nrec,
+       "asked for fewer steps than made: all stay");
     qs_history_clear(&b);
     qs_history_clear(&a);
     ok(qs_history_init(&a, SIZE_MAX / 2, 100, 1, &e) == -QS_ENOMEM && !a.rec, "%s", e.msg);

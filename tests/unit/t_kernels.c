@@ -102,6 +102,15 @@ static bool try_half(size_t n, size_t off, const void *how)
     return floats_same();
 }
 
+static bool try_u8(size_t n, size_t off, const void *how)
+{
+    const float *a = how;
+    wipe();
+    s->u8((const uint8_t *)H + off, n, a[0], a[1], A + off);
+    v->u8((const uint8_t *)H + off, n, a[0], a[1], B + off);
+    return floats_same();
+}
+
 static bool try_fq(size_t n, size_t off, const void *how)
 {
     wipe();
@@ -214,6 +223,11 @@ static void meanings(void)
     s->pass1(x, 1, &p);
     ok(!signbit(p.min) && !signbit(p.max), "a zero extremum is +0");
 
+    const uint8_t bytes[] = {0, 1, 128, 255};
+    float pixels[4];
+    s->u8(bytes, 4, 0.5f, -1, pixels);
+    ok(pixels[0] == -1 && pixels[1] == -0.5f && pixels[2] == 63 && pixels[3] == 126.5f, "u8: x a + b");
+
     double b[4];
     float runs[32] = {1, 2, 3, [15] = -4, [16] = 0.5f};
     s->block16(runs, 2, b);
@@ -317,6 +331,7 @@ int main(void)
         all_lengths("block16", try_block16, NULL);
         all_lengths("f16", try_half, NULL);
         all_lengths("bf16", try_half, "");
+        all_lengths("u8", try_u8, (const float[]){0.0117f, -0.81f});
         for (int i = 0; i < 4; i++) all_lengths("fq", try_fq, &q[i]);
         large();
     }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The sites of a run: which layers are quantized how, and where their parameters start. Options are laid over each
+ * other: what holds for all weights or inputs, what the first and last layers say, what a layer is told by name.
+ *
+ * Initialization walks through the network: each input sees what the quantizers before it leave of the images.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "train/run_work.h"
+
+/* ---- layers --------------------------------------------------------------------------- */
+bool qs_layer_is(const qs_net *net, int node)
+{
+    return net->node[node].op == QS_OP_CONV || net->node[node].op == QS_OP_LINEAR;
+}
+
+int qs_layer_first(const qs_net *net)
+{
+    for (int i = 0; i < net->n; i++)
+        if (qs_layer_is(net, i)) return i;
+    return -1;
+}
+
+int qs_layer_last(const qs_net *net)
+{
+    for (int i = net->n - 1; i >= 0; i--)
+        if (qs_layer_is(net, i)) return i;
+    return -1;
+}
+
+/* ---- options --------------------------------------------------------------------------- */
+static bool quantized(const char *format) { return format && strcmp(format, "float") != 0; }
+
+/* What `over` says replaces what holds so far; what it leaves at 0, NULL or NaN stays. */
+static void lay_over(qs_site_opts *o, const qs_site_opts *over)
+{
+    if (over->format) o->format = over->format;
+    if (over->init) o->init = over->init;
+    if (over->learn) o->learn = over->learn;
+    if (over->mask) o->mask = over->mask;
+    if (over->gscale) o->gscale = over->gscale;
+    if (over->attached) o->attached = true;
+    if (over->step_rate > 0) o->step_rate = over->step_rate;
+    if (!isnan(over->step_decay)) o->step_decay = over->step_decay;
+}
+
+/* The first and last layers; with a format of their own they start by least squares, whatever the others use. */
+static void lay_end(qs_site_opts *o, const qs_site_opts *end)
+{
+    if (end->format && !end->init) o->init = "mse";
+    lay_over(o, end);
+}
+
+static qs_site_opts options_of(const qs_run *r, int node, bool act)
+{
+    const qs_quant_opts *q = &r->o.quant;
+    bool first = node == qs_layer_first(r->net), last = node == qs_layer_last(r->net);
+    qs_site_opts o = act ? q->acts : q->weights;
+    bool any = quantized(o.format);
+    if (any && first) lay_end(&o, act ? &q->first_a : &q->first_w);
+    if (any && last && !(act && first)) lay_end(&o, act ? &q->last_a : &q->last_w);
+    if (act && first) o.format = q->input;   /* the image itself: only if asked for */
+    for (size_t i = 0; i < q->noverride; i++) {
+        const struct qs_override *v = &q->override[i];
+        if (strcmp(v->layer, r->net->node[node].name)) continue;
+        if (act ? v->has_a : v->has_w) lay_over(&o, act ? &v->a : &v->w);
+    }
+    return o;
+}
+
+static int check_overrides(const qs_run *r, qs_err *err)
+{
+    for (size_t i = 0; i < r->o.quant.noverride; i++) {
+        const char *name = r->o.quant.override[i].layer;
+        bool found = false;
+        for (int k = 0; k < r->net->n; k++) found |= qs_layer_is(r->net, k) && !strcmp(r->net->node[k].name, name);
+        if (!found)
+            return qs_fail(err, QS_EARG, _("no convolution or linear layer is called %s (the first is %s)"), name,
+                           r->net->node[qs_layer_first(r->net)].name);
+    }
+    return 0;
+}
+
+/*
+ * The format of a place, malloc'd. A number of bits takes the sign of the values; an unsigned grid without an offset
+ * where values have a sign becomes signed, and `note` says so.
+ */
+static char *place_format(const char *text, bool act, bool positive, char *note, size_t size)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits && strchr(":+@", text[digits])) return qs_xasprintf("%s%s", act && positive ? "uint" : "int", text);
+    if (!act || positive || text[0] != 'u') return qs_xstrdup(text);
+    qs_format *f = qs_format_parse(text, NULL);
+    bool sign = f && !f->offset && (!strcmp(f->base, "uint") || !strcmp(f->base, "uapot"));
+    qs_format_free(f);
+    if (sign) snprintf(note, size, _("%s was asked for; these values have a sign"), text);
+    return qs_xstrdup(text + sign);
+}
+
+/* ---- making the sites ------------------------------------------------------------------------ */
+static int add_site(qs_run *r, int node, bool act, qs_err *err)
+{
+    qs_site_opts o = options_of(r, node, act);
+    char note[200] = "";
+    if (!quantized(o.format)) return 0;
+    char *format = place_format(o.format, act, act && qs_net_unsigned(r->net, node), note, sizeof note);
+    o.format = format;
+    if (!o.init) o.init = "mse";
+    if (!o.learn) o.learn = "lsq";
+    qs_site *s = &r->site[r->nsite];
+    int rc = qs_site_init(s, r->net, node, act, &o, r->o.batch, QS_PIECES, err);
+    free(format);
+    if (rc) return rc;
+    snprintf(s->note, sizeof s->note, "%s", note);
+    r->nsite++;
+    return 0;
+}
+
+int qs_run_sites(qs_run *r, qs_err *err)
+{
+    int rc = r->o.quant.on ? check_overrides(r, err) : 0;
+    r->site = qs_xcalloc((size_t)r->net->n * 2, sizeof *r->site);
+    for (int i = 0; i < r->net->n && !rc && r->o.quant.on; i++) {
+        if (!qs_layer_is(r->net, i)) continue;
+        rc = add_site(r, i, true, err);
+        if (!rc) rc = add_site(r, i, false, err);
+    }
+    return rc;
+}
+
+int qs_run_resite(qs_run *r, size_t i, const char *format, qs_err *err)
+{
+    qs_site fresh, *s = &r->site[i];
+    const qs_site_opts o = {format, s->init, s->learn_name, s->mask, s->gscale, s->attached, s->step_rate, s->step_decay};
+    int rc = qs_site_init(&fresh, r->net, s->node, s->act, &o, r->o.batch, QS_PIECES, err);
+    if (rc) return rc;
+    snprintf(fresh.note, sizeof fresh.note, "%s", s->note);
+    snprintf(fresh.formula, sizeof fresh.formula, "%s", s->formula);
+    qs_site_clear(s);
+    *s = fresh;
+    return 0;
+}
+
+/* ---- initialization ------------------------------------------------------------------------------ */
+/* An init may have made a codebook: the site is then made anew with it, as a checkpoint makes it. */
+static int settle_format(qs_run *r, size_t i, const char *before, qs_err *err)
+{
+    qs_site *s = &r->site[i];
+    char *text = qs_format_print(s->f);
+    int rc = 0;
+    if (strcmp(text, before)) {
+        size_t parts = s->parts;
+        double *step = qs_xmalloc(parts * sizeof *step);
+        memcpy(step, s->step, parts * sizeof *step);
+        rc = qs_run_resite(r, i, text, err);
+        if (!rc && s->parts == parts) qs_site_set(s, step, NULL);
+        free(step);
+    }
+    free(text);
+    return rc;
+}
+
+static int fit(qs_run *r, size_t i, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
+{
+    qs_site *s = &r->site[i];
+    char note[200], *before = qs_format_print(s->f);
+    memcpy(note, s->note, sizeof note);
+    int rc = qs_site_fit(s, x, n, ctl, err);
+    if (!rc && *note) {
+        size_t at = strlen(s->note);
+        snprintf(s->note + at, sizeof s->note - at, "%s%s", at ? "; " : "", note);
+    }
+    if (!rc) rc = settle_format(r, i, before, err);
+    free(before);
+    return rc;
+}
+
+/* Images the activations are initialized on: of the run's own order, whole batches of its first epoch but for the last. */
+static size_t calibration_images(const qs_run *r)
+{
+    size_t whole = r->data->n[QS_PART_TRAIN] / r->o.batch * r->o.batch;
+    return r->o.quant.calib < whole ? r->o.quant.calib : whole;
+}
+
+/* What reaches site i, (images * s->n) values. */
+static int collect(qs_run *r, size_t i, float *x, const qs_ctl *ctl, qs_err *err)
+{
+    struct qs_run_work *w = r->work;
+    const size_t images = calibration_images(r), n = r->site[i].n, batch = r->o.batch;
+    for (size_t at = 0; at < images; at += batch) {
+        int rc = qs_ctl_check(ctl, r->site[i].name, (double)i / (double)r->nsite, err);
+        if (rc) return rc;
+        size_t m = images - at < batch ? images - at : batch;
+        qs_dataset_batch(r->data, QS_PART_TRAIN, qs_order_batch(&w->order, at / batch), batch, NULL, qs_plan_input(w->plan),
+                         qs_plan_labels(w->plan));
+        const float *seen = qs_plan_forward_to(w->plan, QS_BN_BATCH, i);
+        memcpy(x + at * n, seen, m * n * sizeof *x);
+    }
+    return 0;
+}
+
+static int calibrate_site(qs_run *r, size_t i, float *x, const qs_ctl *ctl, qs_err *err)
+{
+    char what[128];
+    qs_site *s = &r->site[i];
+    snprintf(what, sizeof what, _("initialize %s"), s->name);
+    int rc = qs_ctl_check(ctl, what, (double)i / (double)r->nsite, err);
+    if (rc) return rc;
+    if (!s->act) return fit(r, i, r->net->param[r->net->node[s->node].weight].v, s->n, ctl, err);
+    rc = collect(r, i, x, ctl, err);
+    return rc ? rc : fit(r, i, x, calibration_images(r) * s->n, ctl, err);
+}
+
+int qs_run_calibrate(qs_run *r, const qs_ctl *ctl, qs_err *err)
+{
+    struct qs_run_work *w = r->work;
+    size_t most = 1;
+    int rc = 0;
+    for (size_t i = 0; i < r->nsite; i++)
+        if (r->site[i].act && r->site[i].n > most) most = r->site[i].n;
+    float *x = qs_big_alloc(calibration_images(r) * most * sizeof *x);
+    if (!x) return qs_fail(err, QS_ENOMEM, _("no memory for the inputs of a layer on %zu images"), calibration_images(r));
+    for (size_t i = 0; i < r->nsite; i++) w->off[i] = true;
+    qs_plan_off(w->plan, w->off);
+    qs_plan_weights(w->plan);
+    for (size_t i = 0; i < r->nsite && !rc; i++) {
+        rc = calibrate_site(r, i, x, ctl, err);
+        w->off[i] = false;
+        if (!rc && !r->site[i].act) qs_plan_weights(w->plan);
+    }
+    qs_plan_off(w->plan, NULL);
+    qs_plan_weights(w->plan);
+    qs_big_free(x);
+    return rc;
+}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What each layer does forward and backward, as pieces of work for a plan. One
+ * row of the table below a layer. Fake quantization happens at the entrance of
+ * convolutions and linear layers.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "train/plan_in.h"
+
+/* Where chunk k of an array of n floats an image begins, and how many floats it is. */
+static size_t at(const qs_plan *p, size_t k, size_t n) { return k * p->per * n; }
+static size_t len(const qs_plan *p, size_t n) { return p->per * n; }
+
+/* A gradient that was made apart is added to what is there. */
+static void hand_on(const qs_plan *p, size_t k, const float *from, size_t n, float *to)
+{
+    p->k->add(from + at(p, k, n), len(p, n), to + at(p, k, n));
+}
+
+/* ---- the entrance: fake quantization of activations --------------------------------------------- */
+static void enter(qs_plan *p, struct step *s, size_t k)
+{
+    const float *x = s->x + at(p, k, s->nx);
+    float *q = s->q + at(p, k, s->nx);
+    if (plan_site_on(p, s->asite, s->asi)) qs_site_forward(s->asite, x, at(p, k, s->nx), len(p, s->nx), q);
+    else memcpy(q, x, len(p, s->nx) * sizeof *q);
+}
+
+static bool wants_gx(const qs_plan *p, const struct step *s) { return !s->shallow_x || p->want_gx; }
+
+static void enter_back(qs_plan *p, struct step *s, size_t k)
+{
+    if (s->asite)
+        qs_site_backward(s->asite, s->x + at(p, k, s->nx), at(p, k, s->nx), len(p, s->nx), k, s->gq + at(p, k, s->nx));
+    if (s->gq != s->gx && wants_gx(p, s)) hand_on(p, k, s->gq, s->nx, s->gx);
+}
+
+static void add_enter(qs_plan *p, struct step *s)
+{
+    if (!s->asite) return;
+    p->site_stage[s->asi] = p->fwd.n;
+    plan_stage(&p->fwd, s, enter, 0, NULL);
+}
+
+static void layer_memory(qs_plan *p, struct step *s)
+{
+    size_t bytes = p->batch * s->nx * sizeof(float);
+    if (s->asite) plan_want(p, &s->q, bytes, s->f0, p->train ? s->b1 : s->f1);
+    if (p->train && s->add) plan_want(p, &s->gq, bytes, s->b0, s->b1);
+    if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, p->end);
+    if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, p->end);
+}
+
+static void layer_bind(qs_plan *p, struct step *s)
+{
+    if (!s->asite) s->q = s->x;
+    if (!s->add) s->gq = s->gx;
+    s->w = p->net->param[s->node->weight].v;
+    s->gw = p->train ? p->grad[s->node->weight] : NULL;
+    if (s->node->bias >= 0) {
+        s->b = p->net->param[s->node->bias].v;
+        s->gb = p->train ? p->grad[s->node->bias] : NULL;
+    }
+    if (!s->wsite) s->wq = s->w;
+}
+
+/* ---- convolution --------------------------------------------------------------------------------------- */
+static void conv_memory(qs_plan *p, struct step *s)
+{
+    int end = p->end;
+    layer_memory(p, s);
+    plan_want(p, &s->wf, qs_conv_wf(s->conv) * sizeof(float), 0, end);
+    if (!p->train) return;
+    plan_want(p, &s->wb, qs_conv_wb(s->conv) * sizeof(float), 0, end);
+    plan_want(p, &s->part, p->chunks * qs_conv_gw(s->conv) * sizeof(float), 0, end);
+}
+
+static int conv_make(qs_plan *p, struct step *s, qs_err *err)
+{
+    size_t ny = s->ny, nx = s->nx;
+    layer_bind(p, s);
+    for (size_t k = 0; k < p->chunks; k++) {
+        qs_conv_at a = {.x = s->q + at(p, k, nx), .wf = s->wf, .bias = s->b, .y = s->y + at(p, k, ny)};
+        if (p->train) {
+            a.wb = s->wb;
+            a.gy = s->gy + at(p, k, ny);
+            a.gx = s->gq + at(p, k, nx);
+            a.gw = s->part + k * qs_conv_gw(s->conv);
+        }
+        s->job[k] = qs_conv_job_new(s->conv, &a, err);
+        if (!s->job[k]) return -QS_ENOMEM;
+    }
+    return 0;
+}
+
+static void conv_run(qs_plan *p, struct step *s, size_t k)
+{
+    (void)p;
+    qs_conv_forward(s->job[k]);
+}
+
+static void conv_back(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = (size_t)s->node->c;
+    qs_conv_backward_weights(s->job[k]);
+    if (s->gb) {
+        double *sum = s->sums + k * 2 * c;
+        memset(sum, 0, c * sizeof *sum);
+        p->k->colsum(s->gy + at(p, k, s->ny), len(p, s->ny) / c, c, sum);
+    }
+    if (s->asite || wants_gx(p, s)) qs_conv_backward_data(s->job[k]);
+}
+
+/* Bias gradients of the chunks, in their order. */
+static void bias_end(qs_plan *p, struct step *s)
+{
+    size_t c = (size_t)s->node->c;
+    for (size_t j = 0; s->gb && j < c; j++) {
+        double sum = 0;
+        for (size_t k = 0; k < p->chunks; k++) sum += s->sums[k * 2 * c + j];
+        s->gb[j] = (float)sum;
+    }
+}
+
+static void add_enter_back(qs_plan *p, struct step *s)
+{
+    if (s->asite || s->add) plan_stage(&p->bwd, s, enter_back, 0, NULL);
+}
+
+static void conv_forward(qs_plan *p, struct step *s)
+{
+    add_enter(p, s);
+    plan_stage(&p->fwd, s, conv_run, 0, NULL);
+}
+
+static void conv_backward(qs_plan *p, struct step *s)
+{
+    plan_stage(&p->bwd, s, conv_back, 0, s->node->bias >= 0 ? bias_end : NULL);
+    add_enter_back(p, s);
+}
+
+/* ---- linear: cut by outputs (forward, weights) and by inputs (data), not by images ------------------------- */
+struct cut { size_t from, n; };
+
+static size_t slices(size_t n) { return n < 32 ? 1 : n / 32 < QS_SLICES ? n / 32 : QS_SLICES; }
+
+static struct cut slice(size_t n, size_t k)
+{
+    size_t m = slices(n), a = n * k / m, b = n * (k + 1) / m;
+    return (struct cut){a, b - a};
+}
+
+static int linear_make(qs_plan *p, struct step *s, qs_err *err)
+{
+    (void)err;
+    layer_bind(p, s);
+    return 0;
+}
+
+static void linear_run(qs_plan *p, struct step *s, size_t k)
+{
+    struct cut c = slice(s->ny, k);
+    qs_gemm(false, true, p->batch, c.n, s->nx, s->q, s->nx, s->wq + c.from * s->nx, s->nx, s->y + c.from, s->ny);
+    for (size_t i = 0; s->b && i < p->batch; i++) p->k->add(s->b + c.from, c.n, s->y + i * s->ny + c.from);
+}
+
+static void linear_weights(qs_plan *p, struct step *s, size_t k)
+{
+    struct cut c = slice(s->ny, k);
+    qs_gemm(true, false, c.n, s->nx, p->batch, s->gy + c.from, s->ny, s->q, s->nx, s->gw + c.from * s->nx, s->nx);
+    for (size_t j = c.from; s->gb && j < c.from + c.n; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < p->batch; i++) sum += s->gy[i * s->ny + j];
+        s->gb[j] = (float)sum;
+    }
+}
+
+static void linear_data(qs_plan *p, struct step *s, size_t k)
+{
+    struct cut c = slice(s->nx, k);
+    qs_gemm(false, false, p->batch, c.n, s->ny, s->gy, s->ny, s->wq + c.from, s->nx, s->gq + c.from, s->nx);
+}
+
+static void linear_back(qs_plan *p, struct step *s, size_t k)
+{
+    size_t m = slices(s->ny);
+    if (k < m) linear_weights(p, s, k);
+    else if (s->asite || wants_gx(p, s)) linear_data(p, s, k - m);
+}
+
+static void linear_forward(qs_plan *p, struct step *s)
+{
+    add_enter(p, s);
+    plan_stage(&p->fwd, s, linear_run, slices(s->ny), NULL);
+}
+
+static void linear_backward(qs_plan *p, struct step *s)
+{
+    plan_stage(&p->bwd, s, linear_back, slices(s->ny) + slices(s->nx), NULL);
+    add_enter_back(p, s);
+}
+
+/* ---- batch normalization -------------------------------------------------------------------------------------- */
+static size_t rows(const qs_plan *p, const struct step *s) { return len(p, s->ny) / (size_t)s->node->c; }
+static bool fixed(const qs_plan *p) { return p->mode == QS_BN_ESTIMATED || p->mode == QS_BN_RUNNING; }
+
+static void bn_memory(qs_plan *p, struct step *s)
+{
+    size_t c = (size_t)s->node->c;
+    struct { void *slot; size_t bytes; } own[] = {
+        {&s->sums, p->chunks * 2 * c * sizeof(double)}, {&s->mean, c * sizeof(double)}, {&s->var, c * sizeof(double)},
+        {&s->emean, c * sizeof(double)}, {&s->evar, c * sizeof(double)}, {&s->scale, c * sizeof(float)},
+        {&s->shift, c * sizeof(float)}, {&s->ca, c * sizeof(float)}, {&s->cb, c * sizeof(float)}, {&s->cd, c * sizeof(float)},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) plan_want(p, own[i].slot, own[i].bytes, 0, p->end);
+}
+
+static int bn_make(qs_plan *p, struct step *s, qs_err *err)
+{
+    (void)err;
+    qs_param *v = p->net->param;
+    s->gamma = v[s->node->weight].v;
+    s->beta = v[s->node->bias].v;
+    s->rmean = v[s->node->mean].v;
+    s->rvar = v[s->node->var].v;
+    if (p->train) {
+        s->ggamma = p->grad[s->node->weight];
+        s->gbeta = p->grad[s->node->bias];
+    }
+    return 0;
+}
+
+static void bn_sum(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = (size_t)s->node->c;
+    double *sum = s->sums + k * 2 * c;
+    if (fixed(p)) return;
+    memset(sum, 0, 2 * c * sizeof *sum);
+    p->k->bnsum(s->x + at(p, k, s->ny), rows(p, s), c, sum, sum + c);
+}
+
+/* The sum over chunks, in their order. */
+static double total(const qs_plan *p, const struct step *s, size_t j)
+{
+    double sum = 0;
+    for (size_t k = 0; k < p->chunks; k++) sum += s->sums[k * 2 * (size_t)s->node->c + j];
+    return sum;
+}
+
+static void bn_statistics(qs_plan *p, struct step *s)
+{
+    size_t c = (size_t)s->node->c, n = p->chunks * rows(p, s);
+    double m = s->node->momentum;
+    for (size_t j = 0; j < c; j++) {
+        double mean = total(p, s, j) / (double)n, var = total(p, s, c + j) / (double)n - mean * mean;
+        if (var < 0) var = 0;
+        double unbiased = n > 1 ? var * (double)n / (double)(n - 1) : var;
+        s->mean[j] = mean;
+        s->var[j] = var;
+        if (p->mode == QS_BN_TRAIN) {
+            s->rmean[j] = (float)((1 - m) * s->rmean[j] + m * mean);
+            s->rvar[j] = (float)((1 - m) * s->rvar[j] + m * unbiased);
+        } else if (p->mode == QS_BN_COLLECT) {
+            s->emean[j] += mean;
+            s->evar[j] += unbiased;
+        }
+    }
+    s->collected += p->mode == QS_BN_COLLECT;
+}
+
+static void bn_ready(qs_plan *p, struct step *s)
+{
+    size_t c = (size_t)s->node->c;
+    if (!fixed(p)) bn_statistics(p, s);
+    bool running = p->mode == QS_BN_RUNNING || (p->mode == QS_BN_ESTIMATED && s->collected == 0);
+    for (size_t j = 0; j < c; j++) {
+        if (fixed(p)) {
+            s->mean[j] = running ? s->rmean[j] : s->emean[j] / s->collected;
+            s->var[j] = running ? s->rvar[j] : s->evar[j] / s->collected;
+        }
+        double scale = s->gamma[j] / sqrt(s->var[j] + s->node->eps);
+        s->scale[j] = (float)scale;
+        s->shift[j] = (float)(s->beta[j] - s->mean[j] * scale);
+    }
+}
+
+static void bn_apply(qs_plan *p, struct step *s, size_t k)
+{
+    p->k->bnapply(s->x + at(p, k, s->ny), rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi,
+                  s->y + at(p, k, s->ny));
+}
+
+static void bn_back_sum(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = (size_t)s->node->c, o = at(p, k, s->ny);
+    double *sum = s->sums + k * 2 * c;
+    memset(sum, 0, 2 * c * sizeof *sum);
+    p->k->bngradsum(s->x + o, s->y + o, s->gy + o, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
+}
+
+/* dx = gamma r (g - mean g - (x - mean) r^2 mean(g (x - mean))), r = 1/sqrt(var + eps); as a g + (b x + d). */
+static void bn_back_ready(qs_plan *p, struct step *s)
+{
+    size_t c = (size_t)s->node->c;
+    double n = (double)(p->chunks * rows(p, s));
+    for (size_t j = 0; j < c; j++) {
+        double g = total(p, s, j), gx = total(p, s, c + j), r = 1 / sqrt(s->var[j] + s->node->eps);
+        double a = s->gamma[j] * r, b = -a * r * r * gx / n;
+        s->ca[j] = (float)a;
+        s->cb[j] = (float)b;
+        s->cd[j] = (float)(-a * g / n - b * s->mean[j]);
+        s->ggamma[j] = (float)(gx * r);
+        s->gbeta[j] = (float)g;
+    }
+}
+
+static void bn_back(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = (size_t)s->node->c, o = at(p, k, s->ny);
+    p->k->bngrad(s->x + o, s->y + o, rows(p, s), c, s->ca, s->cb, s->cd, s->lo, s->hi, s->gy + o);
+    if (s->gx == s->gy) return;
+    if (s->add) hand_on(p, k, s->gy, s->ny, s->gx);
+    else memcpy(s->gx + o, s->gy + o, len(p, s->ny) * sizeof(float));
+}
+
+static void bn_forward(qs_plan *p, struct step *s)
+{
+    plan_stage(&p->fwd, s, bn_sum, 0, bn_ready);
+    plan_stage(&p->fwd, s, bn_apply, 0, NULL);
+}
+
+static void bn_backward(qs_plan *p, struct step *s)
+{
+    plan_stage(&p->bwd, s, bn_back_sum, 0, bn_back_ready);
+    plan_stage(&p->bwd, s, bn_back, 0, NULL);
+}
+
+/* ---- element by element ----------------------------------------------------------------------------------------- */
+/* Leaves the gradient of x, which stands where that of y was, where it belongs. */
+static void settle(qs_plan *p, struct step *s, size_t k)
+{
+    size_t o = at(p, k, s->nx);
+    if (s->gx == s->gy) return;
+    if (s->add) hand_on(p, k, s->gy, s->nx, s->gx);
+    else memcpy(s->gx + o, s->gy + o, len(p, s->nx) * sizeof(float));
+}
+
+static void relu_run(qs_plan *p, struct step *s, size_t k)
+{
+    p->k->clip(s->x + at(p, k, s->nx), len(p, s->nx), s->lo, s->hi, s->y + at(p, k, s->nx));
+}
+
+static void relu_back(qs_plan *p, struct step *s, size_t k)
+{
+    p->k->clipgrad(s->y + at(p, k, s->nx), len(p, s->nx), s->lo, s->hi, s->gy + at(p, k, s->nx));
+    settle(p, s, k);
+}
+
+static void relu_forward(qs_plan *p, struct step *s)
+{
+    if (!s->drawn) plan_stage(&p->fwd, s, relu_run, 0, NULL);
+}
+
+static void relu_backward(qs_plan *p, struct step *s)
+{
+    if (!s->drawn) plan_stage(&p->bwd, s, relu_back, 0, NULL);
+}
+
+static void silu_run(qs_plan *p, struct step *s, size_t k)
+{
+    const float *x = s->x + at(p, k, s->nx);
+    float *y = s->y + at(p, k, s->nx);
+    for (size_t i = 0; i < len(p, s->nx); i++) y[i] = x[i] / (1 + expf(-x[i]));
+}
+
+static void silu_back(qs_plan *p, struct step *s, size_t k)
+{
+    const float *x = s->x + at(p, k, s->nx);
+    float *g = s->gy + at(p, k, s->nx);
+    for (size_t i = 0; i < len(p, s->nx); i++) {
+        float e = 1 / (1 + expf(-x[i]));
+        g[i] *= e * (1 + x[i] * (1 - e));
+    }
+    settle(p, s, k);
+}
+
+static void silu_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, silu_run, 0, NULL); }
+static void silu_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, silu_back, 0, NULL); }
+
+static void add_run(qs_plan *p, struct step *s, size_t k)
+{
+    size_t o = at(p, k, s->ny);
+    p->k->addclip(s->x + o, s->x2 + o, len(p, s->ny), s->lo, s->hi, s->y + o);
+}
+
+static void add_back(qs_plan *p, struct step *s, size_t k)
+{
+    size_t o = at(p, k, s->ny);
+    if (s->lo > -INFINITY || s->hi < INFINITY) p->k->clipgrad(s->y + o, len(p, s->ny), s->lo, s->hi, s->gy + o);
+    if (s->add2) hand_on(p, k, s->gy, s->ny, s->gx2);
+    else memcpy(s->gx2 + o, s->gy + o, len(p, s->ny) * sizeof(float));
+    settle(p, s, k);
+}
+
+static void add_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, add_run, 0, NULL); }
+static void add_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, add_back, 0, NULL); }
+
+/* ---- pixels: pools, flatten, shortcut ------------------------------------------------------------------------------ */
+/* Of chunk k: the pixel (image, y, x) of input or output. */
+static const qs_node *source(const qs_plan *p, const struct step *s) { return &p->net->node[s->node->in[0]]; }
+
+static size_t pixel(const qs_node *n, size_t image, int y, int x)
+{
+    return ((image * (size_t)n->h + (size_t)y) * (size_t)n->w + (size_t)x) * (size_t)n->c;
+}
+
+typedef void window_fn(const qs_plan *p, struct step *s, size_t out, size_t in, int tap);
+
+/* Every pair of an output pixel and an input pixel of its window. */
+static void each_window(qs_plan *p, struct step *s, size_t k, window_fn *f)
+{
+    const qs_node *n = s->node, *from = source(p, s);
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (int y = 0; y < n->h; y++)
+            for (int x = 0; x < n->w; x++)
+                for (int t = 0; t < n->kernel * n->kernel; t++) {
+                    int iy = y * n->stride - n->pad + t / n->kernel, ix = x * n->stride - n->pad + t % n->kernel;
+                    if (iy >= 0 && ix >= 0 && iy < from->h && ix < from->w)
+                        f(p, s, pixel(n, b, y, x), pixel(from, b, iy, ix), t);
+                }
+}
+
+static void max_window(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+{
+    p->k->maxrow(s->x + in, (size_t)s->node->c, (float)tap, s->y + out, s->arg + out);
+}
+
+static void max_window_back(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+{
+    p->k->maxgrad(s->gy + out, s->arg + out, (size_t)s->node->c, (float)tap, s->gx + in);
+}
+
+static void mean_window(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+{
+    (void)tap;
+    p->k->add(s->x + in, (size_t)s->node->c, s->y + out);
+}
+
+static void mean_window_back(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+{
+    (void)tap;
+    p->k->add(s->gy + out, (size_t)s->node->c, s->gx + in);
+}
+
+static void fill(float *v, size_t n, float x)
+{
+    for (size_t i = 0; i < n; i++) v[i] = x;
+}
+
+static void scale(float *v, size_t n, float by)
+{
+    for (size_t i = 0; i < n; i++) v[i] *= by;
+}
+
+/* The gradient of the input begins at zero, unless it is added to. */
+static void clear_gx(qs_plan *p, struct step *s, size_t k)
+{
+    if (!s->add) memset(s->gx + at(p, k, s->nx), 0, len(p, s->nx) * sizeof(float));
+}
+
+static void max_memory(qs_plan *p, struct step *s)
+{
+    plan_want(p, &s->arg, p->batch * s->ny * sizeof(float), s->f0, p->train ? s->b1 : s->f1);
+}
+
+static void max_run(qs_plan *p, struct step *s, size_t k)
+{
+    fill(s->y + at(p, k, s->ny), len(p, s->ny), -INFINITY);
+    fill(s->arg + at(p, k, s->ny), len(p, s->ny), -1);
+    each_window(p, s, k, max_window);
+}
+
+static void max_back(qs_plan *p, struct step *s, size_t k)
+{
+    clear_gx(p, s, k);
+    each_window(p, s, k, max_window_back);
+}
+
+/* Padding counts as zeros in the mean, as PyTorch has it. */
+static void mean_run(qs_plan *p, struct step *s, size_t k)
+{
+    float *y = s->y + at(p, k, s->ny);
+    fill(y, len(p, s->ny), 0);
+    each_window(p, s, k, mean_window);
+    scale(y, len(p, s->ny), 1.0f / (float)(s->node->kernel * s->node->kernel));
+}
+
+static void mean_back(qs_plan *p, struct step *s, size_t k)
+{
+    scale(s->gy + at(p, k, s->ny), len(p, s->ny), 1.0f / (float)(s->node->kernel * s->node->kernel));
+    clear_gx(p, s, k);
+    each_window(p, s, k, mean_window_back);
+}
+
+static void max_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, max_run, 0, NULL); }
+static void max_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, max_back, 0, NULL); }
+static void mean_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, mean_run, 0, NULL); }
+static void mean_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, mean_back, 0, NULL); }
+
+static void global_memory(qs_plan *p, struct step *s)
+{
+    plan_want(p, &s->sums, p->chunks * 2 * s->ny * sizeof(double), 0, p->end);
+}
+
+static void global_run(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = s->ny, n = s->nx / c;
+    double *sum = s->sums + k * 2 * c;
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++) {
+        memset(sum, 0, c * sizeof *sum);
+        p->k->colsum(s->x + b * s->nx, n, c, sum);
+        for (size_t j = 0; j < c; j++) s->y[b * c + j] = (float)(sum[j] / (double)n);
+    }
+}
+
+static void global_back(qs_plan *p, struct step *s, size_t k)
+{
+    size_t c = s->ny, n = s->nx / c;
+    clear_gx(p, s, k);
+    scale(s->gy + at(p, k, c), len(p, c), 1.0f / (float)n);
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (size_t i = 0; i < n; i++) p->k->add(s->gy + b * c, c, s->gx + b * s->nx + i * c);
+}
+
+static void global_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, global_run, 0, NULL); }
+static void global_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, global_back, 0, NULL); }
+
+/* (h, w, c) -> (c, h, w), PyTorch's order of flattened images. */
+static void flatten_run(qs_plan *p, struct step *s, size_t k)
+{
+    const qs_node *from = source(p, s);
+    size_t c = (size_t)from->c, n = s->nx / c;
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < c; j++) s->y[b * s->nx + j * n + i] = s->x[b * s->nx + i * c + j];
+}
+
+static void flatten_back(qs_plan *p, struct step *s, size_t k)
+{
+    const qs_node *from = source(p, s);
+    size_t c = (size_t)from->c, n = s->nx / c;
+    clear_gx(p, s, k);
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < c; j++) s->gx[b * s->nx + i * c + j] += s->gy[b * s->nx + j * n + i];
+}
+
+static void flatten_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, flatten_run, 0, NULL); }
+static void flatten_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, flatten_back, 0, NULL); }
+
+/* Every stride-th pixel; new channels are zero, half of them before the old ones. */
+static void shortcut_run(qs_plan *p, struct step *s, size_t k)
+{
+    const qs_node *n = s->node, *from = source(p, s);
+    size_t before = (size_t)(n->c - from->c) / 2;
+    memset(s->y + at(p, k, s->ny), 0, len(p, s->ny) * sizeof(float));
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (int y = 0; y < n->h; y++)
+            for (int x = 0; x < n->w; x++)
+                memcpy(s->y + pixel(n, b, y, x) + before, s->x + pixel(from, b, y * n->stride, x * n->stride),
+                       (size_t)from->c * sizeof(float));
+}
+
+static void shortcut_back(qs_plan *p, struct step *s, size_t k)
+{
+    const qs_node *n = s->node, *from = source(p, s);
+    size_t before = (size_t)(n->c - from->c) / 2;
+    clear_gx(p, s, k);
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (int y = 0; y < n->h; y++)
+            for (int x = 0; x < n->w; x++)
+                p->k->add(s->gy + pixel(n, b, y, x) + before, (size_t)from->c,
+                          s->gx + pixel(from, b, y * n->stride, x * n->stride));
+}
+
+static void shortcut_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, shortcut_run, 0, NULL); }
+static void shortcut_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, shortcut_back, 0, NULL); }
+
+const qs_layer_work qs_layer_table[QS_OPS] = {
+    [QS_OP_CONV]       = {conv_memory, conv_make, conv_forward, conv_backward, false, false},
+    [QS_OP_LINEAR]     = {layer_memory, linear_make, linear_forward, linear_backward, false, false},
+    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, true},
+    [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, true, true},
+    [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, true, true},
+    [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, false, true},
+    [QS_OP_MAXPOOL]    = {max_memory, NULL, max_forward, max_backward, false, false},
+    [QS_OP_AVGPOOL]    = {NULL, NULL, mean_forward, mean_backward, false, false},
+    [QS_OP_GLOBALPOOL] = {global_memory, NULL, global_forward, global_backward, false, false},
+    [QS_OP_FLATTEN]    = {NULL, NULL, flatten_forward, flatten_backward, false, false},
+    [QS_OP_ADD]        = {NULL, NULL, add_forward, add_backward, true, true},
+    [QS_OP_SHORTCUT]   = {NULL, NULL, shortcut_forward, shortcut_backward, false, false},
+};

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Optimizers. Weights are worked through in fixed blocks, so that neither the update nor the sum of squares depends on
+ * the number of threads; steps and offsets are few and go one by one, in double.
+ */
+#include "train/optim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define BLOCK ((size_t)1 << 14)
+
+struct qs_optim_block { int param; size_t start, n; };
+
+/* ---- memory ------------------------------------------------------------------------ */
+static float *zeros(size_t n)
+{
+    float *p = qs_big_alloc((n ? n : 1) * sizeof *p);
+    if (p) memset(p, 0, n * sizeof *p);
+    return p;
+}
+
+static void cut_blocks(qs_optim *q, const qs_net *net)
+{
+    size_t n = 0;
+    for (int i = 0; i < net->nparam; i++) n += net->param[i].trained ? (net->param[i].n + BLOCK - 1) / BLOCK : 0;
+    q->block = qs_xcalloc(n, sizeof *q->block);
+    q->sum = qs_xcalloc(n, sizeof *q->sum);
+    for (int i = 0; i < net->nparam; i++)
+        for (size_t at = 0; net->param[i].trained && at < net->param[i].n; at += BLOCK) {
+            size_t left = net->param[i].n - at;
+            q->block[q->nblock++] = (struct qs_optim_block){i, at, left < BLOCK ? left : BLOCK};
+        }
+}
+
+static void site_memory(qs_optim *q, const qs_site *site, size_t nsite)
+{
+    size_t most = 1;
+    q->nsite = nsite;
+    q->sm = qs_xcalloc(nsite, sizeof *q->sm);
+    q->sv = qs_xcalloc(nsite, sizeof *q->sv);
+    for (size_t i = 0; i < nsite; i++) {
+        q->sm[i] = qs_xcalloc(2 * site[i].parts, sizeof(double));
+        if (q->o.kind == QS_ADAM) q->sv[i] = qs_xcalloc(2 * site[i].parts, sizeof(double));
+        if (site[i].parts > most) most = site[i].parts;
+    }
+    q->room = qs_xcalloc(2 * most, sizeof(double));
+}
+
+int qs_optim_init(qs_optim *q, const qs_optim_opts *o, const qs_net *net, const qs_site *site, size_t nsite, qs_err *err)
+{
+    bool good = true;
+    *q = (qs_optim){.o = *o, .nparam = net->nparam};
+    q->m = qs_xcalloc((size_t)net->nparam, sizeof *q->m);
+    q->v = qs_xcalloc((size_t)net->nparam, sizeof *q->v);
+    for (int i = 0; i < net->nparam && good; i++) {
+        const qs_param *p = &net->param[i];
+        if (!p->trained) continue;
+        good = (q->m[i] = zeros(p->n)) && (o->kind != QS_ADAM || (q->v[i] = zeros(p->n)));
+    }
+    cut_blocks(q, net);
+    site_memory(q, site, nsite);
+    if (good) return 0;
+    qs_optim_clear(q);
+    return qs_fail(err, QS_ENOMEM, _("no memory for the momentum of %zu parameters"), qs_net_values(net));
+}
+
+void qs_optim_clear(qs_optim *q)
+{
+    for (int i = 0; i < q->nparam; i++) {
+        qs_big_free(q->m[i]);
+        qs_big_free(q->v[i]);
+    }
+    for (size_t i = 0; i < q->nsite; i++) {
+        free(q->sm[i]);
+        free(q->sv[i]);
+    }
+    free(q->m);
+    free(q->v);
+    free(q->sm);
+    free(q->sv);
+    free(q->block);
+    free(q->sum);
+    free(q->room);
+    *q = (qs_optim){0};
+}
+
+/* ---- the norm ------------------------------------------------------------------------ */
+struct norm { qs_optim *q; float *const *grad; };
+
+/* Eight sums side by side, which the compiler keeps in vector registers. */
+static double squares(const float *g, size_t n)
+{
+    double s[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t k = 0; k < 8; k++) s[k] += (double)g[i + k] * g[i + k];
+    for (; i < n; i++) s[i % 8] += (double)g[i] * g[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+static void norm_block(void *arg, size_t k)
+{
+    const struct norm *a = arg;
+    const struct qs_optim_block *b = &a->q->block[k];
+    a->q->sum[k] = squares(a->grad[b->param] + b->start, b->n);
+}
+
+double qs_optim_norm(qs_optim *q, float *const *grad)
+{
+    double sum = 0;
+    qs_parallel(q->nblock, norm_block, &(struct norm){q, grad});
+    for (size_t k = 0; k < q->nblock; k++) sum += q->sum[k];
+    return sqrt(sum);
+}
+
+/* ---- weights --------------------------------------------------------------------------- */
+struct update {
+    qs_optim *q;
+    const qs_net *net;
+    float *const *grad;
+    float lr, scale;          /* scale: clipping of the gradients */
+    float lr1, root2;         /* Adam: lr / (1 - beta1^t), sqrt(1 - beta2^t) */
+};
+
+static void sgd(const struct update *u, float decay, size_t n, const float *g, float *m, float *w)
+{
+    const float momentum = (float)u->q->o.momentum, scale = u->scale, lr = u->lr;
+    if (u->q->o.nesterov)
+        for (size_t i = 0; i < n; i++) {
+            float d = g[i] * scale + decay * w[i];
+            m[i] = momentum * m[i] + d;
+            w[i] -= lr * (d + momentum * m[i]);
+        }
+    else
+        for (size_t i = 0; i < n; i++) {
+            m[i] = momentum * m[i] + (g[i] * scale + decay * w[i]);
+            w[i] -= lr * m[i];
+        }
+}
+
+static void adam(const struct update *u, float decay, size_t n, const float *g, float *m, float *v, float *w)
+{
+    const float b1 = (float)u->q->o.momentum, b2 = (float)u->q->o.beta2, eps = (float)u->q->o.eps;
+    for (size_t i = 0; i < n; i++) {
+        float d = g[i] * u->scale + decay * w[i];
+        m[i] = b1 * m[i] + (1 - b1) * d;
+        v[i] = b2 * v[i] + (1 - b2) * (d * d);
+        w[i] -= u->lr1 * (m[i] / (sqrtf(v[i]) / u->root2 + eps));
+    }
+}
+
+static void update_block(void *arg, size_t k)
+{
+    const struct update *u = arg;
+    const struct qs_optim_block *b = &u->q->block[k];
+    const qs_param *p = &u->net->param[b->param];
+    const float decay = p->decays ? (float)u->q->o.decay : 0;
+    float *m = u->q->m[b->param] + b->start, *w = p->v + b->start;
+    const float *g = u->grad[b->param] + b->start;
+    if (u->q->o.kind == QS_ADAM) adam(u, decay, b->n, g, m, u->q->v[b->param] + b->start, w);
+    else sgd(u, decay, b->n, g, m, w);
+}
+
+/* ---- steps and offsets -------------------------------------------------------------------- */
+/* How far a single parameter goes down. */
+static double move(const qs_optim *q, double *m, double *v, double g, double lr)
+{
+    const double b1 = q->o.momentum, b2 = q->o.beta2, t = (double)q->t;
+    if (q->o.kind == QS_SGD) {
+        *m = b1 * *m + g;
+        return lr * (q->o.nesterov ? g + b1 * *m : *m);
+    }
+    *m = b1 * *m + (1 - b1) * g;
+    *v = b2 * *v + (1 - b2) * g * g;
+    return lr / (1 - pow(b1, t)) * *m / (sqrt(*v) / sqrt(1 - pow(b2, t)) + q->o.eps);
+}
+
+/* The sign stays, and at least half of the size: so a step is positive by construction, however large its gradient. */
+static double halved(double old, double next)
+{
+    double least = fabs(old) / 2;
+    return old > 0 ? fmax(next, least) : fmin(next, -least);
+}
+
+static void update_site(qs_optim *q, size_t k, qs_site *s, double lr)
+{
+    double *step = q->room, *offset = q->room + s->parts, *m = q->sm[k], *v = q->sv[k], unused = 0;
+    for (size_t i = 0; i < s->parts; i++) {
+        double g = s->dstep[i] + s->step_decay * s->step[i];
+        step[i] = halved(s->step[i], s->step[i] - move(q, &m[i], v ? &v[i] : &unused, g, lr));
+        if (!s->offset) continue;
+        size_t o = s->parts + i;
+        offset[i] = s->offset[i] - move(q, &m[o], v ? &v[o] : &unused, s->doffset[i], lr);
+    }
+    qs_site_set(s, step, s->offset ? offset : NULL);
+}
+
+void qs_optim_step(qs_optim *q, const qs_net *net, float *const *grad, qs_site *site, double lr, double norm)
+{
+    double scale = q->o.clip > 0 && norm > q->o.clip ? q->o.clip / norm : 1, t = (double)++q->t;
+    struct update u = {.q = q, .net = net, .grad = grad, .lr = (float)lr, .scale = (float)scale};
+    u.lr1 = (float)(lr / (1 - pow(q->o.momentum, t)));
+    u.root2 = (float)sqrt(1 - pow(q->o.beta2, t));
+    qs_parallel(q->nblock, update_block, &u);
+    for (size_t k = 0; k < q->nsite; k++)
+        if (!site[k].fixed) update_site(q, k, &site[k], lr * site[k].step_rate);
+}
+
+/* ---- schedules -------------------------------------------------------------------------------- */
+double qs_schedule_lr(qs_schedule kind, double lr, double gamma, uint64_t every, uint64_t t, uint64_t total)
+{
+    if (kind == QS_COSINE) return lr / 2 * (1 + cos(M_PI * (double)t / (double)total));
+    if (kind == QS_STEPWISE) return lr * pow(gamma, (double)(t / (every ? every : 1)));
+    return lr;
+}
