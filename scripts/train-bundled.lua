@@ -9,10 +9,10 @@ local qs = require "quantscope"
 
 local VAL, SEED = 5000, 1
 local NETS = { -- in the order they are stated
-  { name = "mlp", epochs = 20, lr = 0.05, weight_decay = 5e-4, crop = 2, half = true },
-  { name = "smallcnn", epochs = 15, lr = 0.1, weight_decay = 5e-4, crop = 2 },
-  { name = "resnet8", epochs = 10, lr = 0.1, weight_decay = 5e-4, crop = 2 },
-  { name = "depthwise", epochs = 12, lr = 0.1, weight_decay = 2e-4, crop = 2 },
+  { name = "mlp", epochs = 20, lr = 0.05, weight_decay = 5e-4, half = true },
+  { name = "smallcnn", epochs = 15, lr = 0.1, weight_decay = 5e-4, crop = 2, flip = true },
+  { name = "resnet8", epochs = 10, lr = 0.1, weight_decay = 5e-4, crop = 2, flip = true },
+  { name = "depthwise", epochs = 12, lr = 0.1, weight_decay = 2e-4, crop = 2, flip = true },
 }
 
 local top = arg[0]:match("^(.*)/[^/]*$") or "."
@@ -59,7 +59,7 @@ end
 local function train(n, d)
   local net = assert(qs.nets[n.name]{ seed = SEED })
   local run = assert(qs.train(net, d, { epochs = n.epochs, lr = n.lr, weight_decay = n.weight_decay, crop = n.crop,
-                                        flip = true, nesterov = true, seed = SEED, record = 1000 }))
+                                        flip = n.flip, nesterov = true, seed = SEED, record = 1000 }))
   local each, sum, count = run.total // n.epochs, 0, 0
   for s in run:steps() do
     sum, count = sum + s.loss, count + 1

@@ -11,7 +11,8 @@ help.conventions = [[
 A wrong Lua type raises an error. What fails in the world (a file, a format string, data without an answer) returns
 nil, "ECODE: message", "ECODE", so assert(qs.load(path)) works as usual. The codes: EARG an argument is wrong, EIO the
 system refused, EFORMAT a file or a format string is not what it should be, ERANGE the data has no answer (empty, all
-NaN), ENOMEM a size that could not be had, EUNSUP well-formed but not supported here, ESTATE not now. Undefined numbers
+NaN), ENOMEM a size that could not be had, EUNSUP well-formed but not supported here, ESTATE not now, EDIVERGED
+a training run went out of bounds. Undefined numbers
 are nil in tables; an error of exactly 0 has sqnr_db = math.huge. Where a format is expected, a string will do. Ctrl-C
 interrupts Lua code and the engine alike, except inside one call of Lua's own library.]]
 
@@ -167,7 +168,7 @@ help.groups = {
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
      "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..
      "part; doffset nil where the format has none. upstream: a tensor or an array of #t numbers. learn: lsq, " ..
-     "lsq+, rcf, pact (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
+     "lsq+, rcf, pact, none (qs.learns()). scale: times 1/sqrt(N Qp), N the elements that share a step. mask: paper " ..
      "(strictly inside), clamp (inclusive), code (on the rounded code), none.",
      errors = "EARG sizes differ, no such learn or mask.", cost = "one pass.",
      source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
@@ -218,12 +219,209 @@ help.groups = {
      cost = "O(points levels log n) once indexed."},
     {"qs.learns", 'qs.learns() -> {{name=, doc=}, ...}', "The rules by which steps move in training, for q:grad."},
 }},
+{"Networks and data", {
+    {"qs.dataset", 'qs.dataset(name, {slice=false, val=}) -> dataset;  qs.dataset{images=, labels=, test_images=, ' ..
+     'test_labels=, val=} -> dataset',
+     "Labelled images in three parts kept apart: training, validation (val images off the end of training; a tenth " ..
+     "where nothing is said) and test. By name (qs.datasets()), or own files: IDX (gzipped or not), .npy, CIFAR-10 " ..
+     "binary batches and digits CSV (labels inside); without test files the last sixth is the test set. slice: the " ..
+     "bundled slice of fashion-mnist even where all of it is there (demonstration only: d.note says so). dir: a " ..
+     "folder " ..
+     "to look in first.",
+     errors = "EARG no such name, val out of range; EIO missing: names what to get and where it was looked for; " ..
+     "EFORMAT damaged, or counts that differ.",
+     cost = "about 0.3 s for 60,000 images."},
+    {"qs.datasets", 'qs.datasets() -> {{name=, doc=}, ...}', "The data sets known by name."},
+    {"dataset", 'tostring(d)', "Labelled images, normalized as (x - mean) / std a channel when they are used."},
+    {"dataset:image", 'd:image(part, i) -> tensor, label', "Image i (from 1) of part \"train\", \"val\" or " ..
+     "\"test\", normalized, (rows, columns, channels), and its label from 0.", errors = "EARG no such part or image."},
+    {"dataset.name", 'd.name', "Its name."},
+    {"dataset.note", 'd.note', "What it is and where it came from: belongs under every result."},
+    {"dataset.slice", 'd.slice', "true for the bundled slice: its test accuracy has an error of about a point."},
+    {"dataset.classes", 'd.classes', "Labels are 0 .. classes-1."},
+    {"dataset.input", 'd.input', "{channels, rows, columns} of an image, as qs.net{input=} wants it."},
+    {"dataset.train", 'd.train', "How many images there are to train on."},
+    {"dataset.val", 'd.val', "How many are kept for validation."},
+    {"dataset.test", 'd.test', "How many are kept for testing."},
+    {"dataset.mean", 'd.mean', "The mean of the training images' values, a channel."},
+    {"dataset.std", 'd.std', "Their standard deviation, a channel."},
+    {"qs.net", 'qs.net{input={channels, rows, columns}, layer, ..., seed=1, name=} -> net',
+     "A network from a list of layers, as qs.net{input={1,28,28}, qs.conv{16, pad=1}, qs.batchnorm(), qs.relu(), " ..
+     "qs.globalpool(), qs.linear{10}}. The last layer gives the logits. Layers are named conv1, conv2, bn1, fc1, ... " ..
+     "(in residual blocks block1.conv1) unless name= is given. Weights start random (He), by seed.",
+     errors = "EARG with the layer and the shapes that do not fit, or an option a layer does not have.",
+     source = "He et al. 2015 (initial weights)."},
+    {"qs.conv", 'qs.conv{out, kernel=3, stride=1, pad=0, groups=1 | "depthwise", bias=, name=}',
+     "A convolution with square kernels. depthwise: a group a channel (out defaults to the channels that come in). A " ..
+     "bias by default, but not directly before qs.batchnorm()."},
+    {"qs.linear", 'qs.linear{out, bias=true, name=}', "A linear layer; an image is flattened as (channel, row, column)."},
+    {"qs.batchnorm", 'qs.batchnorm()', "Batch normalization, a channel. eps 1e-5; running statistics follow by 0.1."},
+    {"qs.relu", 'qs.relu()', "max(x, 0)."},
+    {"qs.relu6", 'qs.relu6()', "min(max(x, 0), 6)."},
+    {"qs.silu", 'qs.silu()', "x / (1 + exp(-x)); what comes out has a sign."},
+    {"qs.maxpool", 'qs.maxpool{kernel=2, stride=kernel, pad=0}', "The largest of each window: qs.maxpool{2}."},
+    {"qs.avgpool", 'qs.avgpool{kernel=2, stride=kernel, pad=0}', "The mean of each window, padding zeros counted in: " ..
+     "qs.avgpool{2}."},
+    {"qs.globalpool", 'qs.globalpool()', "The mean of each channel over the image."},
+    {"qs.flatten", 'qs.flatten()', "The image as one vector, in the order (channel, row, column)."},
+    {"qs.residual", 'qs.residual{layer, ..., shortcut=nil | "pad" | {layer, ...}, name=}',
+     "The layers, and what came in added to what they give. shortcut: nil as it is; \"pad\" every second (or n-th) " ..
+     "pixel, with channels of zeros added (option A); or layers of its own. An activation behind the sum is a " ..
+     "layer of " ..
+     "its own. Where a value goes two ways, each convolution that reads it has a quantizer of its own.",
+     source = "He et al. 2016."},
+    {"qs.nets", 'qs.nets.mlp{input={1,28,28}, classes=10, seed=1, data=} -> net',
+     "Ready descriptions: mlp (784-256-128-10), lenet (two 5x5 convolutions 16, 32 with pooling, 128, 10), " ..
+     "smallcnn (3x3 " ..
+     "convolutions 16, 32/2, 32, 64/2, 64 with batch normalization, global pooling), resnet8 and resnet20 (three " ..
+     "stages of " ..
+     "16, 32, 64 channels with one or three blocks, shortcuts of option A), depthwise (depthwise separable " ..
+     "convolutions up to 128 channels). data: a dataset that says input and classes.",
+     errors = "EARG.",
+     source = "LeCun et al. 1998; He et al. 2016; Howard et al. 2017."},
+    {"qs.bundled", 'qs.bundled(name) -> net', "One of qs.nets with the float weights that come with the program, " ..
+     "trained on Fashion-MNIST; net.note says how well.", errors = "EARG no such net; EIO its file is missing."},
+    {"net", 'net["conv1.weight"], net[1], #net, tostring(net)', "A network: layers and the values of their parameters. " ..
+     "net[name] and net[i] give a parameter as a tensor (a copy) or nil, #net counts them, tostring(net) lists " ..
+     "the layers."},
+    {"net:load", 'net:load(model | path) -> net',
+     "Takes all parameters by name from a model or a file; other tensors in it " ..
+     "are ignored.", errors = "EFORMAT a name is missing or a shape differs: nothing changes; EIO."},
+    {"net:save", 'net:save(path, {half=false}) -> true', "Writes all parameters as .safetensors; half: weights as F16.",
+     errors = "EARG another ending; EIO."},
+    {"net:seed", 'net:seed(n) -> net', "New random weights."},
+    {"net:copy", 'net:copy() -> net', "A copy with values of its own."},
+    {"net:fold", 'net:fold() -> net',
+     "A net without the batch normalizations that directly follow a convolution or linear " ..
+     "layer: folded into it with the running statistics, equal in evaluation up to rounding."},
+    {"net:names", 'net:names() -> {string, ...}', "The names of all parameters, in order."},
+    {"net:get", 'net:get(name) -> tensor', "The parameter of that name, whatever the name.", errors = "EARG there is none."},
+    {"net:layers", 'net:layers() -> rows', "A row a layer: {name, kind, output={channels, rows, columns}, inputs={name}, " ..
+     "kernel, stride, pad, groups, values, unsigned}; unsigned: its input never goes below 0, so activations of " ..
+     "so many " ..
+     "bits are quantized without a sign there."},
+    {"net:evaluate", 'net:evaluate(d, part="val", limit) -> {accuracy, loss, accuracy_raw, n}',
+     "Accuracy (0..1) and mean cross-entropy of the float net on a part of the data, limit images at most. Batch " ..
+     "normalization statistics are re-estimated on 2048 training images; accuracy_raw is with the running ones.",
+     errors = "EARG images of another size; ESTATE the part is empty.", cost = "a forward pass an image."},
+    {"net:activations", 'net:activations(d, {batches=8, batch=128}) -> {name = index}',
+     "The inputs of every convolution and linear layer (\"conv2.input\") on so many training images, as indexes, for " ..
+     "qs.init, qs.curve and index methods.", errors = "EARG more images than there are.",
+     cost = "a forward pass and an index a layer."},
+    {"net.name", 'net.name', "Its name, or \"\"."},
+    {"net.note", 'net.note', "What is known of its weights, or nil."},
+    {"net.values", 'net.values', "How many trained values it has."},
+    {"net.input", 'net.input', "{channels, rows, columns} of the images it wants."},
+    {"net.classes", 'net.classes', "How many logits it gives."},
+}},
+{"Training", {
+    {"qs.train", 'qs.train(net, d, {epochs=1 | steps=, batch=128, lr=0.01, quant={...}, ...}) -> run',
+     "Prepares training of a copy of the net: sites are made and initialized (activations through the network in " ..
+     "order, " ..
+     "on calibration images), and run.before is measured. No step is made yet. Options: epochs or steps; batch; lr; " ..
+     "optimizer=\"sgd\" (momentum=0.9, nesterov) or \"adam\" (beta2=0.999, eps=1e-8); weight_decay=1e-4; " ..
+     "schedule=\"cosine\" (over the whole run), \"step\" (times gamma=0.1 every so many steps) or \"constant\"; " ..
+     "clip, a " ..
+     "bound on the norm of the gradients; bound=1e4, a loss above it is divergence; seed=1; record=10, steps between " ..
+     "records; evaluate, steps between validations; patience, validations without a better loss before the run stops; " ..
+     "val_limit; crop=4 and flip=true, random crops and mirrored images; step_rate=1, the learning rate of steps " ..
+     "and offsets as a " ..
+     "multiple of the weights'. quant: without it the net is trained in float. quant.weights and quant.acts: a " ..
+     "format, a " ..
+     "number of bits (activations: the sign follows what produces them), or {format=, init=, learn=, mask=, " ..
+     "grad_scale=, " ..
+     "attached=, step_rate=, step_decay=}. quant.init, quant.learn: names of qs.inits(), qs.learns() for both, or " ..
+     "{weights=, acts=} (rcf:rescale multiplies the deviation of the weights back, and is what rcf becomes where no " ..
+     "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
+     "of the " ..
+     "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. grad_scale: " ..
+     "paper (1/sqrt(N " ..
+     "Qp), N the elements of one image that share a step), batch (of the batch), none. mask: as in q:grad. Biases " ..
+     "stay float. Where the net forks (a residual), every layer quantizes its input by itself: one quantizer a consumer.",
+     errors = "EARG an option that does not exist or is out of range, images of another size; EFORMAT, " ..
+     "EUNSUP, ERANGE name the " ..
+     "quantizer.",
+     cost = "calibration and two validations.",
+     source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
+    {"qs.resume", 'qs.resume(net, d, path) -> run', "A run saved by run:save goes on bit for bit. net: the same " ..
+     "description; d: the same data.", errors = "EFORMAT, ESTATE with what differs; EIO."},
+    {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, ...}) -> rows',
+     "One run an init from the same net, seed and batches, to the end, with the other options of qs.train. Rows " ..
+     "{init, before, " ..
+     "after, seconds, init_seconds, steps, loss, accuracy_raw, state, reason, run}: before and after are validation " ..
+     "accuracies (0..1). An init that cannot start: {init=, error=, code=}.",
+     errors = "EARG; ESTATE there are no validation images."},
+    {"run", 'tostring(run)',
+     "A training run. It goes on only where it is told to; interrupted in a step (Ctrl-C) it is as " ..
+     "before that step."},
+    {"run:steps", 'for s in run:steps(n) do ... end',
+     "Makes n steps (all that are left without n), one an iteration: s.step, " ..
+     "s.loss, s.lr. Ends early when the run is over: run.state says why.", cost = "a step; nothing is allocated in C."},
+    {"run:finish", 'run:finish() -> run', "Makes all steps that are left.",
+     errors = "EDIVERGED the loss or a parameter went out of bounds; a script that ends with a diverged run exits with 4."},
+    {"run:advance", 'run:advance(n) -> boolean', "Makes up to n steps; whether there are more. A divergence is only a " ..
+     "state here."},
+    {"run:start", 'run:start() -> run', "Hands the run to the workbench, which makes its steps between jobs.",
+     errors = "ESTATE it is over; there is no screen."},
+    {"run:pause", 'run:pause() -> run', "The workbench makes no more steps of it."},
+    {"run:stop", 'run:stop(reason) -> run', "Ends it; the history stays.", errors = "ESTATE it is over already."},
+    {"run:validate", 'run:validate(limit) -> {accuracy, loss, accuracy_raw, n}',
+     "Accuracy (0..1) on the validation images as " ..
+     "the net is now, quantized, with re-estimated batch normalization; accuracy_raw with the running statistics.",
+     errors = "ESTATE there are none."},
+    {"run:test", 'run:test(limit) -> {accuracy, loss, accuracy_raw, n}',
+     "The same on the test images: for the end. Each call " ..
+     "is kept in run.history.evaluations."},
+    {"run:branch", 'run:branch{init=, learn=} -> run',
+     "A new run that goes on from here: weights, optimizer and position are " ..
+     "copies. init: steps are initialized anew on the weights as they are; learn: another rule.", errors = "EARG, " ..
+     "EUNSUP."},
+    {"run:save", 'run:save(path) -> true', "Writes all that is needed to go on (.safetensors): qs.resume reads it.",
+     errors = "EIO."},
+    {"run:export", 'run:export(path) -> true',
+     "The history as .csv (a row a step) or .json.", errors = "EARG another ending; EIO."},
+    {"run:quantizers", 'run:quantizers() -> {name = quantizer}',
+     "The quantizers as they are now, by the names of run:names()."},
+    {"run:names", 'run:names() -> {string, ...}',
+     "The names of its quantizers, in the order of the net: \"conv2.weight\", " ..
+     "\"conv2.input\"."},
+    {"run.net", 'run.net', "The net that is trained: a copy of the one given."},
+    {"run.data", 'run.data', "The data set."},
+    {"run.name", 'run.name', "For legends: learn, formats, init."},
+    {"run.before", 'run.before', "{accuracy, loss, accuracy_raw, n} after initialization, before the first step."},
+    {"run.float", 'run.float', "The same of the float net."},
+    {"run.last", 'run.last', "The newest validation, or nil."},
+    {"run.step", 'run.step', "Steps made."},
+    {"run.total", 'run.total', "Steps of the whole run."},
+    {"run.state", 'run.state', '"ready", "running" (in the workbench), "done", "stopped", "diverged".'},
+    {"run.reason", 'run.reason', "Why it stopped or diverged, or nil."},
+    {"run.loss", 'run.loss', "The loss of the last step's batch, or nil."},
+    {"run.lr", 'run.lr', "The learning rate of the last step, or nil."},
+    {"run.seconds", 'run.seconds', "Time spent in steps."},
+    {"run.init_seconds", 'run.init_seconds', "Time spent initializing."},
+    {"run.batch", 'run.batch', "Images a step."},
+    {"run.seed", 'run.seed', "The seed of the order of images."},
+    {"run.history", 'run.history',
+     "What it remembers, as a new table: {step={}, loss={}, lr={}, accuracy={}, accuracy_step={}, " ..
+     "evaluations={{step, part, accuracy, loss, accuracy_raw, n}}, quantizers={[name]={t={}, step={}, offset={}, " ..
+     "gradient={}, " ..
+     "offset_gradient={}, raw_gradient={}, ratio={}, clipped={}, entropy={}, used={}, mse={}, oscillating={}, " ..
+     "histograms={{lo, hi, bins, count={}, under, over, occupancy={}}}, " ..
+     "histogram=, format, init, learn, role, formula, note}}}. histograms: one a record, with the counts of the levels (of formats " ..
+     "with up to 256); histogram: the newest. t: steps made when a record was taken; gradient: as the optimizer gets " ..
+     "it; ratio: R of " ..
+     "LSQ, weights only; several parts: geometric mean of steps. Keep it in a local: each access builds it.",
+     source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},
+    {"run.number", 'run.number', "Its number among the session's runs, for qs.select{run=}, or nil."},
+}},
 {"The session", {
-    {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=, run=, site=, seek=} -> selection',
+    {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=, ' ..
+     'run=, site=, seek=} -> selection',
      "What all panes show, and the console's m, t, f, q follow. What is not named stays: a new tensor keeps " ..
      "format and init, a step makes the init \"by hand\". channel: the part looked at, from 0; -1 all " ..
-     "together. view: list, hist, curve, compare, map, explain, train. run: the run looked at, from 1; site: one of its " ..
-     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor and format may be objects. " ..
+     "together. view: list, hist, curve, compare, map, explain, train. run: the run looked at, from 1; site: one " ..
+     "of its " ..
+     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor, format and run may be objects. " ..
      "Nothing changes if anything is wrong.",
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
     {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
@@ -321,6 +519,9 @@ local function name_of(fn, qs, types)
     for name, value in pairs(qs) do
         if rawequal(value, fn) then return "qs." .. name end
     end
+    for _, make in pairs(qs.nets) do
+        if rawequal(make, fn) then return "qs.nets" end
+    end
     for type_name, mt in pairs(types) do
         for name, method in pairs(mt.__methods) do
             if rawequal(method, fn) then return type_name .. ":" .. name end
@@ -342,7 +543,7 @@ local function search(word, qs)
             if e[1]:find(word, 1, true) then out[#out + 1] = line(e[1], brief(e)) end
         end
     end
-    for _, list in ipairs {qs.inits(), qs.formats(), qs.learns(), qs.readers()} do
+    for _, list in ipairs {qs.inits(), qs.formats(), qs.learns(), qs.readers(), qs.datasets()} do
         for _, row in ipairs(list) do
             if row.name:find(word, 1, true) then out[#out + 1] = line(row.name, row.doc or "") end
         end
@@ -358,7 +559,7 @@ local function text_of_name(name, qs)
     if row then return init_text(row) .. (learn and "\nlearning rule " .. name .. "\n" .. wrap(learn.doc,
                                                             "  ") or "") end
     if e then return entry_text(e) end
-    for _, list in ipairs {qs.formats(), qs.learns(), qs.readers()} do
+    for _, list in ipairs {qs.formats(), qs.learns(), qs.readers(), qs.datasets()} do
         row = named(list, name)
         if row then return row.name .. "\n" .. wrap(row.doc or "", "  ") end
     end

@@ -6,9 +6,24 @@ local core = require "quantscope.core"
 local help = require "quantscope.help"
 local pretty = require "quantscope.pretty"
 
+local nets = require "quantscope.nets"
+local runs = require "quantscope.runs"
+
 local qs = {}
 for name, value in pairs(core) do
-    if name ~= "types" then qs[name] = value end
+    if name ~= "types" and name ~= "private" then qs[name] = value end
+end
+for _, part in ipairs {nets, runs.functions} do
+    for name, value in pairs(part) do qs[name] = value end
+end
+for name, method in pairs(runs.methods) do core.types.run.__methods[name] = method end
+
+-- From the source tree, the data that comes with the program lies beside this folder.
+local top = debug.getinfo(1, "S").source:match "^@(.*)lua/quantscope/init%.lua$"
+local probe = top and io.open(top .. "data/fashion-mnist/t10k-labels-idx1-ubyte.gz")
+if probe then
+    probe:close()
+    core.private.data(top .. "data")
 end
 
 -- The text print would show for these values: tensors summarized, tables bounded.

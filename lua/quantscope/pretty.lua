@@ -9,7 +9,7 @@ local SUMMARY_MOST = 1 << 24 -- values; more are not summarized just for a print
 
 -- Columns of a table of rows come in this order, then the others by name.
 local ORDER = {"name", "init", "step", "step_ratio", "offset", "clip", "mse", "mse_ratio", "nmse", "sqnr_db", "clipped",
-               "ms", "error", "doc", "note", "formula", "source"}
+               "ms", "before", "after", "seconds", "error", "doc", "note", "formula", "source"}
 local rank = {}
 for i, name in ipairs(ORDER) do rank[name] = i end
 
@@ -80,7 +80,20 @@ local function format_lines(f)
                           number(c[#c]))}
 end
 
-local objects = {["qs.tensor"] = tensor_lines, ["qs.model"] = model_lines, ["qs.quantizer"] = quantizer_lines,
+local function run_lines(r)
+    local lines = {tostring(r)}
+    for _, row in ipairs {{"float", r.float}, {"before", r.before}, {"now", r.last}} do
+        if row[2] then
+            lines[#lines + 1] = string.format("  %-7s accuracy %.2f %%  loss %.4f", row[1], 100 * row[2].accuracy,
+                                              row[2].loss)
+        end
+    end
+    lines[#lines + 1] = "  " .. r.data.note
+    return lines
+end
+
+local objects = {["qs.run"] = run_lines,
+                 ["qs.tensor"] = tensor_lines, ["qs.model"] = model_lines, ["qs.quantizer"] = quantizer_lines,
                  ["qs.format"] = format_lines}
 
 -- ---- tables -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ local ROWS = { -- bits of weights and activations; first and last layer have 8
   { bits = 3, lr = 0.01, step_rate = 1, within = 1 },
   { bits = 2, lr = 0.01, step_rate = 1, within = 2 },
 }
-local LRS, RATES = { 0.005, 0.01, 0.02, 0.04 }, { 1, 0.3 }
+local LRS, RATES = { 0.01, 0.02, 0.04 }, { 1 }
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 

@@ -91,8 +91,10 @@ void qs_headless_again(qs_headless *h)
 int qs_headless_lua(qs_headless *h, bool config)
 {
     qs_err err = {0};
-    qs_repl_opts o = {.session = h->session};
+    char *data = qs_path_data("");
+    qs_repl_opts o = {.session = h->session, .data = data};
     h->repl = qs_repl_new(&o, &err);
+    free(data);
     if (!h->repl) return qs_say_err(&err);
     char *path = config ? qs_path_config() : NULL;
     if (path && !access(path, F_OK) && qs_repl_file(h->repl, path, 0, NULL))

@@ -121,6 +121,7 @@ int qs_say_err(const qs_err *err)
 {
     static const int codes[QS_CODES] = {
         [QS_EARG] = QS_EXIT_USAGE, [QS_EIO] = QS_EXIT_FILE, [QS_EFORMAT] = QS_EXIT_FILE, [QS_ECANCEL] = QS_EXIT_INT,
+        [QS_EDIVERGED] = QS_EXIT_DIVERGED,
     };
     qs_say("%s", err->msg);
     return err->code > 0 && err->code < QS_CODES && codes[err->code] ? codes[err->code] : QS_EXIT_FAIL;

@@ -145,8 +145,10 @@ static int select_first(workbench *w)
 static int make_lua(workbench *w, const qs_args *a)
 {
     qs_err err = {0};
-    qs_repl_opts o = {.session = w->session, .sink = sink, .quit = qs_ui_quit, .ctx = w, .screen = true};
+    char *data = qs_path_data("");
+    qs_repl_opts o = {.session = w->session, .data = data, .sink = sink, .quit = qs_ui_quit, .ctx = w, .screen = true};
     w->repl = qs_repl_new(&o, &err);
+    free(data);
     if (!w->repl) return qs_say_err(&err);
     char *path = a->no_config ? NULL : qs_path_config();
     if (path && !access(path, F_OK)) qs_repl_file(w->repl, path, 0, NULL);    /* what it says is in the console */

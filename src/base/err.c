@@ -9,6 +9,7 @@ static const char *const names[QS_CODES] = {
     [QS_OK] = "OK",           [QS_EARG] = "EARG",       [QS_EIO] = "EIO",
     [QS_EFORMAT] = "EFORMAT", [QS_ERANGE] = "ERANGE",   [QS_ENOMEM] = "ENOMEM",
     [QS_ECANCEL] = "ECANCEL", [QS_EUNSUP] = "EUNSUP",   [QS_ESTATE] = "ESTATE",
+    [QS_EDIVERGED] = "EDIVERGED",
 };
 
 const char *qs_code_name(int code)

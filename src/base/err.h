@@ -19,6 +19,7 @@ enum qs_code {
     QS_ECANCEL,  /* Ctrl-C, or a newer request made this one pointless */
     QS_EUNSUP,   /* well-formed, and not supported here */
     QS_ESTATE,   /* not now: the object is in another state */
+    QS_EDIVERGED, /* a training run went out of bounds and stopped */
     QS_CODES
 };
 

@@ -66,8 +66,9 @@ static struct {
     pthread_mutex_t mu;    /* guards what follows */
     pthread_cond_t start, done;
     struct loop *loop;
-    unsigned long turn;    /* grows by one a loop */
-    int made, working, allowed;
+    _Atomic unsigned long turn;   /* grows by one a loop */
+    _Atomic int working;
+    int made, allowed;
 } pool = {.use = PTHREAD_MUTEX_INITIALIZER, .mu = PTHREAD_MUTEX_INITIALIZER,
           .start = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
@@ -76,12 +77,33 @@ static void run_chunks(struct loop *l)
     for (size_t c; (c = atomic_fetch_add(&l->next, 1)) < l->chunks;) l->fn(l->arg, c);
 }
 
+/* Waking a thread costs more than many a loop of a training step: whoever waits looks on for a moment before it sleeps. */
+#define SPINS 2000
+
+static void breathe(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void await_turn(unsigned long seen)
+{
+    for (int i = 0; i < SPINS && atomic_load_explicit(&pool.turn, memory_order_relaxed) == seen; i++) breathe();
+}
+
+static void await_others(void)
+{
+    for (int i = 0; i < SPINS && atomic_load_explicit(&pool.working, memory_order_relaxed); i++) breathe();
+}
+
 static void *pool_main(void *arg)
 {
     int me = (int)(intptr_t)arg;
     unsigned long seen = 0;
-    pthread_mutex_lock(&pool.mu);
     for (;;) {
+        await_turn(seen);
+        pthread_mutex_lock(&pool.mu);
         while (pool.turn == seen || !pool.loop || me >= pool.allowed) {
             seen = pool.turn;
             pthread_cond_wait(&pool.start, &pool.mu);
@@ -93,6 +115,7 @@ static void *pool_main(void *arg)
         run_chunks(l);
         pthread_mutex_lock(&pool.mu);
         if (--pool.working == 0) pthread_cond_signal(&pool.done);
+        pthread_mutex_unlock(&pool.mu);
     }
     return NULL;
 }
@@ -130,6 +153,7 @@ void qs_parallel(size_t chunks, void (*fn)(void *, size_t), void *arg)
 
     run_chunks(&l);
 
+    await_others();
     pthread_mutex_lock(&pool.mu);
     pool.loop = NULL;
     while (pool.working) pthread_cond_wait(&pool.done, &pool.mu);

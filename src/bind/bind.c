@@ -7,13 +7,14 @@
 #include "bind/bind.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "config.h"
 
-static const char context_key, session_key, known_key;
+static const char context_key, session_key, known_key, data_key;
 
 /* ---- the context of a state -------------------------------------------------------------------- */
 void qs_bind_set_session(lua_State *L, qs_session *s)
@@ -35,6 +36,22 @@ qs_session *qs_bind_session(lua_State *L)
     qs_bind *b = qs_bind_get(L);
     if (!b || !b->session) luaL_error(L, "quantscope is closing");
     return b->session;
+}
+
+void qs_bind_set_data(lua_State *L, const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') n--;
+    lua_pushlstring(L, dir, n);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &data_key);
+}
+
+const char *qs_bind_data(lua_State *L)
+{
+    int type = lua_rawgetp(L, LUA_REGISTRYINDEX, &data_key);
+    const char *dir = type == LUA_TSTRING ? lua_tostring(L, -1) : QS_DATADIR;
+    lua_pop(L, 1);   /* the registry keeps it */
+    return dir;
 }
 
 qs_ctl *qs_bind_ctl(lua_State *L) { return qs_session_ctl(qs_bind_session(L)); }
@@ -91,6 +108,13 @@ int qs_bind_fail(lua_State *L, const qs_err *err)
     return 3;
 }
 
+int qs_bind_fail_file(lua_State *L, const qs_err *err)
+{
+    qs_bind *b = qs_bind_get(L);
+    snprintf(b->file_error, sizeof b->file_error, "%s: %s", qs_code_name(err->code), err->msg);
+    return qs_bind_fail(L, err);
+}
+
 void qs_push_number(lua_State *L, double v)
 {
     if (isnan(v)) lua_pushnil(L);
@@ -137,8 +161,8 @@ void qs_push_docs(lua_State *L, const qs_doc *docs)
 }
 
 /* ---- userdata ---------------------------------------------------------------------------------- */
-static const qs_type *const types[] = {&qs_type_model, &qs_type_tensor, &qs_type_index, &qs_type_format,
-                                       &qs_type_quantizer};
+const qs_type *const qs_bind_types[] = {&qs_type_model, &qs_type_tensor, &qs_type_index, &qs_type_format,
+                                        &qs_type_quantizer, &qs_type_dataset, &qs_type_net, &qs_type_run, NULL};
 
 void **qs_box(lua_State *L, const qs_type *type)
 {
@@ -159,6 +183,14 @@ void qs_push_ref(lua_State *L, const qs_type *type, void *object)
         lua_rawsetp(L, -3, object);
     }
     lua_remove(L, -2);
+}
+
+void qs_box_known(lua_State *L, void *object)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, object);
+    lua_pop(L, 1);
 }
 
 void *qs_test(lua_State *L, int i, const qs_type *type)
@@ -343,10 +375,10 @@ const char *qs_opt_text(lua_State *L, int i, const char *key)
 static void push_types(lua_State *L)
 {
     lua_newtable(L);
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        type_register(L, types[i]);
-        luaL_getmetatable(L, types[i]->name);
-        lua_setfield(L, -2, types[i]->name + strlen("qs."));
+    for (const qs_type *const *t = qs_bind_types; *t; t++) {
+        type_register(L, *t);
+        luaL_getmetatable(L, (*t)->name);
+        lua_setfield(L, -2, (*t)->name + strlen("qs."));
     }
 }
 
@@ -358,6 +390,10 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_model_functions, 0);
     luaL_setfuncs(L, qs_bind_quant_functions, 0);
     luaL_setfuncs(L, qs_bind_session_functions, 0);
+    luaL_setfuncs(L, qs_bind_net_functions, 0);
+    luaL_setfuncs(L, qs_bind_train_functions, 0);
+    push_functions(L, qs_bind_private);
+    lua_setfield(L, -2, "private");
     push_types(L);
     lua_setfield(L, -2, "types");   /* metatables by name, for help and pretty printing */
     qs_set_text(L, "version", PACKAGE_VERSION);

@@ -16,8 +16,9 @@
 #include <lua.h>
 
 #include "engine/session.h"
+#include "train/run.h"
 
-#define QS_LUA_API 1        /* qs.api: grows when a name is added or changes its meaning */
+#define QS_LUA_API 2        /* qs.api: grows when a name is added or changes its meaning */
 #define QS_BIND_DEPTH 8     /* how deep initializations written in Lua may call each other */
 
 typedef struct qs_bind {
@@ -29,6 +30,7 @@ typedef struct qs_bind {
     lua_State *call[QS_BIND_DEPTH];         /* where registered initializations run, one a depth */
     int depth;
     char file_error[600];                   /* the last message about a file, to tell exit code 3 from 1 */
+    char diverged[600];                     /* why a run diverged: exit code 4; "": none did */
 } qs_bind;
 
 /* Pushes the table `quantscope.core`. The body of luaopen_quantscope_core; also for package.preload. */
@@ -38,10 +40,15 @@ void qs_bind_set_session(lua_State *L, qs_session *s);
 qs_bind *qs_bind_get(lua_State *L);           /* NULL before qs_bind_open */
 qs_session *qs_bind_session(lua_State *L);    /* raises where the state is closing */
 qs_ctl *qs_bind_ctl(lua_State *L);
+/* Where the bundled data lies (data/ of the source, or as installed); copied. Before or after qs_bind_open. */
+void qs_bind_set_data(lua_State *L, const char *dir);
+const char *qs_bind_data(lua_State *L);       /* never NULL; without a host that says: where it is installed */
 
 /* ---- results ------------------------------------------------------------------------------ */
 /* nil, "ECODE: message", "ECODE"; returns 3. ECANCEL raises. */
 int qs_bind_fail(lua_State *L, const qs_err *err);
+/* The same about a file: `quantscope run` ends with 3 if the script does not go on. */
+int qs_bind_fail_file(lua_State *L, const qs_err *err);
 /* The number, or nil for NaN: undefined numbers are nil in tables. */
 void qs_push_number(lua_State *L, double v);
 /* t[key] = number, unless it is NaN. t is at the top. */
@@ -63,12 +70,16 @@ typedef struct qs_type {
     lua_CFunction other;         /* any other key: (object, key) -> value; NULL: nil */
 } qs_type;
 
-extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer;
+extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer, qs_type_dataset,
+                     qs_type_net, qs_type_run;
+extern const qs_type *const qs_bind_types[];   /* all of them; NULL ends */
 
 /* An empty box of this type at the top; fill it at once. */
 void **qs_box(lua_State *L, const qs_type *type);
 /* Pushes an object that lives elsewhere: the same userdata as long as one is alive, else a new one with a reference. */
 void qs_push_ref(lua_State *L, const qs_type *type, void *object);
+/* The object in the box at the top will be this userdata wherever it is pushed from now on, as long as it lives. */
+void qs_box_known(lua_State *L, void *object);
 /* The object at index i; raises for another type. */
 void *qs_check(lua_State *L, int i, const qs_type *type);
 /* The same, NULL where it is another type. */
@@ -98,7 +109,15 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
-extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[];
+extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[],
+                      qs_bind_net_functions[], qs_bind_train_functions[];
+extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
+
+/* ---- training (bind_net.c, bind_train.c) -------------------------------------------------------------- */
+/* "train", "val" or "test" at index i; nothing: otherwise. */
+int qs_arg_part(lua_State *L, int i, qs_part otherwise, qs_part *out, qs_err *err);
+/* {accuracy, loss, accuracy_raw, n} */
+void qs_push_score(lua_State *L, const qs_score *s);
 
 /* ---- selection (bind_session.c) --------------------------------------------------------------------- */
 /* Pushes what the console's m, t, f or q means now; nil where there is none. false: the name is none of these. */

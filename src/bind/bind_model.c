@@ -532,19 +532,12 @@ static void *model_ref(void *m) { return qs_model_ref(m); }
 static void model_unref(void *m) { qs_model_unref(m); }
 
 /* A file that could not be opened: remembered, so that a script that dies of it ends with exit code 3. */
-static int file_fail(lua_State *L, const qs_err *err)
-{
-    qs_bind *b = qs_bind_get(L);
-    snprintf(b->file_error, sizeof b->file_error, "%s: %s", qs_code_name(err->code), err->msg);
-    return qs_bind_fail(L, err);
-}
-
 static int load(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     qs_err err;
     qs_model *m = qs_session_open(qs_bind_session(L), path, &err);
-    if (!m) return file_fail(L, &err);
+    if (!m) return qs_bind_fail_file(L, &err);
     qs_push_ref(L, &qs_type_model, m);
     return 1;
 }

@@ -77,6 +77,15 @@ static int serve(lua_State *L, const qs_pick *p)
     return push_current(L);
 }
 
+/* run=: a number, or a run of the session. */
+static long run_option(lua_State *L)
+{
+    lua_getfield(L, 1, "run");
+    const qs_run *r = qs_test(L, -1, &qs_type_run);
+    lua_pop(L, 1);
+    return r ? (long)qs_session_run_number(qs_bind_session(L), r) : (long)qs_opt_integer(L, 1, "run", 0);
+}
+
 static int select_call(lua_State *L)
 {
     static const char *const options[] = {"model", "tensor", "format", "init", "learn", "step", "offset", "channel",
@@ -90,7 +99,7 @@ static int select_call(lua_State *L)
     if (given(L, "channel")) p.set |= QS_PICK_CHANNEL;
     if (given(L, "run")) p.set |= QS_PICK_RUN;
     if (given(L, "seek")) p.set |= QS_PICK_SEEK;
-    p.run = (long)qs_opt_integer(L, 1, "run", 0);
+    p.run = run_option(L);
     p.seek = qs_opt_number(L, 1, "seek", -1);
     p.step = qs_opt_number(L, 1, "step", 0);
     p.offset = qs_opt_number(L, 1, "offset", 0);

@@ -60,9 +60,6 @@ static bool is_name(const char *s)
 static bool in_name(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
 /* ---- values, by looking only ----------------------------------------------------------------- */
-static const qs_type *const types[] = {&qs_type_model, &qs_type_tensor, &qs_type_index, &qs_type_format,
-                                       &qs_type_quantizer};
-
 static bool current_value(lua_State *L, const char *name)   /* q would have to be computed: its type is enough */
 {
     if (!strcmp(name, "q") || !qs_bind_push_current(L, name)) return false;
@@ -159,8 +156,8 @@ static void offer_meta(struct found *w, const char *field)
 
 static bool is_type(lua_State *L)   /* is the table at the top the metatable of one of ours? */
 {
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        luaL_getmetatable(L, types[i]->name);
+    for (const qs_type *const *t = qs_bind_types; *t; t++) {
+        luaL_getmetatable(L, (*t)->name);
         bool same = lua_rawequal(L, -1, -2);
         lua_pop(L, 1);
         if (same) return true;
@@ -244,7 +241,7 @@ static void give_list(struct found *w, const char *const *list)
 
 static void give_views(struct found *w)
 {
-    give_list(w, (const char *const[]){"hist", "curve", "compare", "map", "explain", "list", NULL});
+    give_list(w, (const char *const[]){"hist", "curve", "compare", "map", "explain", "list", "train", NULL});
 }
 
 static void give_learns(struct found *w)
@@ -259,6 +256,18 @@ static void give_dists(struct found *w)
 {
     give_list(w, (const char *const[]){"normal", "laplace", "uniform", "student4", "bimodal", NULL});
 }
+
+static void give_datasets(struct found *w)
+{
+    for (const qs_doc *d = qs_dataset_docs; d->name; d++) offer(w, d->name, w->close);
+}
+
+static void give_nets(struct found *w)
+{
+    give_list(w, (const char *const[]){"mlp", "lenet", "smallcnn", "resnet8", "resnet20", "depthwise", NULL});
+}
+
+static void give_parts(struct found *w) { give_list(w, (const char *const[]){"train", "val", "test", NULL}); }
 
 static void give_files(struct found *w)
 {
@@ -284,7 +293,9 @@ static const struct cue { const char *before; void (*list)(struct found *w); } c
     {"learn=", give_learns}, {"mask=", give_masks}, {"dist=", give_dists}, {"role=", give_roles},
     {"model=", give_files}, {"load", give_files}, {"save", give_files}, {"dofile", give_files},
     {"loadfile", give_files}, {"open", give_files}, {"format", give_formats}, {"quantizer", give_formats},
-    {"init", give_inits}, {NULL, NULL}};
+    {"init", give_inits}, {"weights=", give_formats}, {"acts=", give_formats}, {"first=", give_formats},
+    {"last=", give_formats}, {"input=", give_formats}, {"dataset", give_datasets}, {"bundled", give_nets},
+    {"image", give_parts}, {"export", give_files}, {"images=", give_files}, {"labels=", give_files}, {NULL, NULL}};
 
 /* Where the path that ends at line[n) begins. */
 static size_t path_start(const char *line, size_t n)
@@ -447,7 +458,7 @@ static void global_members(struct found *w, const char *name)
     lua_State *L = w->L;
     bool ours = false;
     if (lua_istable(L, -1)) ours = is_type(L);
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) ours = ours || qs_test(L, -1, types[i]);
+    for (const qs_type *const *t = qs_bind_types; *t; t++) ours = ours || qs_test(L, -1, *t);
     if (lua_istable(L, -1) && !ours) members_of(w, name, '.');
     if (!ours) return;
     members_of(w, name, ':');

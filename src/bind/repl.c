@@ -316,6 +316,7 @@ static int setup(lua_State *L)   /* (qs_repl *) */
     watch_coroutines(L);
     preload(L);
     qs_bind_set_session(L, r->o.session);
+    if (r->o.data) qs_bind_set_data(L, r->o.data);
     if (r->o.screen) screen_setup(L);
     if (r->o.sink) lua_setwarnf(L, warning, r);
     if (r->o.sink) lua_register(L, "print", print);
@@ -545,13 +546,16 @@ int qs_repl_line(qs_repl *r, const char *text)
 /* Exit codes of DESIGN 5. */
 static int verdict(qs_repl *r, int status, const struct job *job)
 {
-    if (status == LUA_OK || r->quitting) return 0;
+    const char *file = qs_bind_get(r->L)->file_error, *diverged = qs_bind_get(r->L)->diverged;
+    if (r->quitting) return 0;
+    if (status == LUA_OK && *diverged) say(r, '!', diverged);
+    if (status == LUA_OK) return *diverged ? 4 : 0;
     bool cancelled = stopped(r);
-    const char *msg = lua_tostring(r->L, -1), *file = qs_bind_get(r->L)->file_error;
+    const char *msg = lua_tostring(r->L, -1);
     say(r, '!', cancelled ? _("interrupted") : msg);
     if (cancelled) return 130;
     bool about_file = *file && strstr(msg, file);   /* assert(qs.load(...)), wherever it stands */
-    return job->no_file || about_file ? 3 : 1;
+    return job->no_file || about_file ? 3 : *diverged && strstr(msg, diverged) ? 4 : 1;
 }
 
 int qs_repl_chunk(qs_repl *r, const char *text, const char *chunkname)

@@ -14,6 +14,7 @@ typedef struct qs_repl qs_repl;
  * say why they are not available. */
 typedef struct qs_repl_opts {
     qs_session *session;      /* injected */
+    const char *data;         /* folder of the bundled data; NULL: where it is installed. Copied */
     void (*sink)(void *ctx, char kind, const char *line);
     void (*quit)(int code);   /* screen only */
     void *ctx;
@@ -25,7 +26,8 @@ void qs_repl_free(qs_repl *r);
 /* One line (or several) typed at a prompt: tried as an expression first; results are printed, tensors summarized.
  * Returns 0; 1: incomplete, wants another line (nothing ran); negative: it failed, the message went to the sink. */
 int qs_repl_line(qs_repl *r, const char *text);
-/* A file with its arguments (`arg` and `...`); "-" is standard input. Exit code as in DESIGN 5: 0, 1, 3, 4, 130. */
+/* A file with its arguments (`arg` and `...`); "-" is standard input. Exit code as in DESIGN 5: 0, 1, 3, 4, 130.
+ * 4: a run of the script diverged, whether the script ended by it or went on to its end. */
 int qs_repl_file(qs_repl *r, const char *path, int argc, char **argv);
 /* -e: a chunk. Exit code likewise. */
 int qs_repl_chunk(qs_repl *r, const char *text, const char *chunkname);

@@ -1,6 +1,7 @@
 # bind: the Lua binding. libqslua is what the module needs too; the console adds a Lua state of its own.
 noinst_LTLIBRARIES += libqslua.la libqsbind.la
-libqslua_la_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_quant.c src/bind/bind_session.c
+libqslua_la_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_quant.c src/bind/bind_session.c \
+                      src/bind/bind_net.c src/bind/bind_train.c src/bind/bind_run.c
 libqsbind_la_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/complete.c
 nodist_libqsbind_la_SOURCES = src/bind/lua_files.h
 libqsbind_la_LIBADD = libqslua.la
@@ -17,8 +18,10 @@ core_la_LIBADD  = libqslua.la $(QS_BELOW_BIND)
 core_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -Wl,-z,nodelete \
                   -export-symbols-regex '^luaopen_quantscope_core$$'
 
-check_PROGRAMS += tests/unit/t_repl tests/lua/t_lua
-TESTS += tests/unit/t_repl
+check_PROGRAMS += tests/unit/t_repl tests/unit/t_repl_run tests/lua/t_lua
+TESTS += tests/unit/t_repl tests/unit/t_repl_run
+tests_unit_t_repl_run_SOURCES = tests/unit/t_repl_run.c tests/tap.h
+tests_unit_t_repl_run_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
 tests_unit_t_repl_SOURCES = tests/unit/t_repl.c tests/tap.h
 tests_unit_t_repl_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
 
@@ -28,7 +31,7 @@ tests_lua_t_lua_SOURCES = tests/lua/t_lua.c
 tests_lua_t_lua_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
 QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua tests/lua/t_index.lua tests/lua/t_init.lua \
                tests/lua/t_model.lua tests/lua/t_onnx.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
-               tests/lua/t_select.lua tests/lua/t_tensor.lua
+               tests/lua/t_select.lua tests/lua/t_tensor.lua tests/lua/t_net.lua tests/lua/t_train.lua
 TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua

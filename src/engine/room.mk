@@ -7,8 +7,8 @@ libqsengine_la_SOURCES = src/engine/job.c src/engine/job.h src/engine/snapshot.c
                          src/engine/sample.c src/engine/bins.c src/engine/training.c src/engine/train_look.c \
                          src/engine/train_snap.c
 
-check_PROGRAMS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view
-TESTS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view
+check_PROGRAMS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training
+TESTS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training
 tests_unit_t_job_SOURCES   = tests/unit/t_job.c tests/tap.h
 tests_unit_t_job_LDADD     = libqsengine.la libqsbase.la
 tests_unit_t_board_SOURCES = tests/unit/t_board.c tests/tap.h
@@ -19,3 +19,5 @@ tests_unit_t_session_SOURCES = tests/unit/t_session.c tests/unit/engine_help.h t
 tests_unit_t_session_LDADD   = $(ENGINE_LIBS)
 tests_unit_t_view_SOURCES    = tests/unit/t_view.c tests/unit/engine_help.h tests/tap.h
 tests_unit_t_view_LDADD      = $(ENGINE_LIBS)
+tests_unit_t_training_SOURCES = tests/unit/t_training.c tests/unit/engine_help.h tests/tap.h
+tests_unit_t_training_LDADD  = $(ENGINE_LIBS)

@@ -196,6 +196,8 @@ void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j)
     s->news = true;
 }
 
+bool qs_session_on_screen(const qs_session *s) { return s->jobs; }
+
 void qs_session_publish(qs_session *s, bool force)
 {
     if (!s->board) return;

@@ -55,6 +55,7 @@ void qs_session_status(qs_session *s, const char *text);   /* a message for the 
 
 /* The screen, where there is one. Call it before the first submit or poke. */
 void qs_session_attach(qs_session *s, qs_board *b, qs_jobs *j);   /* NULL, NULL: headless */
+bool qs_session_on_screen(const qs_session *s);
 /* Serves what the screen asked for: every pick that waits is echoed as the call it is and selected (a refused one: its
  * message in the log and as status), then what the panes show is computed and published in stages. Called between jobs
  * (qs_jobs_ops.serve); the poll of qs_session_ctl does the same while a job runs. */

@@ -2,8 +2,8 @@
 /*
  * One quantizer of a run, as it trains or as it was at a record: the values it
  * sees, its levels, the squared error it would make at other steps, and where
- * the loss pulls its step. Values that are gone (records, inputs of layers) are
- * taken from the histogram that was kept. Several parts are looked at together,
+ * the loss pulls its step. Values that are gone (those of records) are taken
+ * from the histogram that was kept. Several parts are looked at together,
  * each scaled so that its step is the geometric mean of all.
  */
 #include <math.h>
@@ -97,18 +97,19 @@ static void normalize(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = (float)((x[i] - m) / dev);
 }
 
-static void take_weights(struct looking *w)
+static void take_values(struct looking *w)
 {
     const qs_site *s = w->site;
-    const qs_node *node = &w->r->net->node[s->node];
-    if (!w->live || s->act || node->weight < 0) return;
-    const qs_param *p = &w->r->net->param[node->weight];
-    size_t by = p->n / SAMPLE + 1;
-    w->x = qs_xmalloc((p->n / by + 1) * sizeof *w->x);
-    for (size_t i = 0; i < p->n; i += by) {
+    size_t n;
+    const float *v = w->live ? qs_run_seen(w->r, w->i, &n) : NULL;
+    if (!v) return;
+    size_t by = s->act ? 1 : n / SAMPLE + 1;           /* of inputs, the first images */
+    if (s->act && n > SAMPLE) n = s->n < SAMPLE ? SAMPLE / s->n * s->n : s->n;
+    w->x = qs_xmalloc((n / by + 1) * sizeof *w->x);
+    for (size_t i = 0; i < n; i += by) {
         size_t part = s->parts > 1 ? i / s->inner % s->parts : 0;
         double scale = s->normalize || s->parts == 1 ? 1 : w->o->step / s->step[part];
-        w->x[w->n++] = (float)(p->v[i] * scale);
+        w->x[w->n++] = (float)(v[i] * scale);
     }
     if (s->normalize) normalize(w->x, w->n);
 }
@@ -263,7 +264,7 @@ static void put_curve(struct looking *w, const qs_index *ix)
 /* Mean and standard error of -dL/d ln step over the records around k. false: nothing known. */
 static bool pull_at(const struct looking *w, size_t k, double *mean_out, double *noise)
 {
-    size_t last = w->r->h.nrec - 1, a = k > AROUND ? k - AROUND : 1, b = k + AROUND < last ? k + AROUND : last;
+    size_t last = w->r->h.nrec - 1, a = k > AROUND ? k - AROUND : 0, b = k + AROUND < last ? k + AROUND : last;
     if (w->live && k == last && last > 2 * AROUND) a = last - 2 * AROUND;
     double sum = 0, squares = 0, n = 0;
     for (size_t i = a; i <= b; i++) {
@@ -283,8 +284,8 @@ static void put_pull(struct looking *w)
 {
     qs_snap_look *o = w->o;
     double most = 0, m, e;
-    if (w->r->h.nrec < 2 || !pull_at(w, w->k, &o->pull, &o->pull_noise)) return;
-    for (size_t k = 1; k < w->r->h.nrec; k++)
+    if (!w->r->h.nrec || !pull_at(w, w->k, &o->pull, &o->pull_noise)) return;
+    for (size_t k = 0; k < w->r->h.nrec; k++)
         if (pull_at(w, k, &m, &e)) most = fmax(most, fabs(m));
     o->pull_rel = most > 0 ? fabs(o->pull) / most : 0;
 }
@@ -306,7 +307,7 @@ static void fill(struct looking *w)
     qs_quantizer *q = qs_quantizer_new(w->f, &one, 1, &w->o->step, beta, NULL);
     if (!q) return;
     qs_grid_init(&g, q, 0);
-    take_weights(w);
+    take_values(w);
     put_range(w, &g);
     put_levels(w->o, &g);
     if (w->x) bin_values(w);

@@ -17,12 +17,6 @@
 #define TRAIN_FRAME 0.066      /* seconds between pictures of a run that moves: the screen takes time from it */
 #define LOOK 0.12              /* between looks at its quantizer */
 
-/* qs_run_* come with the room of training. */
-#pragma weak qs_run_ref
-#pragma weak qs_run_unref
-#pragma weak qs_run_step
-#pragma weak qs_run_stop
-
 /* ---- which there are ---------------------------------------------------------------- */
 struct run_slot *train_slot(const qs_session *s, const qs_run *r)
 {
@@ -242,12 +236,14 @@ size_t train_record(const struct train_at *at)
     return k;
 }
 
-/* The first one with the fewest bits: what the run is about. */
+/* The first weights with the fewest levels: what the run is about. */
 static size_t first_site(const qs_run *r)
 {
     size_t best = 0;
-    for (size_t i = 1; i < r->nsite; i++)
-        if (r->site[i].f->n < r->site[best].f->n) best = i;
+    for (size_t i = 1; i < r->nsite; i++) {
+        const qs_site *a = &r->site[i], *b = &r->site[best];
+        if (a->act != b->act ? b->act : a->f->n < b->f->n) best = i;
+    }
     return best;
 }
 

@@ -449,7 +449,7 @@ static void vgrad_store(const struct vgrad *v, qs_lanesg *a)
 }
 
 /* What the rule makes of eight elements: dx over g, which of them are clipped; returns g where u is a number, else 0. */
-static inline __m256 rule8(__m256 u, const struct vrule *r, float *g, __m256 *clipped, __m256 *below)
+__attribute__((always_inline)) static inline __m256 rule8(__m256 u, const struct vrule *r, float *g, __m256 *clipped, __m256 *below)
 {
     __m256 up = _mm256_loadu_ps(g);
     __m256 in = _mm256_and_ps(_mm256_cmp_ps(u, r->in_lo, _CMP_GE_OQ), _mm256_cmp_ps(u, r->in_hi, _CMP_LE_OQ));
@@ -459,17 +459,30 @@ static inline __m256 rule8(__m256 u, const struct vrule *r, float *g, __m256 *cl
     return _mm256_and_ps(up, _mm256_cmp_ps(u, u, _CMP_ORD_Q));
 }
 
-static inline void offset8(struct vgrad *v, __m256 up, __m256 clipped)
+__attribute__((always_inline)) static inline void offset8(struct vgrad *v, __m256 up, __m256 clipped)
 {
     __m256 o = _mm256_and_ps(up, clipped);
     v->o0 = _mm256_add_pd(v->o0, low(o));
     v->o1 = _mm256_add_pd(v->o1, high(o));
 }
 
-/* Codes that are integers: the slope is exact in float32, its product with g in double; fused or not, the same. */
-__attribute__((always_inline))
-static inline void fqgrad_run(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out,
-                              bool away, bool offset)
+/* The slope is exact in float32, its product with g in double; fused or not, the same. */
+__attribute__((always_inline)) static inline void exact8(struct vgrad *v, __m256 u, __m256 c, const struct vrule *k,
+                                                         float *g, bool offset)
+{
+    __m256 clipped, below, up = rule8(u, k, g, &clipped, &below);
+    __m256 ends = _mm256_blendv_ps(k->above, k->below, below);
+    __m256 inner = _mm256_and_ps(_mm256_and_ps(_mm256_sub_ps(c, u), k->inner), _mm256_cmp_ps(u, u, _CMP_ORD_Q));
+    __m256 slope = _mm256_blendv_ps(inner, ends, clipped);
+    v->s0 = _mm256_fmadd_pd(low(up), low(slope), v->s0);
+    v->s1 = _mm256_fmadd_pd(high(up), high(slope), v->s1);
+    if (offset) offset8(v, up, clipped);
+}
+
+/* Codes that are integers. */
+__attribute__((always_inline)) static inline void fqgrad_run(const float *x, size_t n, const qs_fq *q,
+                                                             const qs_fqrule *r, float *g, qs_fqsums *out, bool away,
+                                                             bool offset)
 {
     const struct vfq f = vfq_load(q);
     const struct vrule k = vrule_load(r);
@@ -478,19 +491,14 @@ static inline void fqgrad_run(const float *x, size_t n, const qs_fq *q, const qs
     qs_lanesg a;
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        __m256 u = _mm256_div_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), f.beta), f.s), clipped, below;
+        __m256 u = _mm256_div_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), f.beta), f.s);
         __m256 c = _mm256_min_ps(_mm256_max_ps(away ? round_away(u) : round_even(u), f.lo), f.hi);
-        __m256 up = rule8(u, &k, g + i, &clipped, &below);
-        __m256 ends = _mm256_blendv_ps(k.above, k.below, below);
-        __m256 inner = _mm256_and_ps(_mm256_and_ps(_mm256_sub_ps(c, u), k.inner), _mm256_cmp_ps(u, u, _CMP_ORD_Q));
-        __m256 slope = _mm256_blendv_ps(inner, ends, clipped);
-        v.s0 = _mm256_fmadd_pd(low(up), low(slope), v.s0);
-        v.s1 = _mm256_fmadd_pd(high(up), high(slope), v.s1);
-        if (offset) offset8(&v, up, clipped);
+        exact8(&v, u, c, &k, g + i, offset);
     }
     vgrad_store(&v, &a);
     for (; i < n; i++) qs_fqgrad_one(x[i], q, &g[i], i, r, &a);
     qs_lanesg_end(&a, out);
+    if (!r->offset) out->offset = 0;
 }
 
 void qs_fqgrad__avx2(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out)
@@ -498,16 +506,17 @@ void qs_fqgrad__avx2(const float *x, size_t n, const qs_fq *q, const qs_fqrule *
     if (q->away) fqgrad_run(x, n, q, r, g, out, true, true);
     else if (r->offset) fqgrad_run(x, n, q, r, g, out, false, true);
     else fqgrad_run(x, n, q, r, g, out, false, false);
-    if (!r->offset) out->offset = 0;
 }
 
-/* Slopes of any codebook are differences in double, and their products are rounded: not fused. */
-static inline __m256d slope4(__m256d c, __m256d u, __m256d inner, __m256d ends, __m256d clipped)
+/* Other slopes are differences in double, and their products are rounded: not fused. */
+__attribute__((always_inline)) static inline __m256d slope4(__m256d c, __m256d u, __m256d inner, __m256d ends,
+                                                            __m256d clipped)
 {
     return _mm256_blendv_pd(_mm256_and_pd(_mm256_sub_pd(c, u), inner), ends, clipped);
 }
 
-static inline void bookgrad8(struct vgrad *v, __m256 u, __m256 c, const struct vrule *k, float *g)
+__attribute__((always_inline)) static inline void double8(struct vgrad *v, __m256 u, __m256 c, const struct vrule *k,
+                                                          float *g)
 {
     __m256 clipped, below, up = rule8(u, k, g, &clipped, &below);
     __m256 ends = _mm256_blendv_ps(k->above, k->below, below);
@@ -520,29 +529,35 @@ static inline void bookgrad8(struct vgrad *v, __m256 u, __m256 c, const struct v
     offset8(v, up, clipped);
 }
 
-void qs_fqbookgrad__avx2(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+__attribute__((always_inline)) static inline void bookgrad_run(const float *x, size_t n, const qs_fqbook *q,
+                                                               const qs_fqrule *r, float *g, qs_fqsums *out, bool wide,
+                                                               bool exact, bool offset)
 {
+    struct large b;
+    if (wide) b = large_load(q);
+    else b.top = small_load(q);
     const struct vrule k = vrule_load(r);
     const __m256d z = _mm256_setzero_pd();
+    const __m256i all = _mm256_set1_epi32((int)q->n - 1);
     struct vgrad v = {z, z, z, z};
     qs_lanesg a;
     size_t i = 0;
-    if (q->n <= 16) {
-        const struct small b = small_load(q);
-        for (; i + 8 <= n; i += 8) {
-            __m256 u = book_u(x + i, b.s, b.beta);
-            bookgrad8(&v, u, small_value(u, &b), &k, g + i);
-        }
-    } else {
-        const struct large b = large_load(q);
-        const __m256i all = _mm256_set1_epi32((int)q->n - 1);
-        for (; i + 8 <= n; i += 8) {
-            __m256 u = book_u(x + i, b.top.s, b.top.beta);
-            bookgrad8(&v, u, fetch(q->c, large_level(u, &b), all), &k, g + i);
-        }
+    for (; i + 8 <= n; i += 8) {
+        __m256 u = book_u(x + i, b.top.s, b.top.beta);
+        __m256 c = wide ? fetch(q->c, large_level(u, &b), all) : small_value(u, &b.top);
+        if (exact) exact8(&v, u, c, &k, g + i, offset);
+        else double8(&v, u, c, &k, g + i);
     }
     vgrad_store(&v, &a);
     for (; i < n; i++) qs_fqbookgrad_one(x[i], q, &g[i], i, r, &a);
     qs_lanesg_end(&a, out);
     if (!r->offset) out->offset = 0;
+}
+
+void qs_fqbookgrad__avx2(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g, qs_fqsums *out)
+{
+    if (q->n > 16) bookgrad_run(x, n, q, r, g, out, true, false, true);
+    else if (!r->exact) bookgrad_run(x, n, q, r, g, out, false, false, true);
+    else if (r->offset) bookgrad_run(x, n, q, r, g, out, false, true, true);
+    else bookgrad_run(x, n, q, r, g, out, false, true, false);
 }

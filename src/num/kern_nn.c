@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernels of network layers, channels last: one source for every instruction
+ * Kernels of network layers, channels last, and of optimizers: one source for every instruction
  * set, compiled once each with QS_ISA saying which. Vectors are the compiler's
- * own (16 floats, 8 doubles), which it cuts to what the machine has; every lane
+ * own, W floats or W/2 doubles wide; every lane
  * does the same single operations everywhere, so the bits are equal.
  *
  * Sums over rows run down each channel in the order of the rows.
@@ -20,41 +20,46 @@
 
 #pragma GCC diagnostic ignored "-Wpsabi"   /* vectors are returned by functions that are inlined only */
 
-typedef float v16 __attribute__((vector_size(64)));
-typedef float v8 __attribute__((vector_size(32)));
-typedef double d8 __attribute__((vector_size(64)));
-typedef int32_t i16 __attribute__((vector_size(64)));
+#ifdef __AVX512F__
+#define W 16
+#else
+#define W 8                   /* wider ones are taken apart badly where they are compared */
+#endif
+typedef float vf __attribute__((vector_size(4 * W)));
+typedef float vh __attribute__((vector_size(2 * W)));
+typedef double vd __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
 
 /* Macros where a vector is an argument: passing one is a matter of the instruction set. */
 #define INLINE static inline __attribute__((always_inline))
-INLINE v16 get16(const float *p) { v16 v; memcpy(&v, p, sizeof v); return v; }
-INLINE v16 same16(float x) { v16 v = {0}; return v + x; }
-INLINE d8 wide(const float *p) { v8 v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, d8); }
-INLINE d8 getd(const double *p) { d8 v; memcpy(&v, p, sizeof v); return v; }
-#define put16(p, v) do { v16 put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define putd(p, v) do { d8 put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define both16(v, mask) ((v16)((i16)(v) & (mask)))
+INLINE vf get(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
+INLINE vf same(float x) { vf v = {0}; return v + x; }
+INLINE vd wide(const float *p) { vh v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, vd); }
+INLINE vd getd(const double *p) { vd v; memcpy(&v, p, sizeof v); return v; }
+#define put(p, v) do { vf put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
+#define putd(p, v) do { vd put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
+#define both(v, mask) ((vf)((vi)(v) & (mask)))
 /* x where the mask is set, else y. */
-#define pick16(mask, x, y) ((v16)(((i16)(x) & (mask)) | ((i16)(y) & ~(mask))))
+#define pick(mask, x, y) ((vf)(((vi)(x) & (mask)) | ((vi)(y) & ~(mask))))
 
 /* ---- batch normalization ------------------------------------------------------------------- */
 void KERNEL(bnsum)(const float *x, size_t rows, size_t c, double *sum, double *sq)
 {
     size_t j = 0;
-    for (; j + 16 <= c; j += 16) {
-        d8 s0 = getd(sum + j), s1 = getd(sum + j + 8), q0 = getd(sq + j), q1 = getd(sq + j + 8);
+    for (; j + W <= c; j += W) {
+        vd s0 = getd(sum + j), s1 = getd(sum + j + W / 2), q0 = getd(sq + j), q1 = getd(sq + j + W / 2);
         const float *p = x + j;
         for (size_t r = 0; r < rows; r++, p += c) {
-            d8 a = wide(p), b = wide(p + 8);
+            vd a = wide(p), b = wide(p + W / 2);
             s0 += a;
             s1 += b;
             q0 += a * a;
             q1 += b * b;
         }
         putd(sum + j, s0);
-        putd(sum + j + 8, s1);
+        putd(sum + j + W / 2, s1);
         putd(sq + j, q0);
-        putd(sq + j + 8, q1);
+        putd(sq + j + W / 2, q1);
     }
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) {
@@ -67,15 +72,15 @@ void KERNEL(bnsum)(const float *x, size_t rows, size_t c, double *sum, double *s
 void KERNEL(colsum)(const float *x, size_t rows, size_t c, double *sum)
 {
     size_t j = 0;
-    for (; j + 16 <= c; j += 16) {
-        d8 s0 = getd(sum + j), s1 = getd(sum + j + 8);
+    for (; j + W <= c; j += W) {
+        vd s0 = getd(sum + j), s1 = getd(sum + j + W / 2);
         const float *p = x + j;
         for (size_t r = 0; r < rows; r++, p += c) {
             s0 += wide(p);
-            s1 += wide(p + 8);
+            s1 += wide(p + W / 2);
         }
         putd(sum + j, s0);
-        putd(sum + j + 8, s1);
+        putd(sum + j + W / 2, s1);
     }
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) sum[j] += x[r * c + j];
@@ -93,13 +98,13 @@ void KERNEL(bnapply)(const float *x, size_t rows, size_t c, const float *scale, 
                      float *y)
 {
     size_t j = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; j + 16 <= c; j += 16) {
-        v16 a = get16(scale + j), b = get16(shift + j);
+    vf l = same(lo), h = same(hi);
+    for (; j + W <= c; j += W) {
+        vf a = get(scale + j), b = get(shift + j);
         for (size_t r = 0; r < rows; r++) {
-            v16 v = get16(x + r * c + j) * a + b;
-            v = pick16(v < l, l, v);
-            put16(y + r * c + j, pick16(v > h, h, v));
+            vf v = get(x + r * c + j) * a + b;
+            v = pick(v < l, l, v);
+            put(y + r * c + j, pick(v > h, h, v));
         }
     }
     for (; j < c; j++)
@@ -111,25 +116,25 @@ void KERNEL(bngradsum)(const float *x, const float *y, const float *g, size_t ro
                        float hi, double *sg, double *sgx)
 {
     size_t j = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; j + 16 <= c; j += 16) {
-        d8 s0 = getd(sg + j), s1 = getd(sg + j + 8), t0 = getd(sgx + j), t1 = getd(sgx + j + 8);
-        d8 m0 = getd(mean + j), m1 = getd(mean + j + 8);
+    vf l = same(lo), h = same(hi);
+    for (; j + W <= c; j += W) {
+        vd s0 = getd(sg + j), s1 = getd(sg + j + W / 2), t0 = getd(sgx + j), t1 = getd(sgx + j + W / 2);
+        vd m0 = getd(mean + j), m1 = getd(mean + j + W / 2);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            v16 out = get16(y + at), up = both16(get16(g + at), (out > l) & (out < h));
-            float u[16];
+            vf out = get(y + at), up = both(get(g + at), (out > l) & (out < h));
+            float u[W];
             memcpy(u, &up, sizeof u);
-            d8 a = wide(u), b = wide(u + 8);
+            vd a = wide(u), b = wide(u + W / 2);
             s0 += a;
             s1 += b;
             t0 += a * (wide(x + at) - m0);
-            t1 += b * (wide(x + at + 8) - m1);
+            t1 += b * (wide(x + at + W / 2) - m1);
         }
         putd(sg + j, s0);
-        putd(sg + j + 8, s1);
+        putd(sg + j + W / 2, s1);
         putd(sgx + j, t0);
-        putd(sgx + j + 8, t1);
+        putd(sgx + j + W / 2, t1);
     }
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) {
@@ -144,13 +149,13 @@ void KERNEL(bngrad)(const float *x, const float *y, size_t rows, size_t c, const
                     float lo, float hi, float *g)
 {
     size_t j = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; j + 16 <= c; j += 16) {
-        v16 va = get16(a + j), vb = get16(b + j), vd = get16(d + j);
+    vf l = same(lo), h = same(hi);
+    for (; j + W <= c; j += W) {
+        vf ka = get(a + j), kb = get(b + j), kd = get(d + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            v16 out = get16(y + at), up = both16(get16(g + at), (out > l) & (out < h));
-            put16(g + at, up * va + (get16(x + at) * vb + vd));
+            vf out = get(y + at), up = both(get(g + at), (out > l) & (out < h));
+            put(g + at, up * ka + (get(x + at) * kb + kd));
         }
     }
     for (; j < c; j++)
@@ -165,11 +170,11 @@ void KERNEL(bngrad)(const float *x, const float *y, size_t rows, size_t c, const
 void KERNEL(clip)(const float *x, size_t n, float lo, float hi, float *y)
 {
     size_t i = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; i + 16 <= n; i += 16) {
-        v16 v = get16(x + i);
-        v = pick16(v < l, l, v);
-        put16(y + i, pick16(v > h, h, v));
+    vf l = same(lo), h = same(hi);
+    for (; i + W <= n; i += W) {
+        vf v = get(x + i);
+        v = pick(v < l, l, v);
+        put(y + i, pick(v > h, h, v));
     }
     for (; i < n; i++) y[i] = bound(x[i], lo, hi);
 }
@@ -177,10 +182,10 @@ void KERNEL(clip)(const float *x, size_t n, float lo, float hi, float *y)
 void KERNEL(clipgrad)(const float *y, size_t n, float lo, float hi, float *g)
 {
     size_t i = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; i + 16 <= n; i += 16) {
-        v16 v = get16(y + i);
-        put16(g + i, both16(get16(g + i), (v > l) & (v < h)));
+    vf l = same(lo), h = same(hi);
+    for (; i + W <= n; i += W) {
+        vf v = get(y + i);
+        put(g + i, both(get(g + i), (v > l) & (v < h)));
     }
     for (; i < n; i++) g[i] = y[i] > lo && y[i] < hi ? g[i] : 0.0f;
 }
@@ -188,18 +193,18 @@ void KERNEL(clipgrad)(const float *y, size_t n, float lo, float hi, float *g)
 void KERNEL(add)(const float *x, size_t n, float *y)
 {
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) put16(y + i, get16(y + i) + get16(x + i));
+    for (; i + W <= n; i += W) put(y + i, get(y + i) + get(x + i));
     for (; i < n; i++) y[i] += x[i];
 }
 
 void KERNEL(addclip)(const float *a, const float *b, size_t n, float lo, float hi, float *y)
 {
     size_t i = 0;
-    v16 l = same16(lo), h = same16(hi);
-    for (; i + 16 <= n; i += 16) {
-        v16 v = get16(a + i) + get16(b + i);
-        v = pick16(v < l, l, v);
-        put16(y + i, pick16(v > h, h, v));
+    vf l = same(lo), h = same(hi);
+    for (; i + W <= n; i += W) {
+        vf v = get(a + i) + get(b + i);
+        v = pick(v < l, l, v);
+        put(y + i, pick(v > h, h, v));
     }
     for (; i < n; i++) y[i] = bound(a[i] + b[i], lo, hi);
 }
@@ -208,12 +213,12 @@ void KERNEL(addclip)(const float *a, const float *b, size_t n, float lo, float h
 void KERNEL(maxrow)(const float *x, size_t n, float which, float *best, float *arg)
 {
     size_t i = 0;
-    v16 w = same16(which);
-    for (; i + 16 <= n; i += 16) {
-        v16 v = get16(x + i), b = get16(best + i);
-        i16 up = v > b;
-        put16(best + i, pick16(up, v, b));
-        put16(arg + i, pick16(up, w, get16(arg + i)));
+    vf w = same(which);
+    for (; i + W <= n; i += W) {
+        vf v = get(x + i), b = get(best + i);
+        vi up = v > b;
+        put(best + i, pick(up, v, b));
+        put(arg + i, pick(up, w, get(arg + i)));
     }
     for (; i < n; i++)
         if (x[i] > best[i]) {
@@ -225,7 +230,62 @@ void KERNEL(maxrow)(const float *x, size_t n, float which, float *best, float *a
 void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, float *dx)
 {
     size_t i = 0;
-    v16 w = same16(which);
-    for (; i + 16 <= n; i += 16) put16(dx + i, get16(dx + i) + both16(get16(g + i), get16(arg + i) == w));
+    vf w = same(which);
+    for (; i + W <= n; i += W) put(dx + i, get(dx + i) + both(get(g + i), get(arg + i) == w));
     for (; i < n; i++) dx[i] += arg[i] == which ? g[i] : 0.0f;
+}
+
+/* ---- optimizers ------------------------------------------------------------------------------------ */
+/* Sixteen sums side by side, added to eight, those as everywhere. */
+double KERNEL(sumsq)(const float *x, size_t n)
+{
+    enum { N = 32 / W };       /* vectors that hold sixteen doubles */
+    vd sum[N] = {0};
+    double s[8];
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < N; j++) {
+            vd a = wide(x + i + j * W / 2);
+            sum[j] += a * a;
+        }
+    for (int j = 0; j < N / 2; j++) putd(s + j * W / 2, sum[j] + sum[j + N / 2]);
+    for (; i < n; i++) s[i % 8] += (double)x[i] * x[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+void KERNEL(sgd)(const qs_sgd *o, const float *g, size_t n, float *m, float *w)
+{
+    const float lr = o->lr, momentum = o->momentum, decay = o->decay, scale = o->scale;
+    const vf klr = same(lr), km = same(momentum), kd = same(decay), ks = same(scale);
+    size_t i = 0;
+    for (; i + W <= n; i += W) {
+        vf x = get(w + i), d = get(g + i) * ks + kd * x, k = km * get(m + i) + d;
+        put(m + i, k);
+        put(w + i, x - klr * (o->nesterov ? d + km * k : k));
+    }
+    for (; i < n; i++) {
+        float d = g[i] * scale + decay * w[i];
+        m[i] = momentum * m[i] + d;
+        w[i] -= lr * (o->nesterov ? d + momentum * m[i] : m[i]);
+    }
+}
+
+void KERNEL(adam)(const qs_adam *o, const float *g, size_t n, float *m, float *v, float *w)
+{
+    float root[W];
+    size_t i = 0;
+    for (; i + W <= n; i += W) {
+        vf x = get(w + i), d = get(g + i) * o->scale + x * o->decay;
+        vf k = get(m + i) * o->b1 + d * o->c1, q = get(v + i) * o->b2 + (d * d) * o->c2;
+        put(m + i, k);
+        put(v + i, q);
+        for (size_t j = 0; j < W; j++) root[j] = __builtin_sqrtf(v[i + j]);
+        put(w + i, x - (k / (get(root) / o->root2 + o->eps)) * o->lr);
+    }
+    for (; i < n; i++) {
+        float d = g[i] * o->scale + w[i] * o->decay;
+        m[i] = m[i] * o->b1 + d * o->c1;
+        v[i] = v[i] * o->b2 + (d * d) * o->c2;
+        w[i] -= (m[i] / (__builtin_sqrtf(v[i]) / o->root2 + o->eps)) * o->lr;
+    }
 }

@@ -51,12 +51,20 @@ typedef struct qs_fqrule {
     float lo, hi;         /* u < lo, u > hi: the step sees the element as clipped */
     float below, above;   /* d/ds of those: the outermost codes */
     bool inner;           /* d/ds of all others is c - u; false: 0 */
+    bool exact;           /* books: c - u of those is exact in float32 (u between c/2 and 2c, or c = 0): a quicker way */
     bool offset;          /* sum the offset too */
 } qs_fqrule;
 typedef struct qs_fqsums {
     double step;          /* sum g d/ds */
     double offset;        /* sum g over clipped elements; 0 where the rule does not ask for it */
 } qs_fqsums;
+
+/* Uniform quantizers, one a channel of rows of c values; ties to even. Arrays of (c). */
+typedef struct qs_fqcols {
+    const float *s, *beta, *lo, *hi;                       /* as in qs_fq; |lo|, |hi| <= 2^16 */
+    const float *in_lo, *in_hi, *clip_lo, *clip_hi;        /* as in_lo .. hi of qs_fqrule; d/ds of what is clipped: lo, hi */
+    bool inner;
+} qs_fqcols;
 
 typedef void qs_pass1_fn(const float *x, size_t n, qs_pass1 *out);
 typedef void qs_pass2_fn(const float *x, size_t n, double mean, qs_pass2 *out);
@@ -72,6 +80,10 @@ typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int3
 typedef void qs_fqgrad_fn(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out);
 typedef void qs_fqbookgrad_fn(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g,
                               qs_fqsums *out);
+/* rows x c values, channels last: as fq and fqgrad (always with the offset); sums are added to step, offset (c). */
+typedef void qs_fqcols_fn(const float *x, size_t rows, size_t c, const qs_fqcols *q, float *out);
+typedef void qs_fqcolsgrad_fn(const float *x, size_t rows, size_t c, const qs_fqcols *q, float *g, double *step,
+                              double *offset);
 /* sum (x-y)^2, sum (y-x), max |x-y| over finite x. */
 typedef struct qs_diff { double sq, bias, max; } qs_diff;
 typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
@@ -100,6 +112,23 @@ typedef void qs_maxrow_fn(const float *x, size_t n, float which, float *best, fl
 /* dx += g wherever arg == which */
 typedef void qs_maxgrad_fn(const float *g, const float *arg, size_t n, float which, float *dx);
 
+/* ---- optimizers: d = g scale + decay w -------------------------------------------------------------------------- */
+typedef struct qs_sgd {
+    float lr, momentum, decay, scale;
+    bool nesterov;
+} qs_sgd;
+typedef struct qs_adam {
+    float lr;                 /* lr / (1 - beta1^t) */
+    float root2;              /* sqrt(1 - beta2^t) */
+    float b1, b2, c1, c2;     /* beta1, beta2, 1 - beta1, 1 - beta2: rounded once */
+    float eps, decay, scale;
+} qs_adam;
+typedef double qs_sumsq_fn(const float *x, size_t n);
+/* m = momentum m + d;  w -= lr (nesterov ? d + momentum m : m) */
+typedef void qs_sgd_fn(const qs_sgd *o, const float *g, size_t n, float *m, float *w);
+/* m = b1 m + c1 d;  v = b2 v + c2 d^2;  w -= lr (m / (sqrt(v) / root2 + eps)) */
+typedef void qs_adam_fn(const qs_adam *o, const float *g, size_t n, float *m, float *v, float *w);
+
 #define QS_KERNEL(isa, name) qs_##name##_fn qs_##name##__##isa;
 #include "num/kernels.def"
 #undef QS_KERNEL
@@ -118,6 +147,8 @@ typedef struct qs_kernels {
     qs_fqbookcode_fn *fqbookcode;
     qs_fqgrad_fn *fqgrad;
     qs_fqbookgrad_fn *fqbookgrad;
+    qs_fqcols_fn *fqcols;
+    qs_fqcolsgrad_fn *fqcolsgrad;
     qs_diff_fn *diff;
     qs_block16_fn *block16;
     qs_bnsum_fn *bnsum;
@@ -131,9 +162,13 @@ typedef struct qs_kernels {
     qs_addclip_fn *addclip;
     qs_maxrow_fn *maxrow;
     qs_maxgrad_fn *maxgrad;
+    qs_sumsq_fn *sumsq;
+    qs_sgd_fn *sgd;
+    qs_adam_fn *adam;
 } qs_kernels;
 const qs_kernels *qs_num(void);
-/* "scalar", "avx2" or "avx512": those kernels (avx512: with the twins of avx2 where it has none); NULL where this machine or this build has none of that name. */
+/* "scalar", "avx2" or "avx512" (with avx2's kernels where it has none of its own): those; NULL where this machine or
+ * this build has none of that name. */
 const qs_kernels *qs_num_isa(const char *isa);
 
 #endif

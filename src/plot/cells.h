@@ -17,7 +17,8 @@ enum qs_role {
     QS_ROLE_GOOD, QS_ROLE_WARN, QS_ROLE_BAD, QS_ROLE_ECHO, QS_ROLE_KEY,
     QS_ROLE_INIT0,                                   /* one colour an initialization, everywhere */
     QS_ROLE_HEAT0 = QS_ROLE_INIT0 + 16,              /* worst .. best */
-    QS_ROLES = QS_ROLE_HEAT0 + 10
+    QS_ROLE_RUN0 = QS_ROLE_HEAT0 + 10,               /* one colour a run */
+    QS_ROLES = QS_ROLE_RUN0 + 8
 };
 
 enum { QS_BOLD = 1, QS_REVERSE = 2, QS_UNDER = 4, QS_SELECTED = 8 };   /* attributes */

@@ -248,7 +248,8 @@ static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect 
 static void draw_y_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
 {
     double t[32];
-    size_t max = (size_t)(r.h / 2 < 2 ? 2 : r.h / 2 > 32 ? 32 : r.h / 2);
+    size_t least = p->y_ticks > 2 ? (size_t)p->y_ticks : 2, half = (size_t)r.h / 2;
+    size_t max = half < least ? least : half > 32 ? 32 : half;
     size_t n = qs_axis_ticks(&p->y, max, t);
     int x = r.x - p->y_width, last = -9;
     for (int y = r.y; y < r.y + r.h; y++) qs_cells_put(g, y, r.x - 1, cs == QS_ASCII ? L'|' : L'│', QS_ROLE_FRAME, 0);

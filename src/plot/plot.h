@@ -55,6 +55,7 @@ typedef struct qs_plot {
     const qs_ruler *ruler;    size_t nruler;
     const qs_marker *marker;  size_t nmarker;
     int y_width;                 /* columns for the labels of y; 0: none */
+    int y_ticks;                 /* labels of y it may have however low it is; 0: 2 */
     bool x_line;                 /* an axis line with its numbers in it; the signs of the markers stand on it */
     bool x_labels;               /* a row of numbers of their own, where there is no line */
     int marker_rows;             /* rows for the labels of markers; what does not fit keeps only its sign on the line */

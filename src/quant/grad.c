@@ -134,6 +134,20 @@ static void bounds_of(const qs_grid *g, enum bounds b, float *from, float *to)
     if (b == CODE) code_bounds(g, from, to);
 }
 
+/*
+ * Is c - u exact in float32 for every u that is not clipped? It is where u lies between c/2 and 2c (Sterbenz), and for
+ * c = 0. Thresholds are midpoints, so only a level three times its inner neighbour, or one without it, is in the way.
+ */
+static bool slopes_exact(const qs_grid *g, const qs_fqrule *r)
+{
+    for (size_t k = 0; k < g->n; k++) {
+        float c = g->c[k], from = k ? g->t[k - 1] : r->lo, to = k + 1 < g->n ? g->t[k] : r->hi;
+        float near = c > 0 ? from : -to, far = c > 0 ? to : -from;
+        if (c != 0 && !(near >= fabsf(c) / 2 && far <= 2 * fabsf(c))) return false;
+    }
+    return true;
+}
+
 void qs_grid_rule(const qs_grid *g, qs_learn learn, qs_mask mask, qs_fqrule *r)
 {
     static const enum bounds dx[] = {[QS_MASK_PAPER] = OPEN, [QS_MASK_CLAMP] = CLOSED, [QS_MASK_CODE] = CODE,
@@ -146,6 +160,7 @@ void qs_grid_rule(const qs_grid *g, qs_learn learn, qs_mask mask, qs_fqrule *r)
                      .inner = !none && learn != QS_LEARN_PACT, .offset = learn == QS_LEARN_LSQP};
     bounds_of(g, dx[mask], &r->in_lo, &r->in_hi);
     bounds_of(g, step, &r->lo, &r->hi);
+    r->exact = g->uniform || slopes_exact(g, r);
 }
 
 /* ---- as sentences -------------------------------------------------------------------------- */

@@ -104,6 +104,20 @@ static char *place_format(const char *text, bool act, bool positive, char *note,
 }
 
 /* ---- making the sites ------------------------------------------------------------------------ */
+static int init_site(const qs_run *r, qs_site *s, int node, bool act, const qs_site_opts *o, qs_err *err)
+{
+    const size_t batch = r->o.batch;
+    return qs_site_init(s, r->net, node, act, o, batch, qs_plan_pieces(r->net, node, act, batch), err);
+}
+
+/* rcf normalizes weights; where no batch normalization takes the scale away again, the deviation is multiplied back. */
+static void place_learn(const qs_run *r, int node, bool act, qs_site_opts *o, char *note, size_t size)
+{
+    if (act || strcmp(o->learn, "rcf") || qs_net_normalized(r->net, node)) return;
+    o->learn = "rcf:rescale";
+    snprintf(note, size, "%s", _("rcf:rescale: no batch normalization follows"));
+}
+
 static int add_site(qs_run *r, int node, bool act, qs_err *err)
 {
     qs_site_opts o = options_of(r, node, act);
@@ -113,8 +127,9 @@ static int add_site(qs_run *r, int node, bool act, qs_err *err)
     o.format = format;
     if (!o.init) o.init = "mse";
     if (!o.learn) o.learn = "lsq";
+    place_learn(r, node, act, &o, note, sizeof note);
     qs_site *s = &r->site[r->nsite];
-    int rc = qs_site_init(s, r->net, node, act, &o, r->o.batch, QS_PIECES, err);
+    int rc = init_site(r, s, node, act, &o, err);
     free(format);
     if (rc) return rc;
     snprintf(s->note, sizeof s->note, "%s", note);
@@ -138,7 +153,7 @@ int qs_run_resite(qs_run *r, size_t i, const char *format, qs_err *err)
 {
     qs_site fresh, *s = &r->site[i];
     const qs_site_opts o = {format, s->init, s->learn_name, s->mask, s->gscale, s->attached, s->step_rate, s->step_decay};
-    int rc = qs_site_init(&fresh, r->net, s->node, s->act, &o, r->o.batch, QS_PIECES, err);
+    int rc = init_site(r, &fresh, s->node, s->act, &o, err);
     if (rc) return rc;
     snprintf(fresh.note, sizeof fresh.note, "%s", s->note);
     snprintf(fresh.formula, sizeof fresh.formula, "%s", s->formula);

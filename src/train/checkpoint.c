@@ -303,9 +303,9 @@ static void walk_site(struct walk *k, qs_run *r, size_t i)
     w->seen = seen;
 }
 
-/* A record in columns: what is a number, and the counts of its histogram. */
+/* A record in columns: what is a number, and the counts of its histogram and its levels. */
 #define NUMBERS 13
-#define COUNTS (QS_SITE_BINS + 2)
+#define COUNTS (3 + QS_SITE_BINS + QS_SITE_LEVELS)
 
 static void pack(qs_record *rec, double *x, uint32_t *c, bool back)
 {
@@ -319,9 +319,9 @@ static void pack(qs_record *rec, double *x, uint32_t *c, bool back)
     }
     l->lo = (float)lo;
     l->hi = (float)hi;
-    uint32_t *const count[] = {&l->under, &l->over};
+    uint32_t *const count[] = {&l->under, &l->over, &l->levels};
     for (size_t i = 0; i < COUNTS; i++) {
-        uint32_t *p = i < 2 ? count[i] : &l->bin[i - 2];
+        uint32_t *p = i < 3 ? count[i] : i < 3 + QS_SITE_BINS ? &l->bin[i - 3] : &l->level[i - 3 - QS_SITE_BINS];
         if (back) *p = c[i];
         else c[i] = *p;
     }

@@ -206,7 +206,7 @@ static int watch_inputs(struct watching *k, const qs_net *net, size_t batch, qs_
     k->off = qs_xcalloc((size_t)net->n, sizeof *k->off);
     for (int i = 0; i < net->n && !rc; i++) {
         if (!qs_layer_is(net, i)) continue;
-        rc = qs_site_init(&k->site[k->n], k->net, i, true, &o, batch, QS_PIECES, err);
+        rc = qs_site_init(&k->site[k->n], k->net, i, true, &o, batch, 1, err);
         if (!rc) k->off[k->n++] = true;
     }
     if (rc) return rc;

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "num/kernels.h"
 
 #define BLOCK ((size_t)1 << 14)
 
@@ -92,22 +93,11 @@ void qs_optim_clear(qs_optim *q)
 /* ---- the norm ------------------------------------------------------------------------ */
 struct norm { qs_optim *q; float *const *grad; };
 
-/* Eight sums side by side, which the compiler keeps in vector registers. */
-static double squares(const float *g, size_t n)
-{
-    double s[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (size_t k = 0; k < 8; k++) s[k] += (double)g[i + k] * g[i + k];
-    for (; i < n; i++) s[i % 8] += (double)g[i] * g[i];
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-
 static void norm_block(void *arg, size_t k)
 {
     const struct norm *a = arg;
     const struct qs_optim_block *b = &a->q->block[k];
-    a->q->sum[k] = squares(a->grad[b->param] + b->start, b->n);
+    a->q->sum[k] = qs_num()->sumsq(a->grad[b->param] + b->start, b->n);
 }
 
 double qs_optim_norm(qs_optim *q, float *const *grad)
@@ -123,36 +113,9 @@ struct update {
     qs_optim *q;
     const qs_net *net;
     float *const *grad;
-    float lr, scale;          /* scale: clipping of the gradients */
-    float lr1, root2;         /* Adam: lr / (1 - beta1^t), sqrt(1 - beta2^t) */
+    qs_sgd sgd;
+    qs_adam adam;
 };
-
-static void sgd(const struct update *u, float decay, size_t n, const float *g, float *m, float *w)
-{
-    const float momentum = (float)u->q->o.momentum, scale = u->scale, lr = u->lr;
-    if (u->q->o.nesterov)
-        for (size_t i = 0; i < n; i++) {
-            float d = g[i] * scale + decay * w[i];
-            m[i] = momentum * m[i] + d;
-            w[i] -= lr * (d + momentum * m[i]);
-        }
-    else
-        for (size_t i = 0; i < n; i++) {
-            m[i] = momentum * m[i] + (g[i] * scale + decay * w[i]);
-            w[i] -= lr * m[i];
-        }
-}
-
-static void adam(const struct update *u, float decay, size_t n, const float *g, float *m, float *v, float *w)
-{
-    const float b1 = (float)u->q->o.momentum, b2 = (float)u->q->o.beta2, eps = (float)u->q->o.eps;
-    for (size_t i = 0; i < n; i++) {
-        float d = g[i] * u->scale + decay * w[i];
-        m[i] = b1 * m[i] + (1 - b1) * d;
-        v[i] = b2 * v[i] + (1 - b2) * (d * d);
-        w[i] -= u->lr1 * (m[i] / (sqrtf(v[i]) / u->root2 + eps));
-    }
-}
 
 static void update_block(void *arg, size_t k)
 {
@@ -162,8 +125,11 @@ static void update_block(void *arg, size_t k)
     const float decay = p->decays ? (float)u->q->o.decay : 0;
     float *m = u->q->m[b->param] + b->start, *w = p->v + b->start;
     const float *g = u->grad[b->param] + b->start;
-    if (u->q->o.kind == QS_ADAM) adam(u, decay, b->n, g, m, u->q->v[b->param] + b->start, w);
-    else sgd(u, decay, b->n, g, m, w);
+    qs_sgd sgd = u->sgd;
+    qs_adam adam = u->adam;
+    sgd.decay = adam.decay = decay;
+    if (u->q->o.kind == QS_ADAM) qs_num()->adam(&adam, g, b->n, m, u->q->v[b->param] + b->start, w);
+    else qs_num()->sgd(&sgd, g, b->n, m, w);
 }
 
 /* ---- steps and offsets -------------------------------------------------------------------- */
@@ -202,10 +168,13 @@ static void update_site(qs_optim *q, size_t k, qs_site *s, double lr)
 
 void qs_optim_step(qs_optim *q, const qs_net *net, float *const *grad, qs_site *site, double lr, double norm)
 {
-    double scale = q->o.clip > 0 && norm > q->o.clip ? q->o.clip / norm : 1, t = (double)++q->t;
-    struct update u = {.q = q, .net = net, .grad = grad, .lr = (float)lr, .scale = (float)scale};
-    u.lr1 = (float)(lr / (1 - pow(q->o.momentum, t)));
-    u.root2 = (float)sqrt(1 - pow(q->o.beta2, t));
+    const qs_optim_opts *o = &q->o;
+    const double t = (double)++q->t, b1 = o->momentum, b2 = o->beta2;
+    const float scale = (float)(o->clip > 0 && norm > o->clip ? o->clip / norm : 1);
+    struct update u = {.q = q, .net = net, .grad = grad};
+    u.sgd = (qs_sgd){.lr = (float)lr, .momentum = (float)b1, .scale = scale, .nesterov = o->nesterov};
+    u.adam = (qs_adam){.lr = (float)(lr / (1 - pow(b1, t))), .root2 = (float)sqrt(1 - pow(b2, t)), .b1 = (float)b1,
+                       .b2 = (float)b2, .c1 = (float)(1 - b1), .c2 = (float)(1 - b2), .eps = (float)o->eps, .scale = scale};
     qs_parallel(q->nblock, update_block, &u);
     for (size_t k = 0; k < q->nsite; k++)
         if (!site[k].fixed) update_site(q, k, &site[k], lr * site[k].step_rate);

@@ -127,6 +127,14 @@ static void look_weights(const qs_run *r, size_t i, qs_site_look *out)
     }
 }
 
+const float *qs_run_seen(const qs_run *r, size_t site, size_t *n)
+{
+    const qs_site *s = &r->site[site];
+    *n = s->act ? r->o.batch * s->n : s->n;
+    if (!s->act) return weights(r, s);
+    return r->work->seen ? qs_plan_seen(r->work->plan, site) : NULL;
+}
+
 /* Inputs: the first images of the batch. */
 static void look_inputs(const qs_run *r, size_t i, qs_site_look *out)
 {

@@ -23,7 +23,9 @@ train_tests = \
     tests/unit/t_dataset \
     tests/unit/t_history \
     tests/unit/t_net \
+    tests/unit/t_optim \
     tests/unit/t_plan \
+    tests/unit/t_run \
     tests/unit/t_site
 check_PROGRAMS += $(train_tests)
 TESTS += $(train_tests)
@@ -37,3 +39,7 @@ tests_unit_t_plan_SOURCES = tests/unit/t_plan.c tests/tap.h
 tests_unit_t_plan_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
 tests_unit_t_site_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_optim_SOURCES = tests/unit/t_optim.c tests/tap.h
+tests_unit_t_optim_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_run_SOURCES = tests/unit/t_run.c tests/unit/files.h tests/tap.h
+tests_unit_t_run_LDADD   = $(TRAIN_LIBS)

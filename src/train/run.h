@@ -87,6 +87,10 @@ int qs_run_step(qs_run *r, const qs_ctl *ctl, qs_err *err);
 /* Ends it: state STOPPED, reason. The history stays. */
 void qs_run_stop(qs_run *r, const char *reason);
 
+/* The values that site i quantizes: its weights, or what it saw of the last step's batch; (*n). NULL: none yet. Borrowed
+ * until the next step. */
+const float *qs_run_seen(const qs_run *r, size_t site, size_t *n);
+
 /*
  * Accuracy on a part: batch statistics are re-estimated on the same 2048 training images first (accuracy_raw: with the
  * running ones, as they are). Nothing of the run changes but r->last and, for QS_PART_TEST, a line in history.tests.

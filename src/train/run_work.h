@@ -9,8 +9,6 @@
 #include "train/plan.h"
 #include "train/run.h"
 
-#define QS_PIECES 64          /* a pass of a site is cut into at most */
-
 /* Accuracy of a net under its sites, on batches of a size of its own. */
 typedef struct qs_evaluator {
     qs_plan *plan;            /* forward only */

@@ -30,9 +30,10 @@ struct qs_site_work {
     qs_grid *grid;             /* (parts) */
     qs_fqrule *rule;           /* (parts) */
     double *z;                 /* (parts) zero points; 0 without */
+    float *col[8];             /* (parts) each, or NULL: s, beta, lo, hi, then the rule, for channels last and uniform */
     unsigned char *room;       /* (parts, each) codebooks that zp and flip change */
     size_t each;
-    double *sum;               /* (pieces, stride) step and offset of every part, then g Q(y) of all */
+    double *sum;               /* (pieces, stride) steps of the parts, their offsets, then g Q(y) of all */
     size_t pieces, stride;
     double *edge;              /* (parts) for medians */
     uint32_t *count;           /* (f->n) */
@@ -97,6 +98,8 @@ static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
     w->z = qs_xcalloc(parts, sizeof *w->z);
     w->edge = qs_xcalloc(parts, sizeof *w->edge);
     w->count = qs_xcalloc(s->f->n, sizeof *w->count);
+    if (parts > 1 && s->inner == 1 && s->f->uniform && !s->f->away && !s->normalize)
+        for (int i = 0; i < 8; i++) w->col[i] = qs_xcalloc(parts, sizeof **w->col);
     w->each = qs_grid_room(s->f);
     w->room = w->each ? qs_xcalloc(parts, w->each) : NULL;
     w->pieces = pieces ? pieces : 1;
@@ -114,6 +117,7 @@ static void work_free(struct qs_site_work *w)
     free(w->edge);
     free(w->count);
     free(w->room);
+    for (int i = 0; i < 8; i++) free(w->col[i]);
     free(w->sum);
     free(w);
 }
@@ -208,22 +212,40 @@ static double usable_offset(const qs_site *s, size_t p, double step, const doubl
     return *z != 0 ? -step * *z : 0;
 }
 
+/* A part's column of the arrays that the kernels of channels-last values read. */
+static void set_column(struct qs_site_work *w, size_t p)
+{
+    const qs_grid *g = &w->grid[p];
+    const qs_fqrule *r = &w->rule[p];
+    const float v[8] = {g->s, g->beta, g->lo, g->hi, r->in_lo, r->in_hi, r->lo, r->hi};
+    for (int i = 0; i < 8; i++) w->col[i][p] = v[i];
+}
+
+/* New numbers of one part; the codebook, in units of the step, changes only with the zero point or the sign. */
+static void set_grid(qs_site *s, size_t p, bool same_book)
+{
+    struct qs_site_work *w = s->work;
+    double beta = s->offset ? s->offset[p] : 0;
+    if (same_book) {
+        w->grid[p].s = fabsf((float)s->step[p]);
+        w->grid[p].beta = s->f->offset == QS_OFFSET_ZP ? 0 : (float)beta;
+    } else {
+        qs_grid_place(&w->grid[p], s->f, s->step[p], beta, w->room ? w->room + p * w->each : NULL);
+        qs_grid_rule(&w->grid[p], s->learn, s->mask, &w->rule[p]);
+    }
+    if (w->col[0]) set_column(w, p);
+}
+
 void qs_site_set(qs_site *s, const double *step, const double *offset)
 {
     struct qs_site_work *w = s->work;
     for (size_t p = 0; p < s->parts; p++) {
-        qs_grid *g = &w->grid[p];
+        const qs_grid *g = &w->grid[p];
         double z = w->z[p], d = usable_step(s->f, step[p], s->step[p] != 0 ? s->step[p] : 1);
         double beta = s->offset ? usable_offset(s, p, d, offset) : 0;
         s->step[p] = d;
         if (s->offset) s->offset[p] = beta;
-        if (g->f && z == w->z[p] && g->mirrored == (d < 0)) {   /* the codebook, in units of the step, is the same */
-            g->s = fabsf((float)d);
-            g->beta = s->f->offset == QS_OFFSET_ZP ? 0 : (float)beta;
-            continue;
-        }
-        qs_grid_place(g, s->f, d, beta, w->room ? w->room + p * w->each : NULL);
-        qs_grid_rule(g, s->learn, s->mask, &w->rule[p]);
+        set_grid(s, p, g->f && z == w->z[p] && g->mirrored == (d < 0));
     }
 }
 
@@ -327,8 +349,25 @@ static void forward_span(const qs_site *s, size_t part, const float *x, size_t n
         for (size_t i = 0; i < n; i++) out[i] *= dev;
 }
 
+/* Whole rows of channels-last values under one uniform format: the kernels walk them as they lie. */
+static bool whole_rows(const qs_site *s, size_t start, size_t n)
+{
+    return s->work->col[0] && s->parts >= 8 && start % s->parts == 0 && n % s->parts == 0;
+}
+
+static qs_fqcols cols_of(const qs_site *s)
+{
+    float *const *v = s->work->col;
+    return (qs_fqcols){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], s->work->rule[0].inner};
+}
+
 void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
 {
+    if (whole_rows(s, start, n)) {
+        qs_fqcols q = cols_of(s);
+        qs_num()->fqcols(x, n / s->parts, s->parts, &q, out);
+        return;
+    }
     each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
 }
 
@@ -352,8 +391,8 @@ static void backward_span(const qs_site *s, size_t part, const float *x, size_t 
         for (size_t i = 0; i < n; i++) g[i] *= dev;
     }
     qs_grid_grad(&s->work->grid[part], x, n, &s->work->rule[part], g, &add);
-    sum[2 * part] += add.step;
-    sum[2 * part + 1] += add.offset;
+    sum[part] += add.step;
+    sum[s->parts + part] += add.offset;
     if (s->normalize && !s->attached)
         for (size_t i = 0; i < n; i++) g[i] /= dev;
 }
@@ -361,6 +400,11 @@ static void backward_span(const qs_site *s, size_t part, const float *x, size_t 
 void qs_site_backward(qs_site *s, const float *x, size_t start, size_t n, size_t piece, float *g)
 {
     double *sum = s->work->sum + piece * s->work->stride;
+    if (whole_rows(s, start, n)) {
+        qs_fqcols q = cols_of(s);
+        qs_num()->fqcolsgrad(x, n / s->parts, s->parts, &q, g, sum, sum + s->parts);
+        return;
+    }
     each_span(&(struct spans){.s = s, .fn = backward_span, .ctx = sum, .reads = true}, x, start, n, g);
 }
 
@@ -391,12 +435,7 @@ static void finish_attached(const qs_site *s, const float *w, double direct, flo
     }
 }
 
-static double norm_of(const float *x, size_t n)
-{
-    qs_pass1 p;
-    qs_num()->pass1(x, n, &p);
-    return sqrt(p.sum_sq);
-}
+static double norm_of(const float *x, size_t n) { return sqrt(qs_num()->sumsq(x, n)); }
 
 void qs_site_end(qs_site *s, const float *w, float *g)
 {
@@ -407,9 +446,10 @@ void qs_site_end(qs_site *s, const float *w, float *g)
     for (size_t p = 0; p < s->parts; p++) {
         double ds = 0, db = 0;
         for (size_t j = 0; j < k->pieces; j++) {
-            ds += k->sum[j * k->stride + 2 * p];
-            db += k->sum[j * k->stride + 2 * p + 1];
+            ds += k->sum[j * k->stride + p];
+            db += k->sum[j * k->stride + s->parts + p];
         }
+        if (s->fixed) ds = 0;
         s->raw[p] = k->grid[p].mirrored ? -ds : ds;
         s->dstep[p] = k->scale * s->raw[p];
         if (s->doffset) s->doffset[p] = moves ? k->scale * db : 0;
@@ -626,10 +666,12 @@ void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, q
     memset(s->work->count, 0, s->f->n * sizeof *s->work->count);
     each_span(&(struct spans){.s = s, .fn = look_span, .ctx = &k}, x, start, n, NULL);
     double total = k.finite ? (double)k.finite : 1;
+    out->levels = s->f->n <= QS_SITE_LEVELS ? (uint32_t)s->f->n : 0;
     out->clipped = (double)k.clipped / total;
     out->mse = k.sq / total;
     for (size_t c = 0; c < s->f->n; c++) {
         double p = s->work->count[c] / total;
+        if (out->levels) out->level[c] = (uint32_t)s->work->count[c];
         out->used += p > 0;
         if (p > 0) out->entropy -= p * log2(p);
     }

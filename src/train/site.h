@@ -89,11 +89,14 @@ qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err);
 
 /* What a record keeps of the values a site sees. x: (n) values. codes: levels. */
 #define QS_SITE_BINS 96
+#define QS_SITE_LEVELS 256   /* the occupancy of formats with more levels is not kept */
 typedef struct qs_site_look {
     double clipped;           /* fraction strictly beyond the outermost levels */
     double entropy;           /* bits of the codes */
     double mse;               /* mean (x - Q(x))^2 */
     double used;              /* levels that occur */
+    uint32_t levels;          /* of the format; 0: too many to keep */
+    uint32_t level[QS_SITE_LEVELS];   /* (levels) how many values go to each, ascending */
     float lo, hi;             /* range of the histogram: 1.25 times the clip range, of part 0's step scaled by the median */
     uint32_t bin[QS_SITE_BINS];
     uint32_t under, over;

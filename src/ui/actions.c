@@ -99,6 +99,48 @@ void qs_act_channel(qs_ui *u, long channel)
     send(u, &p);
 }
 
+const char *qs_cur_site(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_SITE) return u->want.site;
+    return u->s ? u->s->sel.site : "";
+}
+
+double qs_cur_seek(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_SEEK) return u->want.seek;
+    return u->s ? u->s->sel.seek : -1;
+}
+
+void qs_act_run(qs_ui *u, long run)
+{
+    qs_pick p = {.set = QS_PICK_RUN, .run = run};
+    u->want.set &= ~(unsigned)QS_PICK_SEEK;
+    send(u, &p);
+}
+
+void qs_act_site(qs_ui *u, const char *name)
+{
+    qs_pick p = {.set = QS_PICK_SITE};
+    copy(p.site, sizeof p.site, name);
+    copy(u->want.site, sizeof u->want.site, name);
+    u->want.set |= QS_PICK_SITE;
+    send(u, &p);
+}
+
+void qs_act_seek(qs_ui *u, double t)
+{
+    qs_pick p = {.set = QS_PICK_SEEK, .seek = t};
+    u->want.seek = t;
+    u->want.set |= QS_PICK_SEEK;
+    send(u, &p);
+}
+
+void qs_act_line(qs_ui *u, const char *lua)
+{
+    qs_jobs_submit(u->o->jobs, lua);
+    qs_ui_touch(u);
+}
+
 void qs_act_undo(qs_ui *u)
 {
     u->want.set = 0;

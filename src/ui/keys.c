@@ -81,6 +81,8 @@ static void map(qs_ui *u, int key)
     qs_act_view(u, back ? QS_V_HIST : QS_V_MAP);
 }
 
+static void train(qs_ui *u, int key) { qs_train_open(u, key == 'T'); }
+
 static void step(qs_ui *u, int key)
 {
     static const struct { int key; double by; } moves[] = {
@@ -146,7 +148,7 @@ static void help(qs_ui *u, int key)
 static void quit(qs_ui *u, int key)
 {
     (void)key;
-    bool busy = qs_jobs_running(u->o->jobs) || qs_jobs_queued(u->o->jobs);
+    bool busy = qs_jobs_running(u->o->jobs) || qs_jobs_queued(u->o->jobs) || (u->s && u->s->train && u->s->train->going);
     if (busy) u->pop = QS_POP_ASK;
     else u->quit = 0;
     qs_ui_touch(u);
@@ -161,7 +163,7 @@ static void escape(qs_ui *u, int key)
 
 static const qs_key keys[] = {
     {{QS_K_TAB, QS_K_BACKTAB}, N_("Tab"), N_("pane"), N_("the next pane (Shift-Tab: the one before)"), next_pane, false},
-    {{'1', '2', '3', '4', '5'}, "1..5", NULL, N_("tensors, weights, error curve, comparison, map"), number, false},
+    {{'1', '2', '3', '4', '5', '6'}, "1..6", NULL, N_("tensors, weights, error curve, comparison, map, training"), number, false},
     {{'+', '=', '-'}, "+ -", N_("step"), N_("the step, 5 % up or down"), step, false},
     {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, N_("← →"), NULL, N_("the step, 1 % (with Shift 0.1 %)"), step, false},
     {{'[', ']'}, "[ ]", N_("bits"), N_("one bit less or more"), bits, false},
@@ -172,6 +174,7 @@ static const qs_key keys[] = {
     {{'u'}, "u", N_("undo"), N_("takes the last choice back"), undo, false},
     {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, false},
     {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, false},
+    {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, false},
     {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, false},
     {{':'}, ":", N_("console"), N_("the Lua prompt; Escape returns"), console, true},
     {{'?'}, "?", N_("explain"), N_("explains the numbers on screen, one by one"), explain, true},

@@ -20,7 +20,7 @@ static int clamp(int v, int lo, int hi) { return v < lo ? lo : v > hi ? hi : v; 
 
 const qs_view *qs_view_of(int v)
 {
-    static const qs_view *const all[QS_VIEWS] = {&qs_view_list, &qs_view_hist, &qs_view_curve, &qs_view_compare, &qs_view_map};
+    static const qs_view *const all[QS_VIEWS] = {&qs_view_list, &qs_view_hist, &qs_view_curve, &qs_view_compare, &qs_view_map, &qs_view_train};
     return all[v];
 }
 
@@ -66,6 +66,14 @@ static void place_all(qs_ui *u, int top, int h)
     u->place[QS_V_CURVE] = (qs_rect){top + hist, list, up - hist, right};
 }
 
+/* Training takes the place of everything right of the list; on a smaller screen it stands alone. */
+static void place_training(qs_ui *u, int top, int h)
+{
+    int list = clamp(u->w * 30 / 100, 36, 56);
+    u->place[QS_V_LIST] = (qs_rect){top, 0, h, list};
+    u->place[QS_V_TRAIN] = (qs_rect){top, list, h, u->w - list};
+}
+
 void qs_ui_layout(qs_ui *u)
 {
     int con = u->h >= 46 ? 7 : u->h >= 36 ? 5 : u->h >= 30 ? 3 : u->h < 16 ? 1 : 2;
@@ -73,8 +81,10 @@ void qs_ui_layout(qs_ui *u)
     int top = u->h >= 16 ? 1 : 0, h = u->h - top - con - 1;
     memset(u->place, 0, sizeof u->place);
     u->con = (qs_rect){top + h, 0, con, u->w};
-    if (u->wide || small(u)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
-    else if (u->w >= 110 && h >= 24) place_all(u, top, h);
+    bool big = u->w >= 110 && h >= 24, beside = u->w >= 140 && h >= 24;
+    if (u->wide || small(u) || (u->focus == QS_V_TRAIN && !beside)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
+    else if (beside && u->pane == QS_V_TRAIN) place_training(u, top, h);
+    else if (big && u->pane != QS_V_TRAIN) place_all(u, top, h);
     else place_two(u, top, h);
     if (u->place[u->focus].h == 0) u->focus = u->place[QS_V_LIST].h ? QS_V_LIST : u->pane;
 }
@@ -295,6 +305,20 @@ static int draw_hints(qs_ui *u, int y, int x, int end, const qs_key_table *t, bo
     return x;
 }
 
+/* The run that is looked at if it trains, else the first that does. Returns how much of it is done. */
+static double train_progress(const qs_snap_train *t, char *out, size_t size)
+{
+    const qs_snap_run *r = &t->run[t->cur];
+    char a[QS_FMT], b[QS_FMT];
+    for (size_t i = 0; r->state != QS_SNAP_RUNNING && i < t->nrun; i++) r = &t->run[i];
+    snprintf(out, size, _("training %.0f/%.0f"), r->t, r->total);
+    if (!isnan(r->images_s))
+        snprintf(out + strlen(out), size - strlen(out), _(" · %s img/s · %s left"), qs_fmt_count(a, r->images_s, 6),
+                 qs_time_text(b, r->left_s));
+    if (t->going > 1) snprintf(out + strlen(out), size - strlen(out), _(" · %zu runs"), t->going);
+    return r->total > 0 ? r->t / r->total : -1;
+}
+
 /* What goes on, at the right: a bar that is as wide as the work is done. Returns the column where it begins. */
 static int draw_progress(qs_ui *u, int y)
 {
@@ -303,17 +327,20 @@ static int draw_progress(qs_ui *u, int y)
     size_t queued = qs_jobs_queued(u->o->jobs);
     bool busy = qs_jobs_running(u->o->jobs) != 0;
     if (!s) return u->w;
-    if (s->doing[0] && s->done >= 0) snprintf(t, sizeof t, "%s %s", s->doing, qs_fmt_percent(b, floor(s->done * 100) / 100));
+    double done = s->done;
+    bool said = u->focus == QS_V_TRAIN && !u->con_focus;     /* its frame says it already */
+    if (!s->doing[0] && !busy && s->train && s->train->going) done = said ? -1 : train_progress(s->train, t, sizeof t);
+    else if (s->doing[0] && s->done >= 0) snprintf(t, sizeof t, "%s %s", s->doing, qs_fmt_percent(b, floor(s->done * 100) / 100));
     else if (s->doing[0]) snprintf(t, sizeof t, "%s", s->doing);
     else if (busy) snprintf(t, sizeof t, "%s", _("running"));
     else if (s->background && s->list) snprintf(t, sizeof t, _("%zu of %zu known"), s->list->known, s->list->n);
     if (queued) snprintf(t + strlen(t), sizeof t - strlen(t), _(" · %zu queued"), queued);
     if (busy) snprintf(t + strlen(t), sizeof t - strlen(t), "%s", _(" · ^C cancels"));
-    int n = qs_text_width(t), bar = s->doing[0] && s->done >= 0 ? 8 : 0;
+    int n = qs_text_width(t), bar = *t && done >= 0 ? 8 : 0;
     if (!n) return u->w;
     int x = u->w - n - 1 - (bar ? bar + 1 : 0);
     for (int i = 0; i < bar; i++) {
-        bool full = i < (int)lround(s->done * bar);
+        bool full = i < (int)lround(done * bar);
         qs_cells_put(&u->g, y, x + i, full ? L'▰' : L'▱', full ? QS_ROLE_FOCUS : QS_ROLE_FRAME, 0);
     }
     qs_cells_text(&u->g, y, x + (bar ? bar + 1 : 0), n, t, QS_ROLE_DIM, 0);

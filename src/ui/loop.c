@@ -92,7 +92,8 @@ void qs_ui_interrupt(qs_ui *u)
     if (u->con_focus) qs_console_cancel();
     if (!job && !(u->s && u->s->doing[0])) {
         u->stage = 0;
-        if (!u->con_focus) qs_ui_say(u, false, "%s", _("nothing runs; q quits"));
+        if (u->s && u->s->train && u->s->train->going) qs_ui_say(u, false, "%s", _("training pauses; p in its view goes on"));
+        else if (!u->con_focus) qs_ui_say(u, false, "%s", _("nothing runs; q quits"));
         qs_ui_touch(u);
         return;
     }
@@ -302,7 +303,7 @@ static void start_state(qs_ui *u)
 {
     u->quit = -1;
     u->focus = QS_V_LIST;
-    u->pane = QS_V_HIST;
+    u->pane = u->train.back = QS_V_HIST;
     u->list.sort = 8;                                        /* the order of the file */
     u->hist.log_y = true;
     u->hist.lo = u->hist.hi = NAN;

@@ -226,6 +226,52 @@ void qs_menu_channels(qs_ui *u)
     qs_ui_touch(u);
 }
 
+/* ---- runs ------------------------------------------------------------------------------------------- */
+
+static const struct { const char *name, *note; } starts[] = {
+    {"init=mse", N_("least squares")},                    {"init=lsq", N_("LSQ: 2 E|w| / sqrt(Qp)")},
+    {"init=lsq+", N_("LSQ+: mean +- 3 sigma")},            {"init=minmax", N_("the whole range, nothing clipped")},
+    {"init=percentile", N_("99.99 % of the values")},     {"init=octav", N_("OCTAV: optimal clipping")},
+    {"init=aciq-laplace", N_("ACIQ: Laplace model")},     {"init=sawb", N_("SAWB: fitted constants")},
+}, learns[] = {
+    {"learn=lsq", N_("the gradient of the step")},        {"learn=lsq+", N_("of step and offset")},
+    {"learn=pact", N_("of the clip")},                    {"learn=none", N_("steps stay as they are now")},
+};
+
+static void branch_chosen(qs_ui *u, const char *t)
+{
+    size_t n = strcspn(t, "=");
+    bool known = !strncmp(t, "init=", 5) || !strncmp(t, "learn=", 6);
+    if (!known || !t[n + 1] || strpbrk(t, "\"\\") || !u->s || !u->s->train) {
+        qs_ui_say(u, true, _("\"%s\": init=NAME or learn=NAME"), t);
+        return;
+    }
+    char *line = qs_xasprintf("run = qs.runs()[%zu]:branch{%.*s=\"%s\"}; run:start()", u->s->train->cur + 1, (int)n, t, t + n + 1);
+    qs_act_line(u, line);
+    free(line);
+}
+
+void qs_menu_branch(qs_ui *u)
+{
+    open_menu(u, _("Branch: a new run from here"), _("another rule, or steps found anew by another initialization"), branch_chosen);
+    for (size_t i = 0; i < sizeof learns / sizeof *learns; i++) add(u, learns[i].name, _(learns[i].note));
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) add(u, starts[i].name, _(starts[i].note));
+    qs_ui_touch(u);
+}
+
+static void again_chosen(qs_ui *u, const char *t)
+{
+    if (strncmp(t, "init=", 5) || !t[5] || strpbrk(t, "\"\\")) qs_ui_say(u, true, _("\"%s\": init=NAME"), t);
+    else qs_train_demo(u, t + 5);
+}
+
+void qs_menu_again(qs_ui *u)
+{
+    open_menu(u, _("Train the bundled network again from"), _("same seed, same batches: only the start differs"), again_chosen);
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) add(u, starts[i].name, _(starts[i].note));
+    qs_ui_touch(u);
+}
+
 /* ---- the page of keys ------------------------------------------------------------------------- */
 
 static int help_rows(qs_ui *u, qs_rect r, int y, const qs_key_table *t)

@@ -11,7 +11,8 @@
 #include "ui/keys.h"
 #include "ui/ui.h"
 
-enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_VIEWS };
+#define QS_FMT 32             /* bytes of a number as text */
+enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_VIEWS };
 
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
@@ -72,6 +73,7 @@ typedef struct qs_ui {
     struct { qs_rect area; double lo, hi; bool parts; } curve;
     struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
     struct { int metric; size_t row, col, top, left; struct qs_map_table *table; } map;
+    struct { int back; bool flip_log; qs_rect area; qs_axis x; } train;   /* the view to go back to; where time runs, for the mouse */
 
     /* popups */
     int pop;
@@ -121,12 +123,18 @@ void qs_act_channel(qs_ui *u, long channel);
 void qs_act_view(qs_ui *u, int view);
 void qs_act_bits(qs_ui *u, int by);
 void qs_act_granularity(qs_ui *u, const char *gran);
+void qs_act_run(qs_ui *u, long run);
+void qs_act_site(qs_ui *u, const char *name);
+void qs_act_seek(qs_ui *u, double t);
+void qs_act_line(qs_ui *u, const char *lua);      /* a line as if it had been typed */
 void qs_act_undo(qs_ui *u);
 void qs_act_pin(qs_ui *u);
 /* As the user sees it: what was asked for, else what the snapshot says. */
 const char *qs_cur_tensor(const qs_ui *u);
 const char *qs_cur_format(const qs_ui *u);
 double qs_cur_step(const qs_ui *u);
+const char *qs_cur_site(const qs_ui *u);
+double qs_cur_seek(const qs_ui *u);               /* steps made; -1: live */
 /* Drops what is answered, follows qs.select{view=}; called with every new snapshot. */
 void qs_act_news(qs_ui *u);
 
@@ -139,14 +147,23 @@ typedef struct qs_view {
     void (*click)(qs_ui *u, int y, int x);        /* or NULL */
     void (*wheel)(qs_ui *u, int by);              /* or NULL */
 } qs_view;
-extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map;
+extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map, qs_view_train;
 const qs_view *qs_view_of(int v);
 void qs_map_free(qs_ui *u);
+
+/* ---- view_train.c, view_site.c ---- */
+void qs_train_open(qs_ui *u, bool start);         /* the view of training, and back; start: the demonstration, if no run is there */
+void qs_train_demo(qs_ui *u, const char *init);   /* trains the bundled network at 2 bits from there */
+int qs_run_role(const qs_snap_run *r);
+const char *qs_time_text(char out[QS_FMT], double seconds);
+void qs_site_draw(qs_ui *u, qs_rect r);           /* the quantizer looked at: values, levels, error, where it is pulled */
 
 /* ---- menu.c ---- */
 void qs_menu_formats(qs_ui *u);
 void qs_menu_inits(qs_ui *u);
 void qs_menu_channels(qs_ui *u);
+void qs_menu_branch(qs_ui *u);                    /* a new run from here */
+void qs_menu_again(qs_ui *u);                     /* the demonstration from another start */
 void qs_menu_key(qs_ui *u, int key);
 void qs_menu_draw(qs_ui *u);
 void qs_menu_close(qs_ui *u);
@@ -164,7 +181,6 @@ void qs_explain_key(qs_ui *u, int key);
 void qs_explain_draw(qs_ui *u);
 
 /* ---- fmt.c: numbers as text; NaN is "…" ---- */
-#define QS_FMT 32
 char *qs_fmt_sig(char out[QS_FMT], double v, int digits);      /* 0.1012, 3.412e-04 */
 char *qs_fmt_fit(char out[QS_FMT], double v, int width);       /* as many digits as fit */
 char *qs_fmt_fixed(char out[QS_FMT], double v, int decimals);

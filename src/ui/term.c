@@ -67,8 +67,17 @@ static const short heat_fg[10] = {231, 231, 16, 16, 16, 16, 16, 16, 231, 231};
 static const short heat8[10] = {COLOR_RED, COLOR_RED, COLOR_RED, COLOR_YELLOW, COLOR_YELLOW, COLOR_YELLOW, COLOR_CYAN,
                                 COLOR_CYAN, COLOR_BLUE, COLOR_BLUE};
 
+/* Runs: apart from each other, and brighter than what they lie on. */
+static const short run256[8] = {81, 215, 120, 213, 228, 203, 147, 180};
+static const short run8[8] = {COLOR_CYAN, COLOR_YELLOW, COLOR_GREEN, COLOR_MAGENTA, COLOR_WHITE, COLOR_RED, COLOR_BLUE,
+                              COLOR_YELLOW};
+
 static look look_of(int role)
 {
+    if (role >= QS_ROLE_RUN0) {
+        int i = role - QS_ROLE_RUN0;
+        return (look){run256[i], -1, run8[i], i < 6 ? A_BOLD : 0, i == 0 ? A_BOLD : 0};
+    }
     if (role >= QS_ROLE_HEAT0) {
         int i = role - QS_ROLE_HEAT0;
         return (look){heat_fg[i], heat_bg[i], heat8[i], A_REVERSE, i < 4 ? A_REVERSE : 0};

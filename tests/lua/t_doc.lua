@@ -28,7 +28,7 @@ tap.eq(table.concat(missing, " "), "", "every name has an entry")
 tap.eq(table.concat(extra, " "), "", "every entry has a name")
 
 -- Names of later chapters do not exist yet.
-for _, name in ipairs {"dataset", "net", "nets", "bundled", "activations", "train", "race", "sweep"} do
+for _, name in ipairs {"sweep", "plot", "lesson"} do
     tap.eq(qs[name], nil, "there is no qs." .. name)
 end
 
@@ -51,6 +51,7 @@ for _, name in ipairs(sorted(help.entries)) do
 end
 tap.ok(catch(nil):find("qs.load", 1, true), "help() lists what there is")
 tap.ok(catch(qs.curve):find("qs.curve(t | index", 1, true), "help of a function")
+tap.ok(catch(qs.nets.lenet):find("qs.nets.mlp{", 1, true), "help of a ready net")
 tap.ok(catch(qs.tensor{1}.summary):find("t:summary()", 1, true), "help of a method")
 tap.ok(catch(qs.tensor{1}):find("t:histogram", 1, true), "help of an object")
 tap.ok(catch "lsq":find("Esser", 1, true), "help of an initialization")
@@ -60,7 +61,7 @@ tap.ok(catch "quantile":find("index:quantile_abs", 1, true), "help searches")
 tap.ok(catch "no such thing":find("nothing is known", 1, true), "help of nothing")
 tap.ok(catch(print):find("not one of", 1, true), "help of another function")
 tap.ok(catch(12):find("number", 1, true), "help of a number")
-for _, list in ipairs {"inits", "formats", "learns", "readers"} do
+for _, list in ipairs {"inits", "formats", "learns", "readers", "datasets"} do
     local fine = #qs[list]() > 0
     for _, row in ipairs(qs[list]()) do
         fine = fine and type(row.name) == "string" and type(row.doc) == "string"

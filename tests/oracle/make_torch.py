@@ -5,7 +5,8 @@
 Codes: fake_quantize_per_tensor_affine and _per_channel_affine. They multiply by fl(1/s), so they may differ from a
 division within one unit in the last place of a threshold; values on and beside thresholds are part of the data.
 Gradients: torch's learnable kernels (mask on the rounded code), and autograd through clamp and a straight-through round
-(mask inclusive at the bounds).
+(mask inclusive at the bounds). The same a second time for the sites of training: whole layers, steps a tensor and a
+channel, the gradient scales people use.
 """
 import numpy as np
 import torch
@@ -126,6 +127,96 @@ def gradients():
     golden.save_rows("torch_gradients", "make_torch.py", rows)
 
 
+def away_from_thresholds(x, s, beta):
+    """x moved so that (x - beta)/s keeps its code whether it is divided in float32 or in double."""
+    u = (x.astype(np.float64) - beta) / s
+    near = np.abs(u - np.floor(u) - .5) < 1e-4
+    return np.float32(np.where(near, x + s * np.float32(1e-3), x))
+
+
+def sites():
+    """Gradients at the places training quantizes: weights (out, in, k, k) or (out, in), activations (n, h, w, c).
+
+    A case is named "NUMBER FORMAT weight|input MASK LEARN SCALE"; its tensors are NAME/x, /up, /dx, /step, /dstep and,
+    with an offset, /offset, /doffset.
+    """
+    rng = np.random.default_rng(13)
+    tensors = {}
+
+    def grid(fmt):
+        bits = int(fmt.lstrip("uint").split("+")[0].split("@")[0])
+        return (0, 2 ** bits - 1) if fmt[0] == "u" else (-2 ** (bits - 1), 2 ** (bits - 1) - 1)
+
+    def save(fmt, act, mask, learn, scale, **values):
+        name = "%d %s %s %s %s %s" % (len({k.split("/")[0] for k in tensors}), fmt, "input" if act else "weight", mask,
+                                      learn, scale)
+        for key, v in values.items():
+            tensors[name + "/" + key] = np.asarray(v)
+
+    def case(fmt, act, shape, scale, offset=False):
+        lo, hi = grid(fmt)
+        channel = "@channel" in fmt
+        axis = (len(shape) - 1 if act else 0) if channel else None
+        parts = shape[axis] if channel else 1
+        view = [parts if i == axis else 1 for i in range(len(shape))]
+        # Steps of few bits: values on levels and bounds are there in float32 and in double alike.
+        s = np.float32(rng.integers(20, 60, parts) / 64 * 8 / (hi - lo)).reshape(view if channel else [1])
+        s = np.float32(np.round(s * 2 ** 12) / 2 ** 12)
+        b = np.float32(rng.integers(-24, 8, parts) / 16).reshape(s.shape) if offset else np.zeros_like(s)
+        x = np.float32(rng.normal(size=shape) * s * (hi - lo) / 3 + b + s * (hi + lo) / 2)
+        if not offset:
+            on = rng.random(shape) < .05
+            x = np.where(on, np.float32(s) * np.float32(rng.integers(lo - 1, hi + 2, shape)), x)
+            if lo == 0 and act:
+                x = np.maximum(x, 0)          # as behind a ReLU: many zeros, which lie on the bound
+        x = away_from_thresholds(np.float32(x), s, b)
+        g = np.float32(rng.normal(size=shape))
+        factor = {"batch": 1 / np.sqrt(x.size / parts * hi), "none": 1.0}[scale]
+        t = torch.from_numpy(x.astype(np.float64)).requires_grad_()
+        st = torch.from_numpy(s.astype(np.float64)).requires_grad_()
+        bt = torch.from_numpy(b.astype(np.float64)).requires_grad_()
+        used, beta = ((p - p * factor).detach() + p * factor for p in (st, bt))
+        (Round.apply(torch.clamp((t - beta) / used, lo, hi)) * used + beta).backward(torch.from_numpy(g.astype(np.float64)))
+        extra = {"offset": b.ravel().astype(np.float64), "doffset": bt.grad.numpy().ravel()} if offset else {}
+        save(fmt, act, "clamp", "lsq+" if offset else "lsq", scale, x=x, up=g, dx=np.float32(t.grad.numpy()),
+             step=s.ravel().astype(np.float64), dstep=st.grad.numpy().ravel(), **extra)
+
+    def kernel(fmt, act, shape):
+        """torch's learnable kernel, mask on the rounded code; float32 throughout."""
+        lo, hi = grid(fmt)
+        channel = "@channel" in fmt
+        parts = shape[0] if channel else 1
+        s = np.float32(np.round(rng.integers(20, 60, parts) / 64 * 8 / (hi - lo) * 2 ** 12) / 2 ** 12)
+        x = np.float32(rng.normal(size=shape) * s.reshape([-1] + [1] * (len(shape) - 1)) * (hi - lo) / 3)
+        x = away_from_thresholds(x, s.reshape([-1] + [1] * (len(shape) - 1)), 0)
+        g = np.float32(rng.normal(size=shape))
+        factor = 1 / np.sqrt(x.size / parts * hi)
+        t, st, zp = (torch.from_numpy(v.copy()).requires_grad_() for v in (x, s, np.zeros(parts, np.float32)))
+        if channel:
+            y = torch._fake_quantize_learnable_per_channel_affine(t, st, zp, 0, lo, hi, factor)
+        else:
+            y = torch._fake_quantize_learnable_per_tensor_affine(t, st, zp, lo, hi, factor)
+        y.backward(torch.from_numpy(g))
+        save(fmt, act, "code", "lsq", "batch", x=x, up=g, dx=t.grad.numpy(), step=s.astype(np.float64),
+             dstep=st.grad.numpy().astype(np.float64))
+
+    conv, fc, image = (8, 3, 3, 3), (10, 24), (4, 5, 5, 6)
+    for bits in range(2, 9):
+        case("int%d" % bits, False, conv, "batch")
+        case("int%d@channel" % bits, False, fc if bits % 2 else conv, "batch")
+        case("uint%d" % bits, True, image, "batch")
+        case("uint%d@channel" % bits, True, image, "batch")
+        case("uint%d+offset" % bits, True, image, "batch", offset=True)
+    case("int4", True, image, "none")
+    case("int3+offset@channel", True, image, "batch", offset=True)
+    for bits in (2, 3, 4, 8):
+        kernel("int%d" % bits, False, conv)
+        kernel("int%d@channel" % bits, False, conv)
+        kernel("uint%d" % bits, True, image)
+    golden.save_tensors("torch_sites", tensors)
+
+
 torch.set_num_threads(1)
 codes()
 gradients()
+sites()

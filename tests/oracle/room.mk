@@ -8,6 +8,10 @@ check_PROGRAMS += tests/oracle/t_oracle_qat
 TESTS += tests/oracle/t_oracle_qat
 tests_oracle_t_oracle_qat_SOURCES = tests/oracle/t_oracle_qat.c tests/tap.h
 tests_oracle_t_oracle_qat_LDADD   = $(TRAIN_LIBS) $(JANSSON_LIBS)
+check_PROGRAMS += tests/oracle/t_oracle_sites
+TESTS += tests/oracle/t_oracle_sites
+tests_oracle_t_oracle_sites_SOURCES = tests/oracle/t_oracle_sites.c tests/tap.h
+tests_oracle_t_oracle_sites_LDADD   = $(TRAIN_LIBS)
 oracle_lua = tests/oracle/t_oracle_numpy.lua tests/oracle/t_oracle_torch.lua tests/oracle/t_oracle_ort.lua \
              tests/oracle/t_oracle_exact.lua tests/oracle/t_oracle_inits.lua tests/oracle/t_oracle_vectors.lua \
              tests/oracle/t_oracle_degenerate.lua

@@ -3,7 +3,7 @@
  * The screen without an engine: a worker whose numbers are made up, repeatable
  * and cheap. Screen tests drive it through QUANTSCOPE_SCRIPT or in tmux.
  *
- *     fake [-n TENSORS] [-c CHARSET] [-m names]     jobs: sleep MS, stuck MS (ignores ^C), fail, more, anything else
+ *     fake [-n TENSORS] [-c CHARSET] [-m names] [-r RUNS]     jobs: sleep MS, stuck MS (ignores ^C), fail, more, anything else
  */
 #include <locale.h>
 #include <math.h>
@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "fake_train.h"
 #include "ui/ui.h"
 
 #define SAMPLES 6000
@@ -36,7 +37,7 @@ static struct {
     char status[200];
     char doing[80];
     double done;
-    uint64_t job;
+    uint64_t job, cancelled;
 } fk;
 
 /* ---- made-up tensors ------------------------------------------------------------------------ */
@@ -297,6 +298,8 @@ static void publish(void)
         }
     }
     fk.sel.parts = strstr(fk.sel.format, "@channel") ? 24 : 1;
+    ft_selected(&fk.sel);
+    s->train = ft_picture();
     s->sel = fk.sel;
     s->running = qs_jobs_running(fk.jobs);
     snprintf(s->doing, sizeof s->doing, "%s", fk.doing);
@@ -332,6 +335,7 @@ static void take(const qs_pick *p)
         return;
     }
     fk.before = fk.sel;
+    ft_take(p);
     if (p->set & QS_PICK_TENSOR) snprintf(fk.sel.tensor, sizeof fk.sel.tensor, "%s", p->tensor);
     if (p->set & QS_PICK_FORMAT) snprintf(fk.sel.format, sizeof fk.sel.format, "%s", p->format);
     if (p->set & QS_PICK_INIT) snprintf(fk.sel.init, sizeof fk.sel.init, "%s", p->init);
@@ -358,9 +362,17 @@ static void serve(void *ctx)
 static bool idle(void *ctx)
 {
     (void)ctx;
-    if (fk.known >= fk.nt) return false;
+    bool going = ft_going();
+    if (fk.known >= fk.nt && !going) return false;
     fk.known += 9;
     if (fk.known >= fk.nt) fk.known = fk.nt;
+    if (going) nanosleep(&(struct timespec){0, 10000000}, NULL);
+    if (atomic_load(qs_jobs_cancel_word(fk.jobs)) > fk.cancelled) {
+        fk.cancelled = atomic_load(qs_jobs_cancel_word(fk.jobs));
+        for (size_t i = 0; i < ft.n; i++)
+            if (ft.run[i].state == QS_SNAP_RUNNING) ft.run[i].state = QS_SNAP_PAUSED;
+    }
+    ft_idle();
     publish();
     return true;
 }
@@ -399,6 +411,7 @@ static void run(void *ctx, uint64_t id, const char *text)
     } else if (!strncmp(text, "sleep ", 6)) work(id, atol(text + 6), true);
     else if (!strncmp(text, "stuck ", 6)) work(id, atol(text + 6), false);
     else if (!strncmp(text, "pick ", 5)) snprintf(fk.sel.view, sizeof fk.sel.view, "%s", text + 5);
+    else if (ft_line(text)) {}
     else if (!strcmp(text, "fail")) say('!', "stdin:1: attempt to index a nil value (global 'x')");
     else if (!strcmp(text, "more")) for (int i = 1; i <= 60; i++) { snprintf(note, sizeof note, "line %d", i); say(' ', note); }
     else if (!strcmp(text, "os.exit(3)")) qs_ui_quit(3);
@@ -424,10 +437,13 @@ int main(int argc, char **argv)
     const char *charset = NULL, *style = "conv";
     qs_err err = {0};
     fk.nt = 37;
-    for (int c; (c = getopt(argc, argv, "n:c:m:")) >= 0;) {
+    for (int c; (c = getopt(argc, argv, "n:c:m:r:")) >= 0;) {
         if (c == 'n') fk.nt = (size_t)atol(optarg);
         if (c == 'c') charset = optarg;
         if (c == 'm') style = optarg;
+        for (int i = 0; c == 'r' && i < atoi(optarg); i++)
+            ft_add((const char *const[]){"int2/uint2 mse lsq", "int2/uint2 lsq lsq", "int2/uint2 minmax lsq"}[i % 3], 120 + 60 * (i % 3), 300,
+                   QS_SNAP_PAUSED);
     }
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");

@@ -131,6 +131,31 @@ static bool try_book(size_t n, size_t off, const void *how)
     return floats_same() && codes_same();
 }
 
+/* Sums that are no number are none everywhere, whatever its bits. */
+static bool sums_same(const qs_fqsums *a, const qs_fqsums *b)
+{
+    return (a->step == b->step || (isnan(a->step) && isnan(b->step))) &&
+           (a->offset == b->offset || (isnan(a->offset) && isnan(b->offset)));
+}
+
+struct how_grad { qs_fq q; const qs_fqbook *b; qs_fqrule r; };
+
+static bool try_grad(size_t n, size_t off, const void *how)
+{
+    const struct how_grad *h = how;
+    qs_fqsums a, b;
+    memcpy(A, Y, sizeof A);
+    memcpy(B, Y, sizeof B);
+    if (h->b) {
+        s->fqbookgrad(X + off, n, h->b, &h->r, A + off, &a);
+        v->fqbookgrad(X + off, n, h->b, &h->r, B + off, &b);
+    } else {
+        s->fqgrad(X + off, n, &h->q, &h->r, A + off, &a);
+        v->fqgrad(X + off, n, &h->q, &h->r, B + off, &b);
+    }
+    return floats_same() && sums_same(&a, &b);
+}
+
 static void all_lengths(const char *what, trial *t, const void *how)
 {
     qs_rng r;
@@ -172,6 +197,60 @@ static size_t level_of(float x, const qs_fqbook *q)
     return k;
 }
 
+/* One quantizer a channel: as fq and fqgrad of each channel, and every instruction set the same bits. */
+static bool try_cols(size_t n, size_t off, const void *how)
+{
+    static float p[8][40];
+    const size_t c = *(const size_t *)how, rows = n / c;
+    double sa[40] = {0}, oa[40] = {0}, sb[40] = {0}, ob[40] = {0};
+    qs_fqcols q = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], n % 2};
+    for (size_t j = 0; j < c; j++) {
+        const float col[8] = {0.1f * (float)(j + 1), j % 3 ? 0 : 0.5f, -(float)(j % 9), (float)(j % 5 + 1), -(float)(j % 9) - 0.5f,
+                            (float)(j % 5) + 1.5f, nextafterf(-(float)(j % 9), 1), nextafterf((float)(j % 5 + 1), -1)};
+        for (int k = 0; k < 8; k++) p[k][j] = col[k];
+    }
+    wipe();
+    s->fqcols(X + off, rows, c, &q, A + off);
+    v->fqcols(X + off, rows, c, &q, B + off);
+    if (!floats_same()) return false;
+    for (size_t i = 0; i < rows * c; i++) {
+        const size_t j = i % c;
+        float one;
+        s->fq(X + off + i, 1, &(qs_fq){.s = p[0][j], .beta = p[1][j], .lo = p[2][j], .hi = p[3][j]}, &one);
+        if (one != A[off + i] && !(isnan(one) && isnan(A[off + i]))) return false;
+    }
+    for (size_t i = 0; i < NMAX + PAD; i++) A[i] = B[i] = isfinite(Y[i]) ? Y[i] : 2;
+    s->fqcolsgrad(X + off, rows, c, &q, A + off, sa, oa);
+    v->fqcolsgrad(X + off, rows, c, &q, B + off, sb, ob);
+    return floats_same() && !memcmp(sa, sb, sizeof sa) && !memcmp(oa, ob, sizeof oa);
+}
+
+/* The rules training uses, for outermost codes lo and hi: strict, with the ends, half a gap further; learned or not. */
+static void all_rules(struct how_grad h, float lo, float hi)
+{
+    const float open[] = {nextafterf(lo, INFINITY), nextafterf(hi, -INFINITY)}, wide[] = {lo - 0.125f, hi + 0.125f};
+    const qs_fqrule r[] = {
+        {open[0], open[1], open[0], open[1], lo, hi, .inner = true},
+        {lo, hi, lo, hi, lo, hi, .inner = true, .offset = true},
+        {wide[0], wide[1], wide[0], wide[1], lo, hi, .inner = true, .offset = true},
+        {-INFINITY, INFINITY, open[0], open[1], lo, hi, .offset = false},
+        {-INFINITY, INFINITY, lo, hi, 0, 0, .offset = true}};
+    for (size_t i = 0; i < sizeof r / sizeof *r; i++) {
+        h.r = r[i];
+        all_lengths(h.b ? "fqbookgrad" : "fqgrad", try_grad, &h);
+    }
+    if (!h.b) return;
+    for (size_t k = 0; k < h.b->n; k++) {   /* only where c - u is exact may a kernel be told so */
+        float c = h.b->c[k], from = k ? h.b->t[k - 1] : lo, to = k + 1 < h.b->n ? h.b->t[k] : hi;
+        if (c != 0 && (c > 0 ? from < c / 2 || to > 2 * c : to > c / 2 || from < 2 * c)) return;
+    }
+    for (int i = 0; i < 2; i++) {
+        h.r = r[i];
+        h.r.exact = true;
+        all_lengths("fqbookgrad, exact slopes", try_grad, &h);
+    }
+}
+
 static void check_book(const struct book *b)
 {
     qs_rng r;
@@ -192,12 +271,13 @@ static void check_book(const struct book *b)
 
 static void books(void)
 {
-    static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 255, 256, 1000, 4096};
+    static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 255, 256, 1000, 4096};
     static struct book b;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         make_book(&b, sizes[i], i);
         check_book(&b);
         if (v) all_lengths("fqbook", try_book, &b.q);
+        if (v) all_rules((struct how_grad){.b = &b.q}, b.c[0], b.c[sizes[i] - 1]);
     }
     float c[] = {-1, -0.0f, 1}, t[] = {-0.0f, FLT_MAX};
     unsigned char up[] = {0, 0};
@@ -207,6 +287,13 @@ static void books(void)
     const int32_t want[] = {0, 0, 1, 0, 1, 2, 0, 0, 1};
     (v ? v : s)->fqbookcode(x, 9, &q, code);
     ok(!memcmp(code, want, sizeof want), "thresholds at zero and at the largest float hold to the last bit");
+    if (!v) return;
+    float levels[] = {-1, -.25f, 0, .25f, .5f, 1}, mid[] = {-.625f, -.125f, .125f, .375f, .75f};   /* ratios up to 4 of */
+    unsigned char ups[] = {0, 1, 0, 1, 1};                                                         /* two: exact but one */
+    q = (qs_fqbook){.s = .75f, .beta = .1f, .c = levels + 2, .t = mid + 2, .up = ups + 2, .n = 4};
+    all_rules((struct how_grad){.b = &q}, 0, 1);
+    q = (qs_fqbook){.s = .75f, .c = levels, .t = mid, .up = ups, .n = 6};
+    all_rules((struct how_grad){.b = &q}, -1, 1);
 }
 
 /* ---- what the reference means ----------------------------------------------------------- */
@@ -261,6 +348,26 @@ static void meanings(void)
     ok(!bad, "fq is fl(fl(c s) + beta) of the rounded quotient");
 }
 
+/* One element of a rule, as a sentence. */
+static void gradient_meanings(void)
+{
+    qs_fq q = {.s = 0.5f, .lo = -2, .hi = 1};
+    qs_fqrule r = {.in_lo = -2, .in_hi = 1, .lo = -2, .hi = 1, .below = -2, .above = 1, .inner = true, .offset = true};
+    float x[] = {-9, -1, 0.2f, 0.5f, 0.7f, NAN, INFINITY}, g[] = {1, 2, 4, 8, 16, 32, 64};
+    const float dx[] = {0, 2, 4, 8, 0, 0, 0};
+    qs_fqsums a;
+    s->fqgrad(x, 7, &q, &r, g, &a);
+    ok(!memcmp(g, dx, sizeof dx), "fqgrad: g inside, 0 outside and for NaN");
+    near(a.step, -2 - 4 * (double)0.4f + 16 + 64, 1e-15, "fqgrad: code less place inside, the outermost code outside");
+    ok(a.offset == 1 + 16 + 64, "fqgrad: the offset feels what is clipped");
+    float c[] = {-1, 0, 3}, t[] = {-0.5f, 1.5f}, h[] = {1, 2, 4};
+    unsigned char up[] = {0, 0};
+    qs_fqbook b = {.s = 0.5f, .c = c, .t = t, .up = up, .n = 3};
+    r = (qs_fqrule){.in_lo = -INFINITY, .in_hi = INFINITY, .lo = -1, .hi = 3, .below = -1, .above = 3, .inner = true};
+    s->fqbookgrad((float[]){-2, 0.25f, 1.25f}, 3, &b, &r, h, &a);
+    ok(a.step == -1 - 2 * .5 + 4 * .5 && a.offset == 0 && h[0] == 1, "fqbookgrad: the same of any levels");
+}
+
 static void halves(void)
 {
     size_t bad = 0;
@@ -310,30 +417,45 @@ static void large(void)
     free(b);
 }
 
+/* All kernels of one instruction set against the reference. */
+static void all_kernels(void)
+{
+    double mean[] = {0, 0.3, -1e30};
+    qs_fq q[] = {{.s = 0.5f, .lo = -8, .hi = 7},
+                 {.s = 0.3f, .beta = 0.1f, .lo = 0, .hi = 255, .away = true},
+                 {.s = 1e-40f, .lo = -128, .hi = 127},
+                 {.s = 3e38f, .beta = -1e38f, .lo = -1, .hi = 1, .away = true}};
+    all_lengths("pass1", try_pass1, NULL);
+    for (int i = 0; i < 3; i++) all_lengths("pass2", try_pass2, &mean[i]);
+    all_lengths("diff", try_diff, NULL);
+    all_lengths("block16", try_block16, NULL);
+    all_lengths("f16", try_half, NULL);
+    all_lengths("bf16", try_half, "");
+    all_lengths("u8", try_u8, (const float[]){0.0117f, -0.81f});
+    for (int i = 0; i < 4; i++) {
+        all_lengths("fq", try_fq, &q[i]);
+        all_rules((struct how_grad){.q = q[i]}, q[i].lo, q[i].hi);
+    }
+    for (size_t c = 1; c < 40; c += c < 3 ? 1 : 5) all_lengths("fqcols", try_cols, &c);
+    large();
+    halves();
+    books();
+}
+
 int main(void)
 {
+    static const char *const isas[] = {"avx2", "avx512"};
     s = qs_num_isa("scalar");
-    v = qs_num_isa("avx2");
     ok(s && qs_num(), "there is a reference and a choice");
     ok(!qs_num_isa("pdp11"), "an unknown set is none");
     meanings();
+    gradient_meanings();
     halves();
     books();
-    if (v) {
-        double mean[] = {0, 0.3, -1e30};
-        qs_fq q[] = {{.s = 0.5f, .lo = -8, .hi = 7},
-                     {.s = 0.3f, .beta = 0.1f, .lo = 0, .hi = 255, .away = true},
-                     {.s = 1e-40f, .lo = -128, .hi = 127},
-                     {.s = 3e38f, .beta = -1e38f, .lo = -1, .hi = 1, .away = true}};
-        all_lengths("pass1", try_pass1, NULL);
-        for (int i = 0; i < 3; i++) all_lengths("pass2", try_pass2, &mean[i]);
-        all_lengths("diff", try_diff, NULL);
-        all_lengths("block16", try_block16, NULL);
-        all_lengths("f16", try_half, NULL);
-        all_lengths("bf16", try_half, "");
-        all_lengths("u8", try_u8, (const float[]){0.0117f, -0.81f});
-        for (int i = 0; i < 4; i++) all_lengths("fq", try_fq, &q[i]);
-        large();
+    for (int i = 0; i < 2; i++) {
+        v = qs_num_isa(isas[i]);
+        if (v) all_kernels();
+        else printf("# %s: not on this machine, or not built\n", isas[i]);
     }
     return done();
 }

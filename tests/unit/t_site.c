@@ -17,16 +17,16 @@
 
 #define H 6
 #define W 5
-#define C 4
+#define C 19
 #define OUT 8
 #define KK 3
 #define NW (OUT * C * KK * KK)
 #define IMAGES 3
 #define NA (IMAGES * H * W * C)
-#define MAXN 512
+#define MAXN 2048
 #define PIECES 5
 
-static qs_net *net;            /* input 6x5x4, conv 8 3x3, flatten, linear 1 of 8 inputs in another net */
+static qs_net *net;            /* input 6x5x19, conv 8 3x3 */
 static qs_net *line;           /* input 1x1x8, linear 1 */
 static qs_rng rng;
 

@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The view of training on made-up runs (tests/ui/fake): whole screens against tests/ui/golden, then its keys.
+# After a change that is meant: QS_GOLDEN=new tests/ui/train.t, and look at the difference.
+fake=${top_builddir:-.}/tests/ui/fake
+golden=${top_srcdir:-.}/tests/ui/golden
+if ! command -v tmux >/dev/null 2>&1; then echo "1..0 # SKIP tmux is not installed"; exit 0; fi
+D=$(mktemp -d) || exit 1
+n=0; bad=0; S=qstrain$$
+unset NO_COLOR TMUX QUANTSCOPE_SCRIPT
+LC_ALL=C.UTF-8; export LC_ALL
+tm() { tmux -u -L "$S" "$@"; }
+trap 'tm kill-server 2>/dev/null; rm -rf "$D"' EXIT INT TERM
+
+verdict() { # status, what
+    n=$((n+1))
+    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; fi
+}
+wait_gone() { i=0; while [ $i -lt 150 ] && [ ! -s "$1" ]; do sleep 0.1; i=$((i+1)); done; }
+# shot NAME SIZE "ARGS" KEYS...: what the screen shows after those keys, against golden/NAME
+shot() {
+    name=$1 size=$2 args=$3; shift 3
+    rm -f "$D/screen" "$D/code"
+    { echo 'wait idle'; for k; do echo "key $k"; echo 'wait idle'; done; echo "capture $D/screen"; echo quit; } >"$D/script"
+    tm -f /dev/null new-session -d -s a -x "${size%x*}" -y "${size#*x}" \
+        "${vars:-A=} TERM=xterm-256color QUANTSCOPE_SCRIPT=$D/script $fake $args 2>$D/err; echo \$? >$D/code"
+    wait_gone "$D/code"
+    tm kill-server 2>/dev/null
+    [ "${QS_GOLDEN:-}" = new ] && cp "$D/screen" "$golden/$name"
+    cmp -s "$D/screen" "$golden/$name"; rc=$?
+    verdict $rc "$name: $size, $args, keys $*"
+    [ $rc = 0 ] || { diff "$golden/$name" "$D/screen" | sed 's/^/# /'; sed 's/^/# /' "$D/err"; }
+}
+
+shot train-none-80x24.txt 80x24 '' t
+shot train-80x24.txt 80x24 '-r 1' t
+shot train-110x36.txt 110x36 '-r 1' t Down Down , ,
+shot train-160x48.txt 160x48 '-r 3' t Right
+shot train-block-80x24.txt 80x24 '-r 2 -c block' t Down
+vars='LC_ALL=C NO_COLOR=1' shot train-ascii-110x30.txt 110x30 '-r 3' t Up
+shot train-100x30-beside.txt 100x30 '-r 1' t 1
+
+# ---- keys, while runs move ----------------------------------------------------------
+screen() { tm capture-pane -p; }
+keys() { for k; do tm send-keys "$k"; sleep 0.05; done; }
+await() { i=0; while [ $i -lt 100 ]; do if screen | grep -qE -e "$1"; then return 0; fi; sleep 0.1; i=$((i+1)); done; return 1; }
+see() { await "$1"; rc=$?; verdict $rc "$2"; [ $rc = 0 ] || screen | sed 's/^/# /'; }
+tm -f /dev/null new-session -d -s a -x 110 -y 36 "TERM=screen-256color $fake; echo status \$?; sleep 60"
+await 'F1 keys'
+keys T; see '> run = qs.train\(qs.bundled "smallcnn", qs.dataset\("fashion-mnist"' "T trains, and says how in Lua"
+see '─ Training  step [0-9]+/300 ─+ 3,120 img/s · [0-9]+ s left ─╮$' "the frame: steps, images a second, time left"
+see 'before 36.5 %  now [4-9][0-9].. %  float 90.2 %' "accuracies: before, now, float"
+keys 3; see 'training [0-9]+/300 · 3,120 img/s · [0-9]+ s left$' "in another view the status line says so"
+keys t; see '─ Training  step' "t comes back"
+keys p; see 'qs.runs\(\)\[1\]:pause\(\)' "p pauses, in Lua"
+see '─ paused ─╮$' "and it is paused"
+keys ,; see 'seen at step [0-9]+ ' ", goes to the last record"
+keys Home; see 'seen at step 0 ' "Home to the first"
+keys End; i=0; while screen | grep -q 'seen at' && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done
+screen | grep -q 'seen at'; [ $? -eq 1 ]; verdict $? "End: as it trains"
+keys Down; see 'qs.select\{site="conv3.input"\}' "Down: the next quantizer"
+keys b; see 'learn=none +steps stay as they are now' "b: what to branch into"
+keys i n i t = o c t Enter; see 'qs.runs\(\)\[1\]:branch\{init="octav"\}; run:start\(\)' "chosen by typing"
+see 'run 2 of 2  step' "the branch is looked at"
+see ' 1 int2/uint2.*▸2 a branch' "both are in the legend"
+keys Left; see 'qs.select\{run=1\}' "Left: the other run"
+keys S; see '─ stopped by hand ─' "S stops, and the frame says why"
+keys p; see 'this run is stopped; b branches' "then it does not go on"
+keys T; see 'Train the bundled network again from' "T with runs: from which start"
+keys Escape C-c; see 'training pauses; p in its view goes on' "Ctrl-C pauses what trains"
+keys F1 End; see 'back and forth through the records' "F1 has the keys of the view"
+keys x 1 q; see 'status 0|Work is running' "q quits"
+echo "1..$n"
+exit $bad

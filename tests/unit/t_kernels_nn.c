@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Kernels of layers: every instruction set gives the bits of the scalar one,
+ * which gives what the header says, written once more here as plain loops.
+ */
+#include <stdlib.h>
+
+#include "base/rng.h"
+#include "num/kernels.h"
+#include "../tap.h"
+
+#define MAX 4096
+static float X[MAX], Y[MAX], G[MAX], A[MAX], B[MAX], S[MAX], T[MAX], U[MAX], arg_a[MAX], arg_b[MAX];
+static double M[MAX], DA[2 * MAX], DB[2 * MAX];
+
+static void fill(uint64_t seed)
+{
+    qs_rng r;
+    qs_rng_seed(&r, seed);
+    for (int i = 0; i < MAX; i++) {
+        X[i] = (float)qs_rng_normal(&r);
+        G[i] = (float)qs_rng_normal(&r);
+        S[i] = (float)qs_rng_normal(&r);
+        T[i] = (float)qs_rng_normal(&r);
+        U[i] = (float)qs_rng_normal(&r);
+        M[i] = qs_rng_normal(&r);
+        Y[i] = i % 3 ? fabsf(X[i]) : 0;
+        arg_a[i] = arg_b[i] = (float)(i % 4);
+    }
+}
+
+static void wipe(void)
+{
+    for (int i = 0; i < MAX; i++) A[i] = B[i] = G[i];
+    for (int i = 0; i < 2 * MAX; i++) DA[i] = DB[i] = 0.25 * i;
+}
+
+static bool floats_same(void) { return !memcmp(A, B, sizeof A); }
+static bool sums_same(void) { return !memcmp(DA, DB, sizeof DA); }
+
+/* One kernel on rows x c values with set k; results into v, sums into d. */
+typedef void call(const qs_kernels *k, size_t rows, size_t c, float *v, double *d, float *arg);
+
+static void do_bnsum(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)v, (void)a; k->bnsum(X, r, c, d, d + c); }
+static void do_colsum(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)v, (void)a; k->colsum(X, r, c, d); }
+static void do_bnapply(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->bnapply(X, r, c, S, T, 0, 6, v); }
+static void do_bngradsum(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
+{
+    (void)v, (void)a;
+    k->bngradsum(X, Y, G, r, c, M, 0, INFINITY, d, d + c);
+}
+static void do_bngrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
+{
+    (void)d, (void)a;
+    k->bngrad(X, Y, r, c, S, T, U, 0, 2, v);
+}
+static void do_clip(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clip(X, r * c, -0.5f, 1, v); }
+static void do_clipgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clipgrad(Y, r * c, 0, 1, v); }
+static void do_add(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->add(X, r * c, v); }
+static void do_addclip(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->addclip(X, Y, r * c, 0, INFINITY, v); }
+static void do_maxrow(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d; k->maxrow(X, r * c, 3, v, a); }
+static void do_maxgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d; k->maxgrad(X, a, r * c, 2, v); }
+
+static const struct { const char *name; call *run; } kernels[] = {
+    {"bnsum", do_bnsum}, {"colsum", do_colsum}, {"bnapply", do_bnapply}, {"bngradsum", do_bngradsum}, {"bngrad", do_bngrad},
+    {"clip", do_clip}, {"clipgrad", do_clipgrad}, {"add", do_add}, {"addclip", do_addclip}, {"maxrow", do_maxrow},
+    {"maxgrad", do_maxgrad},
+};
+
+static void compare(const qs_kernels *a, const qs_kernels *b)
+{
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        int bad = 0;
+        for (size_t c = 1; c < 70; c++)
+            for (size_t rows = 0; rows < 8; rows += 1 + c % 3) {
+                fill(c);
+                wipe();
+                kernels[i].run(a, rows, c, A, DA, arg_a);
+                kernels[i].run(b, rows, c, B, DB, arg_b);
+                bad += !floats_same() || !sums_same() || memcmp(arg_a, arg_b, sizeof arg_a);
+            }
+        ok(!bad, "%s: %s gives the bits of %s (%d differences)", kernels[i].name, b->isa, a->isa, bad);
+    }
+}
+
+/* The meanings, in plain loops over 5 rows of 19 channels. */
+#define R 5
+#define C 19
+static void meanings(const qs_kernels *k)
+{
+    double worst = 0;
+    fill(1);
+    wipe();
+    memset(DA, 0, sizeof DA);
+    k->bngradsum(X, Y, G, R, C, M, 0, INFINITY, DA, DA + C);
+    k->bnsum(X, R, C, DA + 2 * C, DA + 3 * C);
+    for (size_t j = 0; j < C; j++) {
+        double g = 0, gx = 0, s = 0, q = 0;
+        for (size_t i = j; i < R * C; i += C) {
+            double up = Y[i] > 0 ? (double)G[i] : 0;
+            g += up;
+            gx += up * ((double)X[i] - M[j]);
+            s += (double)X[i];
+            q += (double)X[i] * (double)X[i];
+        }
+        worst = fmax(worst, fmax(fabs(g - DA[j]), fabs(gx - DA[C + j])));
+        worst = fmax(worst, fmax(fabs(s - DA[2 * C + j]), fabs(q - DA[3 * C + j])));
+    }
+    ok(worst < 1e-12, "sums of channels (%g)", worst);
+    k->bnapply(X, R, C, S, T, 0, 6, A);
+    k->bngrad(X, Y, R, C, S, T, U, 0, 2, B);
+    int bad = 0;
+    for (size_t i = 0; i < R * C; i++) {
+        float v = X[i] * S[i % C] + T[i % C], up = Y[i] > 0 && Y[i] < 2 ? G[i] : 0;
+        bad += A[i] != fminf(fmaxf(v, 0), 6);
+        bad += fabsf(B[i] - (up * S[i % C] + (X[i] * T[i % C] + U[i % C]))) > 0;
+    }
+    ok(!bad, "normalization and its gradient, value by value");
+    X[3] = NAN;
+    k->clip(X, 20, 0, 6, A);
+    ok(isnan(A[3]), "NaN passes through a ReLU: divergence is seen");
+}
+
+int main(void)
+{
+    static const char *const sets[] = {"avx2", "avx512"};
+    const qs_kernels *scalar = qs_num_isa("scalar");
+    for (int i = 0; i < 2; i++) {
+        const qs_kernels *k = qs_num_isa(sets[i]);
+        if (k) compare(scalar, k);
+        else ok(true, "%s: not on this machine", sets[i]);
+    }
+    meanings(scalar);
+    return done();
+}
