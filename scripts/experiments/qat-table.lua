@@ -11,11 +11,11 @@ local qs = require "quantscope"
 
 local NET, VAL, SEEDS = "smallcnn", 5000, { 1, 2, 3 }
 local ROWS = { -- bits of weights and activations; first and last layer have 8
-  { bits = 4, lr = 0.01, step_rate = 1, within = 0.5 },
+  { bits = 4, lr = 0.02, step_rate = 1, within = 0.5 },
   { bits = 3, lr = 0.01, step_rate = 1, within = 1 },
-  { bits = 2, lr = 0.01, step_rate = 1, within = 2 },
+  { bits = 2, lr = 0.03, step_rate = 1, within = 2 },
 }
-local LRS, RATES = { 0.01, 0.02, 0.04 }, { 1 }
+local LRS, RATES = { 0.01, 0.03 }, { 1 }
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 
