@@ -490,6 +490,17 @@ static int run_tostring(lua_State *L)
     return 1;
 }
 
+static int runs(lua_State *L)   /* qs.runs() */
+{
+    qs_session *s = qs_bind_session(L);
+    lua_createtable(L, (int)qs_session_runs(s), 0);
+    for (size_t i = 0; i < qs_session_runs(s); i++) {
+        qs_push_ref(L, &qs_type_run, qs_session_run(s, i));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 /* ---- registration -------------------------------------------------------------------------------------------- */
 static const luaL_Reg run_methods[] = {
     {"steps", steps}, {"finish", finish}, {"advance", advance}, {"start", start}, {"pause", pause_run}, {"stop", stop},
@@ -504,4 +515,4 @@ static const luaL_Reg run_fields[] = {
 static const luaL_Reg run_meta[] = {{"__tostring", run_tostring}, {NULL, NULL}};
 const qs_type qs_type_run = {"qs.run", run_ref, run_unref, run_methods, run_fields, run_meta, NULL};
 
-const luaL_Reg qs_bind_train_functions[] = {{"train", train}, {"resume", resume}, {NULL, NULL}};
+const luaL_Reg qs_bind_train_functions[] = {{"train", train}, {"resume", resume}, {"runs", runs}, {NULL, NULL}};

@@ -87,20 +87,36 @@ static int check_overrides(const qs_run *r, qs_err *err)
     return 0;
 }
 
+/* The same grid for values of the other kind: "uint2:away" and "int2:away"; NULL where it has none, or holds an offset. */
+static char *other_sign(const char *text)
+{
+    qs_format *f = qs_format_parse(text, NULL), *g = NULL;
+    const char *kind = f && !f->offset ? f->base + (f->base[0] == 'u') : "";
+    char *other = NULL;
+    if (!strcmp(kind, "int") || !strcmp(kind, "apot"))
+        other = f->base[0] == 'u' ? qs_xstrdup(text + 1) : qs_xasprintf("u%s", text);
+    if (other && !(g = qs_format_parse(other, NULL))) {
+        free(other);
+        other = NULL;
+    }
+    qs_format_free(f);
+    qs_format_free(g);
+    return other;
+}
+
 /*
- * The format of a place, malloc'd. A number of bits takes the sign of the values; an unsigned grid without an offset
- * where values have a sign becomes signed, and `note` says so.
+ * The format of a place, malloc'd. The sign of inputs follows what produces them: a number of bits takes it, and a grid
+ * of the other kind changes to it, which `note` says; with an offset it stays as it was asked for.
  */
 static char *place_format(const char *text, bool act, bool positive, char *note, size_t size)
 {
     size_t digits = strspn(text, "0123456789");
     if (digits && strchr(":+@", text[digits])) return qs_xasprintf("%s%s", act && positive ? "uint" : "int", text);
-    if (!act || positive || text[0] != 'u') return qs_xstrdup(text);
-    qs_format *f = qs_format_parse(text, NULL);
-    bool sign = f && !f->offset && (!strcmp(f->base, "uint") || !strcmp(f->base, "uapot"));
-    qs_format_free(f);
-    if (sign) snprintf(note, size, _("%s was asked for; these values have a sign"), text);
-    return qs_xstrdup(text + sign);
+    char *other = act && (text[0] == 'u') != positive ? other_sign(text) : NULL;
+    if (!other) return qs_xstrdup(text);
+    snprintf(note, size, positive ? _("%s was asked for; these values have no sign") : _("%s was asked for; these values have a sign"),
+             text);
+    return other;
 }
 
 /* ---- making the sites ------------------------------------------------------------------------ */

@@ -178,10 +178,11 @@ static int make_work(qs_run *r, qs_err *err)
     return qs_optim_init(&w->optim, &opts, r->net, r->site, r->nsite, err);
 }
 
-/* Room for the evaluations of the whole run, so that a step has none to ask for. */
+/* Room for the evaluations of the whole run, so that a step has none to ask for (of a million; then the list grows). */
 static void reserve_evals(qs_run *r)
 {
-    size_t need = r->h.neval + 16 + (r->o.evaluate ? (size_t)(r->total / r->o.evaluate) : 0);
+    uint64_t planned = r->o.evaluate ? r->total / r->o.evaluate : 0;
+    size_t need = r->h.neval + 16 + (size_t)(planned < 1000000 ? planned : 1000000);
     if (need <= r->h.ecap) return;
     r->h.ecap = need;
     r->h.eval = qs_xrealloc(r->h.eval, need * sizeof *r->h.eval);
@@ -451,8 +452,7 @@ int qs_run_step(qs_run *r, const qs_ctl *ctl, qs_err *err)
     const qs_run_opts *o = &r->o;
     if (r->state != QS_RUN_READY) return qs_fail(err, QS_ESTATE, _("the run is over: %s"), *r->reason ? r->reason : _("done"));
     int rc = qs_ctl_check(ctl, _("training"), (double)r->t / (double)r->total, err);
-    if (!rc && w->due) rc = settle(r, ctl, err);
-    else if (!rc) rc = 1;
+    if (!rc) rc = w->due || r->t >= r->total ? settle(r, ctl, err) : 1;
     if (rc != 1) return rc;
     double begun = qs_now();
     rc = make_step(r, ctl, err);

@@ -14,10 +14,18 @@
 #include "train/net.h"
 #include "train/site.h"
 
+/*
+ * Options are laid over each other: weights or acts, then what the first and last layers say, then what a layer is told
+ * by name; a field left at 0, NULL or NaN stays as it was. The sign of acts follows what produces the values ("4" is
+ * uint4 behind a ReLU, int4 behind SiLU; "uint4" and "int4" change likewise, unless they hold an offset; the site's note
+ * says so). rcf on weights that no batch normalization follows is rcf:rescale, and says so.
+ */
 typedef struct qs_quant_opts {
     bool on;                  /* false: a float run */
     qs_site_opts weights, acts;
-    qs_site_opts first_w, first_a, last_w, last_a;   /* format NULL: as the others. Default int8 / acts 8 bits, init mse */
+    /* format NULL: as the others. With a format: init mse where none is given. Default int8 / acts 8 bits, init mse.
+     * Where weights (acts) are float these are too. */
+    qs_site_opts first_w, first_a, last_w, last_a;
     const char *input;        /* format of the image itself; NULL: not quantized */
     struct qs_override { const char *layer; bool has_w, has_a; qs_site_opts w, a; } *override;   /* (noverride) */
     size_t noverride;
@@ -81,8 +89,10 @@ qs_run *qs_run_new(const qs_net *net, qs_dataset *d, const qs_run_opts *o, const
 qs_run *qs_run_ref(qs_run *r);
 void qs_run_unref(qs_run *r);
 
-/* One step. 1: made, more to come; 0: the run is over (done, stopped early, diverged: state and reason say which);
- * ESTATE: it was over already. After ECANCEL the run is as before the step. No allocation. */
+/* One step, and the evaluation that is due after it. 1: made, more to come; 0: the run is over (done, stopped early,
+ * diverged: state and reason say which); ESTATE: it was over already. After ECANCEL the run is as before the step; an
+ * evaluation that was interrupted is made up by the next call. Parameters of a diverged run are those before the step
+ * that failed. No allocation. */
 int qs_run_step(qs_run *r, const qs_ctl *ctl, qs_err *err);
 /* Ends it: state STOPPED, reason. The history stays. */
 void qs_run_stop(qs_run *r, const char *reason);
@@ -93,13 +103,16 @@ const float *qs_run_seen(const qs_run *r, size_t site, size_t *n);
 
 /*
  * Accuracy on a part: batch statistics are re-estimated on the same 2048 training images first (accuracy_raw: with the
- * running ones, as they are). Nothing of the run changes but r->last and, for QS_PART_TEST, a line in history.tests.
- * limit: images used at most; 0: all.
+ * running ones, as they are). Nothing of the run changes but r->last (QS_PART_VAL) and a line in the history.
+ * limit: images used at most; 0: all, of QS_PART_VAL r->o.val_limit.
+ * ESTATE: no images in this part; ECANCEL.
  */
 int qs_run_evaluate(qs_run *r, qs_part part, size_t limit, const qs_ctl *ctl, qs_score *out, qs_err *err);
 
-/* A new run that goes on from this one's state (weights, steps, optimizer, position). Other learn or init: NULL keeps;
- * a new init re-initializes the sites on the current weights. */
+/* A new run that goes on from this one's state (weights, steps, optimizer, position; also from a stopped or diverged
+ * one). Other learn or init: NULL keeps; a new init re-initializes the sites on the current weights, a rule that
+ * normalizes weights takes the steps over in deviations. First and last layers and those told by name keep what they
+ * were told. EARG: a float run has neither; ESTATE: the run made all of its steps. */
 qs_run *qs_run_branch(const qs_run *r, const char *learn, const char *init, const qs_ctl *ctl, qs_err *err);
 
 /* Everything needed to go on bit for bit: parameters, sites, optimizer, position, history (.safetensors with JSON). */

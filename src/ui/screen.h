@@ -73,7 +73,7 @@ typedef struct qs_ui {
     struct { qs_rect area; double lo, hi; bool parts; } curve;
     struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
     struct { int metric; size_t row, col, top, left; struct qs_map_table *table; } map;
-    struct { int back; bool flip_log; qs_rect area; qs_axis x; } train;   /* the view to go back to; where time runs, for the mouse */
+    struct { int back; bool flip_log, sizes; qs_rect area; qs_axis x; } train;   /* the view to go back to; where time runs, for the mouse */
 
     /* popups */
     int pop;

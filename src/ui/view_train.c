@@ -103,9 +103,11 @@ static double last_step(const qs_snap_train *t)
 typedef struct lines {
     qs_series *s;
     size_t n;
-    double *own[64];
+    double *own[256];          /* a line has two at most; what is more is not drawn */
     size_t nown;
 } lines;
+
+enum { LINES = 120 };
 
 static double *room_for(lines *l, size_t n)
 {
@@ -291,18 +293,30 @@ static void draw_accuracy(qs_ui *u, qs_rect r)
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------ */
-static qs_axis steps_axis(const qs_snap_train *t)
+/* Steps move by tens of percent and lie decades apart: each is drawn against where it began, unless sizes are asked for.
+ * Other runs' against where the one looked at began. */
+static double unit(const qs_ui *u, size_t site) { return u->train.sizes ? 1 : runs(u)->site[site].step[0]; }
+
+static void add_scaled(lines *l, const double *x, const double *y, size_t n, double by, int role, int attr)
 {
-    double lo = INFINITY, hi = 0;
-    for (size_t i = 0; i < t->nsite; i++)
-        for (size_t k = 0; k < t->nrec; k++) {
-            double v = t->site[i].step[k];
+    double *v = room_for(l, n);
+    for (size_t i = 0; i < n; i++) v[i] = y[i] / by;
+    add(l, x, v, n, role, attr);
+}
+
+static qs_axis steps_axis(const lines *l, bool sizes)
+{
+    double lo = sizes ? INFINITY : 1 / 1.1, hi = sizes ? 0 : 1.1;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < l->s[i].n; k++) {
+            double v = l->s[i].y[k];
             if (!(v > 0) || !isfinite(v)) continue;
             lo = fmin(lo, v);
             hi = fmax(hi, v);
         }
     if (!(lo <= hi)) return (qs_axis){0.01, 1, true};
-    return (qs_axis){lo / 1.25, hi * 1.25, true};
+    double air = sizes ? 1.25 : pow(hi / lo, 0.06);
+    return (qs_axis){lo / air, hi * air, true};
 }
 
 static size_t site_cur(const qs_ui *u)
@@ -323,7 +337,7 @@ static void draw_names(qs_ui *u, qs_rect r, qs_rect a, const qs_axis *y)
     for (size_t k = 0; k < t->nsite; k++) {
         size_t i = k == 0 ? cur : k <= cur ? k - 1 : k;
         char name[120];
-        int want = row_of(y, a, t->site[i].now) - a.y, row = -1;
+        int want = row_of(y, a, t->site[i].now / unit(u, i)) - a.y, row = -1;
         for (int d = 0; d < (k ? 3 : a.h) && row < 0; d++) {
             if (want - d >= 0 && !used[want - d]) row = want - d;
             else if (want + d < a.h && !used[want + d]) row = want + d;
@@ -347,9 +361,9 @@ static void draw_steps_head(qs_ui *u, qs_rect r)
     int x = r.x + Y_WIDTH, end = r.x + r.w;
     snprintf(text, sizeof text, "%s %s", t->site[i].name, qs_fmt_sig(b, t->site[i].now, 4));
     x += qs_cells_text(&u->g, r.y, x, end - x, text, qs_run_role(current(u)), QS_BOLD) + 2;
-    snprintf(text, sizeof text, _("step %zu of %zu:"), i + 1, t->nsite);
-    if (x + qs_text_width(text) + 17 > end) return;
-    x += qs_cells_text(&u->g, r.y, x, end - x, text, QS_ROLE_DIM, 0) + 1;
+    snprintf(text, sizeof text, _("×%s since the start"), qs_fmt_fixed(b, t->site[i].now / t->site[i].step[0], 2));
+    if (x + qs_text_width(text) <= end) x += qs_cells_text(&u->g, r.y, x, end - x, text, QS_ROLE_TEXT, 0) + 2;
+    if (x + 15 > end) return;
     x += qs_cells_text(&u->g, r.y, x, end - x, _("weights"), QS_ROLE_BARS, 0) + 1;
     qs_cells_text(&u->g, r.y, x, end - x, _("inputs"), QS_ROLE_ROUND, 0);
 }
@@ -357,20 +371,21 @@ static void draw_steps_head(qs_ui *u, qs_rect r)
 static void draw_steps(qs_ui *u, qs_rect r)
 {
     const qs_snap_train *t = runs(u);
-    qs_axis y = steps_axis(t);
     size_t cur = site_cur(u);
     int names = r.w >= 56 ? 15 : 0;
     lines l = {0};
     if (r.h < 4) return;
     draw_steps_head(u, r);
-    for (size_t i = 0; i < t->nsite; i++)
-        if (i != cur) add(&l, t->rec_t, t->site[i].step, t->nrec, t->site[i].act ? QS_ROLE_ROUND : QS_ROLE_BARS, 0);
+    for (size_t i = 0; i < t->nsite && l.n < LINES - 20; i++)
+        if (i != cur) add_scaled(&l, t->rec_t, t->site[i].step, t->nrec, unit(u, i), t->site[i].act ? QS_ROLE_ROUND : QS_ROLE_BARS, 0);
     for (size_t i = 0; i < t->nrun; i++)
-        if (i != t->cur && cur == t->site_cur) add(&l, t->run[i].step_t, t->run[i].step, t->run[i].nstep, qs_run_role(&t->run[i]), 0);
-    if (cur < t->nsite) add(&l, t->rec_t, t->site[cur].step, t->nrec, qs_run_role(current(u)), QS_BOLD);
+        if (i != t->cur && cur == t->site_cur && cur < t->nsite)
+            add_scaled(&l, t->run[i].step_t, t->run[i].step, t->run[i].nstep, unit(u, cur), qs_run_role(&t->run[i]), 0);
+    if (cur < t->nsite) add_scaled(&l, t->rec_t, t->site[cur].step, t->nrec, unit(u, cur), qs_run_role(current(u)), QS_BOLD);
+    qs_axis y = steps_axis(&l, u->train.sizes);
     qs_rect a = panel(u, (qs_rect){r.y + 1, r.x, r.h - 1, r.w - names}, y, &l, true);
-    for (size_t i = 0; i < t->nrun && cur == t->site_cur; i++)
-        if (t->run[i].nstep && t->nrun > 1) mark_end(u, a, &y, i, t->run[i].t, t->run[i].step[t->run[i].nstep - 1]);
+    for (size_t i = 0; i < t->nrun && cur == t->site_cur && cur < t->nsite; i++)
+        if (t->run[i].nstep && t->nrun > 1) mark_end(u, a, &y, i, t->run[i].t, t->run[i].step[t->run[i].nstep - 1] / unit(u, cur));
     if (names && a.h > 0) draw_names(u, r, a, &y);
     free_lines(&l);
 }
@@ -486,7 +501,7 @@ static void enter(qs_ui *u, int key)
 static void method(qs_ui *u, const char *call)
 {
     char line[80];
-    snprintf(line, sizeof line, "qs.runs()[%zu]:%s()", runs(u)->cur + 1, call);
+    snprintf(line, sizeof line, "run = qs.runs()[%zu]; run:%s()", runs(u)->cur + 1, call);
     qs_act_line(u, line);
 }
 
@@ -560,6 +575,13 @@ static void log_key(qs_ui *u, int key)
     qs_ui_touch(u);
 }
 
+static void sizes_key(qs_ui *u, int key)
+{
+    (void)key;
+    u->train.sizes = !u->train.sizes;
+    qs_ui_touch(u);
+}
+
 static void again_key(qs_ui *u, int key)
 {
     (void)key;
@@ -587,6 +609,7 @@ static const qs_key keys[] = {
     {{QS_K_LEFT, QS_K_RIGHT, 'r'}, "← →", N_("run"), N_("the run before or after"), run_key, false},
     {{'S'}, "S", N_("stop"), N_("ends the run; its history stays"), stop_key, false},
     {{'T'}, "T", N_("demo"), N_("trains the bundled network at 2 bits; again: from another initialization"), again_key, false},
+    {{'x'}, "x", NULL, N_("the steps' sizes, or against where they began"), sizes_key, false},
     {{'l'}, "l", NULL, N_("counts logarithmic or not"), log_key, false},
     {{QS_K_ENTER}, N_("Enter"), NULL, N_("starts the demonstration, where there is no run"), enter, false},
 };

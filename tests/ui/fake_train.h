@@ -60,13 +60,13 @@ static bool ft_line(const char *text)
         ft_add(name, 0, 300, QS_SNAP_RUNNING);
         return true;
     }
+    if (sscanf(text, "run = qs.runs()[%zu]; run:%31[a-z]", &k, what) == 2 && k >= 1 && k <= ft.n) {
+        ft.run[k - 1].state = what[0] == 'p' ? QS_SNAP_PAUSED : strcmp(what, "stop") ? QS_SNAP_RUNNING : QS_SNAP_STOPPED;
+        return true;
+    }
     if (sscanf(text, "run = qs.runs()[%zu]:branch", &k) == 1 && k >= 1 && k <= ft.n) {
         double t = ft.run[k - 1].t;
         ft_add("a branch", t, 300, QS_SNAP_RUNNING);
-        return true;
-    }
-    if (sscanf(text, "qs.runs()[%zu]:%31[a-z]", &k, what) == 2 && k >= 1 && k <= ft.n) {
-        ft.run[k - 1].state = what[0] == 'p' ? QS_SNAP_PAUSED : strcmp(what, "stop") ? QS_SNAP_RUNNING : QS_SNAP_STOPPED;
         return true;
     }
     return false;

@@ -52,7 +52,7 @@ see '─ Training  step [0-9]+/300 ─+ 3,120 img/s · [0-9]+ s left ─╮$' "t
 see 'before 36.5 %  now [4-9][0-9].. %  float 90.2 %' "accuracies: before, now, float"
 keys 3; see 'training [0-9]+/300 · 3,120 img/s · [0-9]+ s left$' "in another view the status line says so"
 keys t; see '─ Training  step' "t comes back"
-keys p; see 'qs.runs\(\)\[1\]:pause\(\)' "p pauses, in Lua"
+keys p; see 'run = qs.runs\(\)\[1\]; run:pause\(\)' "p pauses, in Lua"
 see '─ paused ─╮$' "and it is paused"
 keys ,; see 'seen at step [0-9]+ ' ", goes to the last record"
 keys Home; see 'seen at step 0 ' "Home to the first"

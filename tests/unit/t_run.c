@@ -243,6 +243,10 @@ static void sites(qs_dataset *d)
     same(site(r, "fc1.weight")->f->text, "int8", "last weights");
     same(site(r, "conv2.input")->f->text, "uint3", "a number of bits takes the sign of what comes");
     qs_run_unref(r);
+    r = start(trained, d, quantized(10, "int3", "int3", "lsq"));
+    same(site(r, "conv2.input")->f->text, "uint3", "and so does a signed grid where values have no sign");
+    ok(*site(r, "conv2.input")->note && !*site(r, "fc1.input")->note, "which it says: %s", site(r, "conv2.input")->note);
+    qs_run_unref(r);
 
     qs_net *net = dense_net();
     struct qs_override over = {.layer = "fc2", .has_w = true, .w = {.format = "int4@channel", .learn = "none", .step_decay = NAN}};
