@@ -362,7 +362,7 @@ help.groups = {
     {"run:advance", 'run:advance(n) -> boolean', "Makes up to n steps; whether there are more. A divergence is only a " ..
      "state here."},
     {"qs.runs", 'qs.runs() -> {run, ...}', "The runs the workbench shows, numbered as qs.select{run=} counts: those that " ..
-     "qs.train and run:branch made, at most 16, the oldest go first. Without a screen: none."},
+     "qs.train and run:branch made, at most 8, the oldest go first. Without a screen: none."},
     {"run:start", 'run:start() -> run', "Hands the run to the workbench, which makes its steps between jobs.",
      errors = "ESTATE it is over; there is no screen."},
     {"run:pause", 'run:pause() -> run', "The workbench makes no more steps of it."},

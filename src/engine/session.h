@@ -77,7 +77,7 @@ bool qs_session_idle(qs_session *s);
  * Runs (training.c). The session holds those it was given, in order, at most QS_RUNS_MAX: a new one then takes the place of
  * the oldest that neither trains nor is looked at. Call these from a job, never from inside a step.
  */
-#define QS_RUNS_MAX 16
+#define QS_RUNS_MAX 8
 /* Takes a reference; the run becomes the one looked at. Again: nothing. ESTATE: QS_RUNS_MAX runs are being trained. */
 int qs_session_run_add(qs_session *s, qs_run *r, qs_err *err);
 size_t qs_session_runs(const qs_session *s);
