@@ -54,14 +54,15 @@ def find_python(module):
     return None
 
 
-def peer(name):
+def peer(name, script="peers.py"):
     """The peer as a server, tuned: memory is kept between calls, no old BLAS kernel is pinned. None if absent."""
     python = find_python(name)
     if not python:
         return None
     env = {**os.environ, "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "200000000000"}
-    env.pop("OPENBLAS_CORETYPE", None)
-    return Server([python, os.path.join(HERE, "peers.py"), name], env)
+    for forced in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        env.pop(forced, None)
+    return Server([python, os.path.join(HERE, script), name], env)
 
 
 def lower_quartile(v):
@@ -236,12 +237,59 @@ def bench_key(t, program, folder, floats, repeats):
           "slowest %s" % ms(max(times)))
 
 
+# Net, steps a turn, the target against torch.
+TRAINED = (("mlp", 40, 2), ("lenet", 15, 2), ("resnet20", 4, 2))
+
+
+def turns(repeats, steps, *sides):
+    """The lower quartile of step times of every side (a server and a kind), in turns; the first step of a turn warms."""
+    times = [[] for _ in sides]
+    for r in range(repeats + 1):
+        for out, (server, kind) in zip(times, sides):
+            t = [float(s) for s in server.ask("steps", kind, steps + 1)]
+            if r:
+                out += t[1:]
+    return [lower_quartile(v) for v in times]
+
+
+def bench_train(t, build, repeats):
+    """A training step, batch 128, two threads: LSQ 4/4 with first and last layer at 8 bits, and in float."""
+    ours = Server([os.path.join(build, "bench", "bench_train")], {**os.environ, "QUANTSCOPE_THREADS": "2"})
+    torch = peer("torch", "train_peers.py")
+    versions = " ".join(ours.ask("version")) + (" | " + " ".join(torch.ask("version")) if torch else "")
+    for net, steps, target in TRAINED:
+        ours.ask("net", net)
+        ways = [" ".join(torch.ask("tune", net, mode)) for mode in ("lsq", "float")] if torch else []
+        sides = [(ours, "lsq"), (ours, "float")] + ([(torch, "lsq"), (torch, "float")] if torch else [])
+        if net == "resnet20":
+            sides.append((ours, "floor"))
+        time = dict(zip(sides, turns(repeats, steps, *sides)))
+        lsq, plain = time[ours, "lsq"], time[ours, "float"]
+        what = "training step, %s, LSQ 4/4, against torch" % net
+        if torch:
+            a, b = time[torch, "lsq"], time[torch, "float"]
+            t.add(what, ms(lsq), ms(a), a / lsq, target, "%.0f images/s; torch: %s (float: ours %s, torch %s: %.2f times)"
+                  % (128 / lsq, ways[0].split(";")[0], ms(plain), ms(b), b / plain))
+        else:
+            t.skip(what, "no torch (scripts/setup --extras)")
+        if net == "resnet20":
+            floor = time[ours, "floor"]
+            t.add("that step against its convolutions alone, forward and both backward", ms(lsq), ms(floor), floor / lsq, .7,
+                  "float step: %.2f" % (floor / plain))
+            t.add("overhead of LSQ over the float step, resnet20: limit", "%.1f %%" % (100 * (lsq / plain - 1)), "25 %",
+                  .25 / max(lsq / plain - 1, 1e-9), 1, "torch: %.1f %%" % (100 * (a / b - 1)) if torch else "")
+    print("bench: training: " + versions, file=sys.stderr)
+    for server in (ours, torch):
+        if server:
+            server.close()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("build")
     p.add_argument("--json", action="store_true")
     p.add_argument("--repeats", type=int, default=7)
-    p.add_argument("--only", help="kernel, index, curve, mse, quality, open or key")
+    p.add_argument("--only", help="kernel, index, curve, mse, quality, train, open or key")
     o = p.parse_args()
     build, t = os.path.abspath(o.build), Table(o.only)
     program = os.path.join(build, "quantscope")
@@ -273,6 +321,8 @@ def main():
         for server in (ours, numpy):
             if server:
                 server.close()
+        if t.wants("train"):
+            bench_train(t, build, o.repeats)
         if t.wants("open"):
             bench_open(t, program, folder, 2 * o.repeats)
         if t.wants("key"):

@@ -3,4 +3,8 @@ dist_pkgdata_DATA = data/blazeface_front.onnx data/sample.safetensors data/NOTIC
 fashiondir = $(pkgdatadir)/fashion-mnist
 dist_fashion_DATA = data/fashion-mnist/train-images-idx3-ubyte.gz data/fashion-mnist/train-labels-idx1-ubyte.gz \
                     data/fashion-mnist/t10k-images-idx3-ubyte.gz data/fashion-mnist/t10k-labels-idx1-ubyte.gz
-EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors
+netsdir = $(pkgdatadir)/nets
+dist_nets_DATA = data/nets/mlp.safetensors data/nets/smallcnn.safetensors data/nets/resnet8.safetensors \
+                 data/nets/depthwise.safetensors data/nets/accuracy.lua data/nets/README
+EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua \
+              scripts/experiments/qat-table.lua EXPERIMENTS.md

@@ -316,16 +316,23 @@ end
 
 -- ---- with trained weights --------------------------------------------------------------------------------------
 
--- What was measured of each of them, on full Fashion-MNIST; scripts/train-bundled writes the files.
-local trained = {}
+-- What was measured of each of them on full Fashion-MNIST, as scripts/train-bundled.lua wrote it beside their files.
+local function read_stated()
+    local chunk = loadfile(private.data() .. "/nets/accuracy.lua", "t", {})
+    return chunk and chunk() or {}
+end
 
 function M.bundled(name)
     if type(name) ~= "string" then error("qs.bundled: the name of a net, as in qs.bundled \"smallcnn\"", 2) end
-    local make_net = M.nets[name]
-    if not make_net then return fail("EARG", "no bundled net is called \"%s\"; there are %s", name, names_of(M.nets)) end
+    local make_net, stated = M.nets[name], read_stated()
+    if not make_net or next(stated) and not stated[name] then
+        return fail("EARG", "no bundled net is called \"%s\"; there are %s", name, names_of(stated))
+    end
     local net, message, code = make_net():load(("%s/nets/%s.safetensors"):format(private.data(), name))
     if not net then return nil, message, code end
-    if trained[name] then private.net_note(net, trained[name]) end
+    if stated[name] then
+        private.net_note(net, ("float accuracy %.2f %% on the test images of Fashion-MNIST"):format(100 * stated[name].accuracy))
+    end
     return net
 end
 

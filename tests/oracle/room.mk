@@ -4,15 +4,19 @@ check_PROGRAMS += tests/oracle/t_oracle_hist
 TESTS += tests/oracle/t_oracle_hist
 tests_oracle_t_oracle_hist_SOURCES = tests/oracle/t_oracle_hist.c tests/tap.h
 tests_oracle_t_oracle_hist_LDADD   = libqsstat.la libqsmodel.la libqsnum.la libqsbase.la $(JANSSON_LIBS)
+check_PROGRAMS += tests/oracle/t_oracle_qat
+TESTS += tests/oracle/t_oracle_qat
+tests_oracle_t_oracle_qat_SOURCES = tests/oracle/t_oracle_qat.c tests/tap.h
+tests_oracle_t_oracle_qat_LDADD   = $(TRAIN_LIBS) $(JANSSON_LIBS)
 check_PROGRAMS += tests/oracle/t_oracle_sites
 TESTS += tests/oracle/t_oracle_sites
 tests_oracle_t_oracle_sites_SOURCES = tests/oracle/t_oracle_sites.c tests/tap.h
 tests_oracle_t_oracle_sites_LDADD   = $(TRAIN_LIBS)
 oracle_lua = tests/oracle/t_oracle_numpy.lua tests/oracle/t_oracle_torch.lua tests/oracle/t_oracle_ort.lua \
              tests/oracle/t_oracle_exact.lua tests/oracle/t_oracle_inits.lua tests/oracle/t_oracle_vectors.lua \
-             tests/oracle/t_oracle_degenerate.lua
+             tests/oracle/t_oracle_degenerate.lua tests/oracle/t_oracle_nets.lua
 TESTS += $(oracle_lua)
 EXTRA_DIST += $(oracle_lua) tests/oracle/tap.lua tests/oracle/golden.py tests/oracle/codebooks.py \
               tests/oracle/make_numpy.py tests/oracle/make_exact.py \
-              tests/oracle/make_inits.py tests/oracle/make_torch.py tests/oracle/make_ort.py tests/oracle/make_ort.js \
+              tests/oracle/make_inits.py tests/oracle/make_torch.py tests/oracle/make_ort.py tests/oracle/make_ort.js tests/oracle/make_qat.py \
               tests/oracle/golden
