@@ -654,6 +654,12 @@ int main(void)
 {
     char *dir = tmp_dir();
     qs_dataset *d = blobs(VAL);
+    if (TAP_THREADS_ONLY) {
+        trained = conv_net();
+        threads(d);
+        cancel(d);
+        return done();
+    }
     learns(d);
     recovers(d);
     sites(d);
