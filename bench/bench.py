@@ -284,6 +284,36 @@ def bench_train(t, build, repeats):
             server.close()
 
 
+def bench_numbers(t, build, small, large, repeats):
+    """Indexes, curves and initializations, of 10^6 and 10^7 floats that are written to small and large."""
+    ours, numpy, torch = Server([os.path.join(build, "bench", "bench_ours")]), peer("numpy"), peer("torch")
+    ours.ask("make", small, "normal", 10 ** 6, SEED)
+    ours.ask("make", large, "normal", 10 ** 7, SEED)
+    for n, path in (("10^6", small), ("10^7", large)):
+        for server in (ours, numpy, torch):
+            if server:
+                server.ask("load", path)
+        if n == "10^7" and t.wants("kernel"):
+            bench_kernel(t, ours, 3 * repeats)
+        if t.wants("index"):
+            bench_index(t, ours, numpy, n, 5 if n == "10^6" else 2, repeats)
+        if n == "10^7" and t.wants("index"):
+            bench_index16(t, ours, repeats)
+        if n == "10^7" and t.wants("curve"):
+            ours.ask("keep")
+            bench_curve(t, ours, torch, repeats)
+        if n == "10^6" and t.wants("mse"):
+            ours.ask("keep")
+            bench_mse(t, ours, torch, repeats)
+    if torch:
+        torch.close()
+    if t.wants("quality"):
+        bench_quality(t, ours, numpy, os.path.dirname(small))
+    for server in (ours, numpy):
+        if server:
+            server.close()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("build")
@@ -295,32 +325,8 @@ def main():
     program = os.path.join(build, "quantscope")
     with tempfile.TemporaryDirectory(prefix="quantscope-bench") as folder:
         small, large = os.path.join(folder, "normal"), os.path.join(folder, "large")
-        ours, numpy, torch = Server([os.path.join(build, "bench", "bench_ours")]), peer("numpy"), peer("torch")
-        ours.ask("make", small, "normal", 10 ** 6, SEED)
-        ours.ask("make", large, "normal", 10 ** 7, SEED)
-        for n, path in (("10^6", small), ("10^7", large)):
-            for server in (ours, numpy, torch):
-                if server:
-                    server.ask("load", path)
-            if n == "10^7" and t.wants("kernel"):
-                bench_kernel(t, ours, 3 * o.repeats)
-            if t.wants("index"):
-                bench_index(t, ours, numpy, n, 5 if n == "10^6" else 2, o.repeats)
-            if n == "10^7" and t.wants("index"):
-                bench_index16(t, ours, o.repeats)
-            if n == "10^7" and t.wants("curve"):
-                ours.ask("keep")
-                bench_curve(t, ours, torch, o.repeats)
-            if n == "10^6" and t.wants("mse"):
-                ours.ask("keep")
-                bench_mse(t, ours, torch, o.repeats)
-        if torch:
-            torch.close()
-        if t.wants("quality"):
-            bench_quality(t, ours, numpy, folder)
-        for server in (ours, numpy):
-            if server:
-                server.close()
+        if any(t.wants(group) for group in ("kernel", "index", "curve", "mse", "quality", "key")):
+            bench_numbers(t, build, small, large, o.repeats)
         if t.wants("train"):
             bench_train(t, build, o.repeats)
         if t.wants("open"):
