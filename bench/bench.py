@@ -238,7 +238,7 @@ def bench_key(t, program, folder, floats, repeats):
 
 
 # Net, steps a turn, the target against torch.
-TRAINED = (("mlp", 40, 2), ("lenet", 15, 2), ("resnet20", 4, 2))
+TRAINED = (("mlp", 40, 2), ("lenet", 15, 2), ("resnet20", 6, 2))
 
 
 def turns(repeats, steps, *sides):
@@ -252,34 +252,74 @@ def turns(repeats, steps, *sides):
     return [lower_quartile(v) for v in times]
 
 
+def bench_net(t, ours, torch, net, steps, target, repeats):
+    """One net, LSQ 4/4 with first and last layer at 8 bits, and in float: both sides, and the floor of the last net."""
+    ours.ask("net", net)
+    sides = [(ours, "lsq"), (ours, "float")]
+    if torch:
+        way = " ".join(torch.ask("tune", net, "lsq")).split(";")[0]
+        torch.ask("tune", net, "float")
+        sides += [(torch, "lsq"), (torch, "float")]
+    if net == "resnet20":
+        sides.append((ours, "floor"))
+    time = dict(zip(sides, turns(repeats, steps, *sides)))
+    lsq, plain = time[ours, "lsq"], time[ours, "float"]
+    what, theirs = "training step, %s, LSQ 4/4, against torch" % net, ""
+    if torch:
+        a, b = time[torch, "lsq"], time[torch, "float"]
+        theirs = "torch: %.1f %%" % (100 * (a / b - 1))
+        t.add(what, ms(lsq), ms(a), a / lsq, target, "%.0f images/s; torch: %s (in float: ours %s, torch %s: %.2f times)"
+              % (128 / lsq, way.rsplit(" ", 2)[0], ms(plain), ms(b), b / plain))
+    else:
+        t.skip(what, "no torch (scripts/setup --extras)")
+    if net == "resnet20":
+        floor = time[ours, "floor"]
+        t.add("that step against its convolutions alone, forward and both backward", ms(lsq), ms(floor), floor / lsq, .7,
+              "in float: %.2f" % (floor / plain))
+        t.add("overhead of LSQ over the float step, resnet20: limit", "%.1f %%" % (100 * (lsq / plain - 1)), "25 %",
+              .25 / max(lsq / plain - 1, .01), 1, theirs)
+
+
 def bench_train(t, build, repeats):
-    """A training step, batch 128, two threads: LSQ 4/4 with first and last layer at 8 bits, and in float."""
+    """Training steps, batch 128, two threads on either side."""
     ours = Server([os.path.join(build, "bench", "bench_train")], {**os.environ, "QUANTSCOPE_THREADS": "2"})
     torch = peer("torch", "train_peers.py")
-    versions = " ".join(ours.ask("version")) + (" | " + " ".join(torch.ask("version")) if torch else "")
-    for net, steps, target in TRAINED:
-        ours.ask("net", net)
-        ways = [" ".join(torch.ask("tune", net, mode)) for mode in ("lsq", "float")] if torch else []
-        sides = [(ours, "lsq"), (ours, "float")] + ([(torch, "lsq"), (torch, "float")] if torch else [])
-        if net == "resnet20":
-            sides.append((ours, "floor"))
-        time = dict(zip(sides, turns(repeats, steps, *sides)))
-        lsq, plain = time[ours, "lsq"], time[ours, "float"]
-        what = "training step, %s, LSQ 4/4, against torch" % net
-        if torch:
-            a, b = time[torch, "lsq"], time[torch, "float"]
-            t.add(what, ms(lsq), ms(a), a / lsq, target, "%.0f images/s; torch: %s (float: ours %s, torch %s: %.2f times)"
-                  % (128 / lsq, ways[0].split(";")[0], ms(plain), ms(b), b / plain))
-        else:
-            t.skip(what, "no torch (scripts/setup --extras)")
-        if net == "resnet20":
-            floor = time[ours, "floor"]
-            t.add("that step against its convolutions alone, forward and both backward", ms(lsq), ms(floor), floor / lsq, .7,
-                  "float step: %.2f" % (floor / plain))
-            t.add("overhead of LSQ over the float step, resnet20: limit", "%.1f %%" % (100 * (lsq / plain - 1)), "25 %",
-                  .25 / max(lsq / plain - 1, 1e-9), 1, "torch: %.1f %%" % (100 * (a / b - 1)) if torch else "")
-    print("bench: training: " + versions, file=sys.stderr)
     for server in (ours, torch):
+        if server:
+            print("bench: training: " + " ".join(server.ask("version")), file=sys.stderr)
+    for net, steps, target in TRAINED:
+        bench_net(t, ours, torch, net, steps, target, repeats)
+    for server in (ours, torch):
+        if server:
+            server.close()
+
+
+def bench_numbers(t, build, small, large, repeats):
+    """Indexes, curves and initializations, of 10^6 and 10^7 floats that are written to small and large."""
+    ours, numpy, torch = Server([os.path.join(build, "bench", "bench_ours")]), peer("numpy"), peer("torch")
+    ours.ask("make", small, "normal", 10 ** 6, SEED)
+    ours.ask("make", large, "normal", 10 ** 7, SEED)
+    for n, path in (("10^6", small), ("10^7", large)):
+        for server in (ours, numpy, torch):
+            if server:
+                server.ask("load", path)
+        if n == "10^7" and t.wants("kernel"):
+            bench_kernel(t, ours, 3 * repeats)
+        if t.wants("index"):
+            bench_index(t, ours, numpy, n, 5 if n == "10^6" else 2, repeats)
+        if n == "10^7" and t.wants("index"):
+            bench_index16(t, ours, repeats)
+        if n == "10^7" and t.wants("curve"):
+            ours.ask("keep")
+            bench_curve(t, ours, torch, repeats)
+        if n == "10^6" and t.wants("mse"):
+            ours.ask("keep")
+            bench_mse(t, ours, torch, repeats)
+    if torch:
+        torch.close()
+    if t.wants("quality"):
+        bench_quality(t, ours, numpy, os.path.dirname(small))
+    for server in (ours, numpy):
         if server:
             server.close()
 
@@ -295,32 +335,8 @@ def main():
     program = os.path.join(build, "quantscope")
     with tempfile.TemporaryDirectory(prefix="quantscope-bench") as folder:
         small, large = os.path.join(folder, "normal"), os.path.join(folder, "large")
-        ours, numpy, torch = Server([os.path.join(build, "bench", "bench_ours")]), peer("numpy"), peer("torch")
-        ours.ask("make", small, "normal", 10 ** 6, SEED)
-        ours.ask("make", large, "normal", 10 ** 7, SEED)
-        for n, path in (("10^6", small), ("10^7", large)):
-            for server in (ours, numpy, torch):
-                if server:
-                    server.ask("load", path)
-            if n == "10^7" and t.wants("kernel"):
-                bench_kernel(t, ours, 3 * o.repeats)
-            if t.wants("index"):
-                bench_index(t, ours, numpy, n, 5 if n == "10^6" else 2, o.repeats)
-            if n == "10^7" and t.wants("index"):
-                bench_index16(t, ours, o.repeats)
-            if n == "10^7" and t.wants("curve"):
-                ours.ask("keep")
-                bench_curve(t, ours, torch, o.repeats)
-            if n == "10^6" and t.wants("mse"):
-                ours.ask("keep")
-                bench_mse(t, ours, torch, o.repeats)
-        if torch:
-            torch.close()
-        if t.wants("quality"):
-            bench_quality(t, ours, numpy, folder)
-        for server in (ours, numpy):
-            if server:
-                server.close()
+        if any(t.wants(group) for group in ("kernel", "index", "curve", "mse", "quality", "key")):
+            bench_numbers(t, build, small, large, o.repeats)
         if t.wants("train"):
             bench_train(t, build, o.repeats)
         if t.wants("open"):

@@ -8,8 +8,8 @@
  *     net NAME           mlp lenet resnet20: makes both runs and the floor
  *     steps KIND N       KIND: lsq float floor -> N times in seconds
  *
- * The floor takes the same chunks of images and threads as training, every layer with arrays of its own, no batch
- * between its layers' passes: what the convolutions would take if everything else were free.
+ * The floor takes the same chunks of images and threads as training, every layer with arrays of its own and no
+ * wait between layers: what the convolutions would take if everything else were free.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,8 +135,7 @@ static qs_dataset *noise(const qs_net *net, qs_err *err)
     qs_rng r;
     qs_rng_seed(&r, 1);
     for (size_t i = 0; i < n * each; i++) x[i] = (float)qs_rng_normal(&r);
-    for (size_t i = 0; i < n; i++) y[i] = (int32_t)(qs_rng_next(&r) >> 32) % 5 + 5;
-    for (size_t i = 0; i < n; i++) y[i] %= 10;
+    for (size_t i = 0; i < n; i++) y[i] = (int32_t)(qs_rng_next(&r) % 10);
     qs_dataset *d = qs_dataset_memory("noise", in->h, in->w, in->c, 10, x, y, n, BATCH, BATCH, err);
     free(x);
     free(y);

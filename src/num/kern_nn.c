@@ -235,6 +235,57 @@ void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, fl
     for (; i < n; i++) dx[i] += arg[i] == which ? g[i] : 0.0f;
 }
 
+/* A window's maximum stays in registers over its taps; ties go to the first. */
+INLINE void max_tile(const float *x, size_t row, size_t c, size_t k, float lo, float hi, float *y, float *arg)
+{
+    vf best = same(-__builtin_inff()), at = same(0), l = same(lo), h = same(hi);
+    for (size_t t = 0; t < k * k; t++) {
+        vf v = get(x + t / k * row + t % k * c);
+        vi up = v > best;
+        best = pick(up, v, best);
+        at = pick(up, same((float)t), at);
+    }
+    best = pick(best < l, l, best);
+    put(y, pick(best > h, h, best));
+    put(arg, at);
+}
+
+void KERNEL(maxpool)(const float *x, size_t row, size_t c, size_t k, size_t n, float lo, float hi, float *y, float *arg)
+{
+    for (size_t i = 0; i < n; i++, x += k * c, y += c, arg += c) {
+        size_t j = 0;
+        for (; j + W <= c; j += W) max_tile(x + j, row, c, k, lo, hi, y + j, arg + j);
+        for (; j < c; j++) {
+            float best = -__builtin_inff();
+            arg[j] = 0;
+            for (size_t t = 0; t < k * k; t++) {
+                float v = x[t / k * row + t % k * c + j];
+                if (v > best) {
+                    best = v;
+                    arg[j] = (float)t;
+                }
+            }
+            y[j] = bound(best, lo, hi);
+        }
+    }
+}
+
+void KERNEL(maxpoolgrad)(const float *y, const float *arg, const float *g, size_t row, size_t c, size_t k, size_t n, float lo,
+                         float hi, float *dx)
+{
+    vf l = same(lo), h = same(hi);
+    for (size_t i = 0; i < n; i++, dx += k * c, y += c, arg += c, g += c) {
+        size_t j = 0;
+        for (; j + W <= c; j += W) {
+            vf out = get(y + j), up = both(get(g + j), (out > l) & (out < h)), at = get(arg + j);
+            for (size_t t = 0; t < k * k; t++) put(dx + t / k * row + t % k * c + j, both(up, at == same((float)t)));
+        }
+        for (; j < c; j++)
+            for (size_t t = 0; t < k * k; t++)
+                dx[t / k * row + t % k * c + j] = y[j] > lo && y[j] < hi && arg[j] == (float)t ? g[j] : 0.0f;
+    }
+}
+
 /* ---- optimizers ------------------------------------------------------------------------------------ */
 /* Sixteen sums side by side, added to eight, those as everywhere. */
 double KERNEL(sumsq)(const float *x, size_t n)

@@ -111,6 +111,11 @@ typedef void qs_addclip_fn(const float *a, const float *b, size_t n, float lo, f
 typedef void qs_maxrow_fn(const float *x, size_t n, float which, float *best, float *arg);
 /* dx += g wherever arg == which */
 typedef void qs_maxgrad_fn(const float *g, const float *arg, size_t n, float which, float *dx);
+/* A row of n windows k x k side by side, input rows `row` floats apart: y = min(max(largest, lo), hi), arg = its place. */
+typedef void qs_maxpool_fn(const float *x, size_t row, size_t c, size_t k, size_t n, float lo, float hi, float *y, float *arg);
+/* dx, all of every window: g at the place arg where lo < y < hi, else 0 */
+typedef void qs_maxpoolgrad_fn(const float *y, const float *arg, const float *g, size_t row, size_t c, size_t k, size_t n,
+                               float lo, float hi, float *dx);
 
 /* ---- optimizers: d = g scale + decay w -------------------------------------------------------------------------- */
 typedef struct qs_sgd {
@@ -162,6 +167,8 @@ typedef struct qs_kernels {
     qs_addclip_fn *addclip;
     qs_maxrow_fn *maxrow;
     qs_maxgrad_fn *maxgrad;
+    qs_maxpool_fn *maxpool;
+    qs_maxpoolgrad_fn *maxpoolgrad;
     qs_sumsq_fn *sumsq;
     qs_sgd_fn *sgd;
     qs_adam_fn *adam;

@@ -19,6 +19,9 @@ static void hand_on(const qs_plan *p, size_t k, const float *from, size_t n, flo
     p->k->add(from + at(p, k, n), len(p, n), to + at(p, k, n));
 }
 
+/* Is the output cut, by a ReLU that was drawn in? */
+static bool cuts(const struct step *s) { return s->lo > -INFINITY || s->hi < INFINITY; }
+
 /* ---- the entrance: fake quantization of activations --------------------------------------------- */
 static void enter(qs_plan *p, struct step *s, size_t k)
 {
@@ -398,7 +401,7 @@ static void add_run(qs_plan *p, struct step *s, size_t k)
 static void add_back(qs_plan *p, struct step *s, size_t k)
 {
     size_t o = at(p, k, s->ny);
-    if (s->lo > -INFINITY || s->hi < INFINITY) p->k->clipgrad(s->y + o, len(p, s->ny), s->lo, s->hi, s->gy + o);
+    if (cuts(s)) p->k->clipgrad(s->y + o, len(p, s->ny), s->lo, s->hi, s->gy + o);
     if (s->add2) hand_on(p, k, s->gy, s->ny, s->gx2);
     else memcpy(s->gx2 + o, s->gy + o, len(p, s->ny) * sizeof(float));
     settle(p, s, k);
@@ -475,15 +478,41 @@ static void max_memory(qs_plan *p, struct step *s)
     plan_want(p, &s->arg, p->batch * s->ny * sizeof(float), s->f0, p->train ? s->b1 : s->f1);
 }
 
+/* Windows side by side, the usual case: a row of them at a time. */
+static bool side_by_side(const struct step *s) { return s->node->stride == s->node->kernel && !s->node->pad; }
+
+static void max_rows(qs_plan *p, struct step *s, size_t k, bool back)
+{
+    const qs_node *n = s->node, *from = source(p, s);
+    size_t c = (size_t)n->c, row = (size_t)from->w * c, kernel = (size_t)n->kernel, w = (size_t)n->w;
+    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+        for (int y = 0; y < n->h; y++) {
+            size_t out = pixel(n, b, y, 0), in = pixel(from, b, y * n->stride, 0);
+            if (back) p->k->maxpoolgrad(s->y + out, s->arg + out, s->gy + out, row, c, kernel, w, s->lo, s->hi, s->gx + in);
+            else p->k->maxpool(s->x + in, row, c, kernel, w, s->lo, s->hi, s->y + out, s->arg + out);
+        }
+}
+
 static void max_run(qs_plan *p, struct step *s, size_t k)
 {
+    if (side_by_side(s)) {
+        max_rows(p, s, k, false);
+        return;
+    }
     fill(s->y + at(p, k, s->ny), len(p, s->ny), -INFINITY);
     fill(s->arg + at(p, k, s->ny), len(p, s->ny), -1);
     each_window(p, s, k, max_window);
+    if (cuts(s)) p->k->clip(s->y + at(p, k, s->ny), len(p, s->ny), s->lo, s->hi, s->y + at(p, k, s->ny));
 }
 
 static void max_back(qs_plan *p, struct step *s, size_t k)
 {
+    bool whole = source(p, s)->h % s->node->stride == 0 && source(p, s)->w % s->node->stride == 0;
+    if (side_by_side(s) && whole && !s->add) {
+        max_rows(p, s, k, true);
+        return;
+    }
+    if (cuts(s)) p->k->clipgrad(s->y + at(p, k, s->ny), len(p, s->ny), s->lo, s->hi, s->gy + at(p, k, s->ny));
     clear_gx(p, s, k);
     each_window(p, s, k, max_window_back);
 }
@@ -595,7 +624,7 @@ const qs_layer_work qs_layer_table[QS_OPS] = {
     [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, true, true},
     [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, true, true},
     [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, false, true},
-    [QS_OP_MAXPOOL]    = {max_memory, NULL, max_forward, max_backward, false, false},
+    [QS_OP_MAXPOOL]    = {max_memory, NULL, max_forward, max_backward, true, false},
     [QS_OP_AVGPOOL]    = {NULL, NULL, mean_forward, mean_backward, false, false},
     [QS_OP_GLOBALPOOL] = {global_memory, NULL, global_forward, global_backward, false, false},
     [QS_OP_FLATTEN]    = {NULL, NULL, flatten_forward, flatten_backward, false, false},

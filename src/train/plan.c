@@ -91,6 +91,19 @@ static void share_values(qs_plan *p, struct step *s, const int *readers)
     if (s->drawn || (op != QS_OP_INPUT && !is_relu(op) && !qs_layer_table[op].own_y)) s->value = from->value;
 }
 
+/* Max pooling takes a ReLU before it over: the largest of values cut is the largest value cut, and there are fewer of them. */
+static void share_pools(qs_plan *p, const int *readers)
+{
+    for (int i = 1; i < p->net->n; i++) {
+        struct step *s = &p->step[i], *relu = &p->step[s->node->in[0]];
+        bool free_relu = is_relu(relu->node->op) && !relu->drawn && relu->value != relu->i && readers[relu->i] == 1;
+        if (s->node->op != QS_OP_MAXPOOL || !free_relu) continue;
+        relu->drawn = true;
+        s->lo = relu->lo;
+        s->hi = relu->hi;
+    }
+}
+
 /* The gradient of the input stands where that of the output stood, if nobody else adds to it. */
 static void share_grads(qs_plan *p, const int *readers)
 {
@@ -134,6 +147,7 @@ static void describe(qs_plan *p)
         find_sites(p, s);
         share_values(p, s, readers);
     }
+    share_pools(p, readers);
     share_grads(p, readers);
     free(readers);
 }

@@ -30,7 +30,7 @@ struct step {
     int f0, f1, b0, b1;        /* times of its first and last stage, forward and backward */
     int value, grad;           /* the node whose memory holds the output, and its gradient */
     float lo, hi;              /* the output is cut to these: a ReLU that was drawn in */
-    bool drawn;                /* this ReLU is done by the step before it */
+    bool drawn;                /* this ReLU is done by the step before it, or by the pool behind it */
     /* convolution, linear */
     qs_site *wsite, *asite;    /* or NULL */
     size_t wsi, asi;

@@ -61,10 +61,22 @@ static void do_addclip(const qs_kernels *k, size_t r, size_t c, float *v, double
 static void do_maxrow(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d; k->maxrow(X, r * c, 3, v, a); }
 static void do_maxgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d; k->maxgrad(X, a, r * c, 2, v); }
 
+/* Windows of 2 x 2: rows windows side by side. */
+static void do_maxpool(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
+{
+    (void)d;
+    k->maxpool(X, 2 * r * c, c, 2, r, -0.5f, 1, v, a);
+}
+static void do_maxpoolgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
+{
+    (void)d;
+    k->maxpoolgrad(Y, a, G, 2 * r * c, c, 2, r, 0, 1, v);
+}
+
 static const struct { const char *name; call *run; } kernels[] = {
     {"bnsum", do_bnsum}, {"colsum", do_colsum}, {"bnapply", do_bnapply}, {"bngradsum", do_bngradsum}, {"bngrad", do_bngrad},
     {"clip", do_clip}, {"clipgrad", do_clipgrad}, {"add", do_add}, {"addclip", do_addclip}, {"maxrow", do_maxrow},
-    {"maxgrad", do_maxgrad},
+    {"maxgrad", do_maxgrad}, {"maxpool", do_maxpool}, {"maxpoolgrad", do_maxpoolgrad},
 };
 
 static void compare(const qs_kernels *a, const qs_kernels *b)

@@ -187,6 +187,22 @@ static qs_net *net_conv(void)      /* kernel, stride, padding, groups, bias; ReL
     return net;
 }
 
+static qs_net *net_pools(void)     /* windows side by side that fill the image, behind ReLUs; one pool on a pool */
+{
+    qs_net *net = qs_net_new(16, 8, 3, NULL);
+    ADD(.op = QS_OP_CONV, .out = 18, .kernel = 5, .pad = 2);
+    ADD(.op = QS_OP_RELU6);
+    ADD(.op = QS_OP_MAXPOOL, .kernel = 2, .stride = 2);
+    ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1);
+    ADD(.op = QS_OP_RELU);
+    ADD(.op = QS_OP_MAXPOOL, .kernel = 2, .stride = 2);
+    ADD(.op = QS_OP_RELU);
+    ADD(.op = QS_OP_MAXPOOL, .kernel = 2, .stride = 1, .pad = 1);
+    ADD(.op = QS_OP_FLATTEN);
+    ADD(.op = QS_OP_LINEAR, .out = 5);
+    return net;
+}
+
 static qs_net *net_residual(void)  /* batch normalization, identity and padded shortcuts, global pool */
 {
     qs_net *net = qs_net_new(8, 8, 2, NULL);
@@ -382,9 +398,9 @@ static void half_batches(qs_net *net)
 
 static void all(void)
 {
-    static qs_net *(*const make[])(void) = {net_conv, net_residual, net_depthwise};
-    static const char *const name[] = {"convolutions", "residual", "depthwise"};
-    for (int i = 0; i < 3; i++) {
+    static qs_net *(*const make[])(void) = {net_conv, net_pools, net_residual, net_depthwise};
+    static const char *const name[] = {"convolutions", "pools", "residual", "depthwise"};
+    for (int i = 0; i < 4; i++) {
         qs_net *net = make[i]();
         if (!TAP_THREADS_ONLY) compare(name[i], net);
         same_bits(net);
