@@ -1,7 +1,7 @@
 # bind: the Lua binding. libqslua is what the module needs too; the console adds a Lua state of its own.
 noinst_LTLIBRARIES += libqslua.la libqsbind.la
 libqslua_la_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_quant.c src/bind/bind_session.c \
-                      src/bind/bind_net.c src/bind/bind_train.c src/bind/bind_run.c
+                      src/bind/bind_net.c src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h
 libqsbind_la_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/complete.c
 nodist_libqsbind_la_SOURCES = src/bind/lua_files.h
 libqsbind_la_LIBADD = libqslua.la

@@ -126,10 +126,9 @@ static void own_book(qs_grid *g, double z, void *room)
     g->up = up;
 }
 
-size_t qs_grid_room(const qs_format *f)
-{
-    return f->offset == QS_OFFSET_ZP || f->flip ? (f->n * (2 * sizeof(float) + 1) + 63) / 64 * 64 : 0;
-}
+static size_t book_bytes(const qs_format *f) { return (f->n * (2 * sizeof(float) + 1) + 63) / 64 * 64; }
+
+size_t qs_grid_room(const qs_format *f) { return f->offset == QS_OFFSET_ZP || f->flip ? book_bytes(f) : 0; }
 
 void qs_grid_place(qs_grid *g, const qs_format *f, double step, double offset, void *room)
 {
@@ -148,7 +147,7 @@ void qs_grid_place(qs_grid *g, const qs_format *f, double step, double offset, v
 void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset)
 {
     bool zp = f->offset == QS_OFFSET_ZP && rint(-offset / step) != 0;
-    void *room = zp || step < 0 ? qs_xmalloc(qs_grid_room(f)) : NULL;
+    void *room = zp || step < 0 ? qs_xmalloc(book_bytes(f)) : NULL;   /* a search tries mirrored grids of any format */
     qs_grid_place(g, f, step, offset, room);
     g->own = room;
 }
