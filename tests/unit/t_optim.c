@@ -139,7 +139,7 @@ static void twins(const char *isa)
         b->adam(&d, g, n, x[1][0], x[1][1], x[1][2]);
         good = good && !memcmp(x[0], x[1], sizeof x[0]) && a->sumsq(g, n) == b->sumsq(g, n);
     }
-    ok(good, "%s: the bits of the reference%s", isa, b ? "" : " # SKIP not here");
+    ok(good, "%s: the bits of the reference%s", isa, b ? "" : " (not on this machine)");
 }
 
 /* ---- steps and offsets ---------------------------------------------------------------------- */
