@@ -512,8 +512,7 @@ static void allocations(qs_dataset *d)
     ok(asked == before, "a step asks for no memory, with records and evaluations (%lu times in 38)", asked - before);
     qs_run_unref(r);
 #else
-    (void)d;
-    ok(true, "allocations # SKIP malloc is not ours here");
+    (void)d;   /* a sanitizer's malloc is its own; the plain build counts */
 #endif
 }
 
