@@ -15,13 +15,16 @@ local stated = assert(loadfile(top .. "/data/nets/accuracy.lua"))()
 local names = {}
 for name in pairs(stated) do names[#names + 1] = name end
 table.sort(names)
+-- A sanitized build (its LUA_STOCK is "-") looks at the first images only: the count is the plain build's.
+local few = os.getenv "LUA_STOCK" == "-" and 256 or nil
+local near = few and 0.06 or 0.002
 tap.ok(#names == 4, "mlp, smallcnn, resnet8, depthwise: " .. table.concat(names, " "))
 for _, name in ipairs(names) do
   local net, said = assert(qs.bundled(name)), stated[name]
-  local got = assert(net:evaluate(d, "test"))
-  tap.ok(got.n == d.test, name .. ": every test image")
-  tap.ok(math.abs(got.accuracy - said.accuracy) <= 0.002, ("%s: %.4f, stated %.4f"):format(name, got.accuracy, said.accuracy))
-  tap.ok(math.abs(got.accuracy_raw - said.raw) <= 0.002, ("%s, raw: %.4f, stated %.4f"):format(name, got.accuracy_raw,
+  local got = assert(net:evaluate(d, "test", few))
+  tap.ok(got.n == (few or d.test), name .. ": every test image asked for")
+  tap.ok(math.abs(got.accuracy - said.accuracy) <= near, ("%s: %.4f, stated %.4f"):format(name, got.accuracy, said.accuracy))
+  tap.ok(math.abs(got.accuracy_raw - said.raw) <= near, ("%s, raw: %.4f, stated %.4f"):format(name, got.accuracy_raw,
                                                                                                said.raw))
   local path = ("%s/data/nets/%s.safetensors"):format(top, name)
   local f = assert(io.open(path, "rb"))
