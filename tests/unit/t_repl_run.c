@@ -64,8 +64,8 @@ int main(void)
     if (!ok(repl, "a console: %s", err.msg)) return done();
     ok(!line("d = assert(qs.dataset('fashion-mnist', {slice=true, val=100})) net = qs.nets.smallcnn()"), "data and a net: %s", said);
     line("o = {steps=8, batch=16, evaluate=4, quant={weights=2, acts=2, calib=32}}");
-    for (long at = 1; at < 40; at += 3) interrupted_at(at, "for s in a:steps() do n = n + 1 end");
-    for (long at = 2; at < 40; at += 9) interrupted_at(at, "a:finish()");
+    for (long at = 1; at < 40; at += TAP_THREADS_ONLY ? 17 : 3) interrupted_at(at, "for s in a:steps() do n = n + 1 end");
+    for (long at = 2; at < 40; at += TAP_THREADS_ONLY ? 30 : 9) interrupted_at(at, "a:finish()");
     begin(2);
     ok(qs_repl_line(repl, "c = qs.train(net, d, o)") == -QS_ECANCEL, "Ctrl-C while a run is made");
     line("=c");
