@@ -22,12 +22,13 @@
 #include "train/run.h"
 
 #define BATCH 128
-#define CHUNKS 8
+#define CHUNKS 16
 #define MAX_CONVS 32
 
 typedef struct floor_conv {
     qs_conv *conv;
     qs_conv_job *job[CHUNKS];
+    qs_conv_at at[CHUNKS];
     float *mem;               /* all its arrays */
     bool first;               /* the image wants no gradient */
 } floor_conv;
@@ -181,8 +182,9 @@ static int floor_layer(bench *b, const qs_node *in, const qs_node *v, bool first
     for (size_t i = 0; i < all; i++) mem[i] = (float)(i % 17) / 17;
     qs_conv_at at = {.wf = cut(&mem, wf), .wb = cut(&mem, wb), .bias = cut(&mem, (size_t)v->c)};
     for (size_t k = 0; k < CHUNKS; k++) {
-        at.x = cut(&mem, x), at.gx = cut(&mem, x), at.gw = cut(&mem, gw);
+        at.x = at.xb = cut(&mem, x), at.gx = cut(&mem, x), at.gw = cut(&mem, gw);
         at.y = cut(&mem, y), at.gy = cut(&mem, y);
+        f->at[k] = at;
         if (!(f->job[k] = qs_conv_job_new(f->conv, &at, err))) return -err->code;
     }
     return 0;
@@ -191,10 +193,11 @@ static int floor_layer(bench *b, const qs_node *in, const qs_node *v, bool first
 static void floor_chunk(void *arg, size_t k)
 {
     bench *b = arg;
-    for (size_t i = 0; i < b->nconv; i++) qs_conv_forward(b->conv[i].job[k]);
+    size_t me = qs_worker();
+    for (size_t i = 0; i < b->nconv; i++) qs_conv_forward(b->conv[i].job[me], &b->conv[i].at[k]);
     for (size_t i = b->nconv; i-- > 0;) {
-        qs_conv_backward_weights(b->conv[i].job[k]);
-        if (!b->conv[i].first) qs_conv_backward_data(b->conv[i].job[k]);
+        qs_conv_backward_weights(b->conv[i].job[me], &b->conv[i].at[k]);
+        if (!b->conv[i].first) qs_conv_backward_data(b->conv[i].job[me], &b->conv[i].at[k]);
     }
 }
 

@@ -58,8 +58,12 @@ struct loop {
     void (*fn)(void *, size_t);
     void *arg;
     size_t chunks;
-    _Atomic size_t next;
+    _Atomic size_t next, workers;
 };
+
+static _Thread_local size_t worker;
+
+size_t qs_worker(void) { return worker; }
 
 static struct {
     pthread_mutex_t use;   /* held by the caller whose loop runs */
@@ -74,7 +78,11 @@ static struct {
 
 static void run_chunks(struct loop *l)
 {
-    for (size_t c; (c = atomic_fetch_add(&l->next, 1)) < l->chunks;) l->fn(l->arg, c);
+    size_t outer = worker, c = atomic_fetch_add(&l->next, 1);
+    if (c >= l->chunks) return;
+    worker = atomic_fetch_add(&l->workers, 1);
+    for (; c < l->chunks; c = atomic_fetch_add(&l->next, 1)) l->fn(l->arg, c);
+    worker = outer;
 }
 
 /* Waking a thread costs more than many a loop of a training step: whoever waits looks on for a moment before it sleeps. */

@@ -47,6 +47,9 @@ void qs_threads_set(int n);
  */
 void qs_parallel(size_t chunks, void (*fn)(void *arg, size_t chunk), void *arg);
 
+/* Inside fn: which of the threads that share the loop this is, 0 .. chunks-1; memory of that number is its own. */
+size_t qs_worker(void);
+
 /* Monotonic seconds. */
 double qs_now(void);
 

@@ -276,6 +276,27 @@ void qs_fqcode__avx2(const float *x, size_t n, const qs_fq *q, int32_t *code)
     for (; i < n; i++) code[i] = qs_fqcode_one(x[i], q);
 }
 
+/* The low bytes of 8 numbers that fit in 16 bits. */
+static inline void store_bytes(uint8_t *code, __m256i c)
+{
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
+    w = _mm_and_si128(w, _mm_set1_epi16(255));
+    _mm_storel_epi64((__m128i *)(void *)code, _mm_packus_epi16(w, w));
+}
+
+bool qs_fqbyte__avx2(const float *x, size_t n, const qs_fq *q, uint8_t *code)
+{
+    const struct vfq v = vfq_load(q);
+    __m256 strange = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 w = _mm256_loadu_ps(x + i);
+        strange = _mm256_or_ps(strange, _mm256_cmp_ps(w, w, _CMP_UNORD_Q));
+        store_bytes(code + i, q->away ? fqcode8(w, &v, true) : fqcode8(w, &v, false));
+    }
+    return qs_fqbyte__scalar(x + i, n - i, q, code + i) && !_mm256_movemask_ps(strange);
+}
+
 /* ---- codebooks ---------------------------------------------------------------------------- */
 /*
  * Up to 16 levels live in registers: a binary search whose nodes are fetched by

@@ -77,6 +77,29 @@ void qs_fq__avx512(const float *x, size_t n, const qs_fq *q, float *out)
     else fq_run(x, n, q, out, false);
 }
 
+INLINE __mmask16 byte16(const float *x, __mmask16 m, const struct vfq *q, uint8_t *code, bool away)
+{
+    __m512 w = _mm512_maskz_loadu_ps(m, x), u = place(w, q->s, q->beta);
+    __m512 r = _mm512_min_ps(_mm512_max_ps(away ? round_away(u) : round_even(u), q->lo), q->hi);
+    _mm512_mask_cvtepi32_storeu_epi8(code, m, _mm512_cvttps_epi32(r));
+    return _mm512_cmp_ps_mask(w, w, _CMP_UNORD_Q);
+}
+
+INLINE bool byte_run(const float *x, size_t n, const qs_fq *q, uint8_t *code, bool away)
+{
+    const struct vfq v = vfq_load(q);
+    unsigned strange = 0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) strange |= byte16(x + i, ALL, &v, code + i, away);
+    if (i < n) strange |= byte16(x + i, rest(n - i), &v, code + i, away);
+    return !strange;
+}
+
+bool qs_fqbyte__avx512(const float *x, size_t n, const qs_fq *q, uint8_t *code)
+{
+    return q->away ? byte_run(x, n, q, code, true) : byte_run(x, n, q, code, false);
+}
+
 /* ---- codebooks ---------------------------------------------------------------------------- */
 /*
  * Up to 32 levels live in registers: a binary search down a heap of thresholds, whose node j has the children 2j and

@@ -44,6 +44,16 @@ void qs_fqcode__scalar(const float *x, size_t n, const qs_fq *q, int32_t *code)
     for (size_t i = 0; i < n; i++) code[i] = qs_fqcode_one(x[i], q);
 }
 
+bool qs_fqbyte__scalar(const float *x, size_t n, const qs_fq *q, uint8_t *code)
+{
+    bool numbers = true;
+    for (size_t i = 0; i < n; i++) {
+        code[i] = (uint8_t)qs_fqcode_one(x[i], q);
+        numbers &= x[i] == x[i];
+    }
+    return numbers;
+}
+
 void qs_fqbook__scalar(const float *x, size_t n, const qs_fqbook *q, float *out)
 {
     for (size_t i = 0; i < n; i++) out[i] = qs_fqbook_one(x[i], q);

@@ -17,6 +17,8 @@ size_t qs_grid_room(const qs_format *f);
 void qs_grid_place(qs_grid *g, const qs_format *f, double step, double offset, void *room);
 /* Ranks of the levels, 0 .. n-1 ascending in x; NaN: 0. */
 void qs_grid_rank(const qs_grid *g, const float *x, size_t n, int32_t *rank);
+/* Of a uniform grid whose levels, as numbers or their low bytes, fit in a byte: those; false: a NaN was among x. */
+bool qs_grid_byte(const qs_grid *g, const float *x, size_t n, uint8_t *code);
 /* The rule of qs_quantizer_grad as numbers for the kernels: same gradients, same masks. QS_LEARN_NONE: sums are 0. */
 void qs_grid_rule(const qs_grid *g, qs_learn learn, qs_mask mask, qs_fqrule *r);
 /* grad: dL/dQ(x), becomes dL/dx; out: sums for step and offset, unscaled. A mirrored step's gradient is -out->step. */

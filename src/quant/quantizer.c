@@ -217,6 +217,12 @@ void qs_grid_rank(const qs_grid *g, const float *x, size_t n, int32_t *rank)
     }
 }
 
+bool qs_grid_byte(const qs_grid *g, const float *x, size_t n, uint8_t *code)
+{
+    qs_fq q = fq_of(g);
+    return qs_num()->fqbyte(x, n, &q, code);
+}
+
 void qs_grid_encode(const qs_grid *g, const float *x, size_t n, int32_t *code)
 {
     int32_t last = (int32_t)g->n - 1, code0 = g->code0;

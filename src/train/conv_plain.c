@@ -53,7 +53,7 @@ static void meet_data(const walk *k, const qs_conv_at *at, size_t y, size_t x, s
 static void meet_weights(const walk *k, const qs_conv_at *at, size_t y, size_t x, size_t tap)
 {
     for (size_t o = 0; o < (size_t)k->s->out; o++) {
-        const float *in = at->x + x + o / k->og * k->cg, g = at->gy[y + o];
+        const float *in = at->xb + x + o / k->og * k->cg, g = at->gy[y + o];
         float *gw = at->gw + o * k->cg * taps(k) + tap;
         for (size_t i = 0; i < k->cg; i++) gw[i * taps(k)] += g * in[i];
     }
@@ -65,6 +65,31 @@ void qs_plain_forward(const qs_conv_shape *s, const qs_conv_at *at)
     for (size_t i = 0; i < pixels; i++)
         for (size_t o = 0; o < out; o++) at->y[i * out + o] = at->bias ? at->bias[o] : 0;
     each_meeting(s, at, meet_forward);
+}
+
+/* The sum of products of codes at one output. */
+static int32_t sum_codes(const qs_conv_shape *s, const qs_conv_at *at, int b, int oy, int ox, int o)
+{
+    int32_t sum = 0;
+    int cg = s->c / s->groups, first = o / (s->out / s->groups) * cg, k2 = s->kernel * s->kernel;
+    for (int t = 0; t < k2; t++) {
+        int iy = oy * s->stride + t / s->kernel - s->pad, ix = ox * s->stride + t % s->kernel - s->pad;
+        if (iy < 0 || ix < 0 || iy >= s->h || ix >= s->w) continue;
+        const uint8_t *x = at->codes + (size_t)((b * s->h + iy) * s->w + ix) * (size_t)s->c + first;
+        const int8_t *w = at->wc + (size_t)(o * cg * k2 + t);
+        for (int i = 0; i < cg; i++) sum += x[i] * w[i * k2];
+    }
+    return sum;
+}
+
+void qs_plain_forward_codes(const qs_conv_shape *s, const qs_conv_at *at)
+{
+    int oh = qs_conv_side(s->h, s), ow = qs_conv_side(s->w, s), pixels = s->n * oh * ow;
+    for (int i = 0; i < pixels; i++)
+        for (int o = 0; o < s->out; o++) {
+            float y = (float)sum_codes(s, at, i / (oh * ow), i / ow % oh, i % ow, o) * at->factor[o];
+            at->y[(size_t)i * (size_t)s->out + (size_t)o] = at->bias ? y + at->bias[o] : y;
+        }
 }
 
 void qs_plain_backward_data(const qs_conv_shape *s, const qs_conv_at *at)

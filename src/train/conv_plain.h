@@ -8,6 +8,7 @@
 #include "train/dnn.h"
 
 void qs_plain_forward(const qs_conv_shape *s, const qs_conv_at *at);
+void qs_plain_forward_codes(const qs_conv_shape *s, const qs_conv_at *at);
 void qs_plain_backward_data(const qs_conv_shape *s, const qs_conv_at *at);
 void qs_plain_backward_weights(const qs_conv_shape *s, const qs_conv_at *at);
 void qs_plain_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,

@@ -19,14 +19,16 @@
 #include <omp.h>
 #include <threads.h>
 
-enum pass { FORWARD, DATA, WEIGHTS, PASSES };
+enum pass { FORWARD, DATA, WEIGHTS, CODES, PASSES };
+
+#define MAX_ARGS 6
 
 struct shared {                /* of a convolution, made once */
     dnnl_primitive_desc_t pd[PASSES];
     dnnl_primitive_t p[PASSES];
-    dnnl_memory_desc_t plain;  /* weights in PyTorch's order */
+    dnnl_memory_desc_t plain, bytes;   /* weights in PyTorch's order: floats, codes */
     dnnl_primitive_desc_t repack_pd[PASSES];
-    dnnl_primitive_t repack[PASSES];   /* plain -> wf, plain -> wb, gw -> plain */
+    dnnl_primitive_t repack[PASSES];   /* plain -> wf, plain -> wb, gw -> plain, bytes -> wc */
     dnnl_memory_t repack_mem[PASSES][3];
     void *repack_scratch[PASSES];
 };
@@ -37,26 +39,28 @@ struct shared { char none; };
 struct qs_conv {
     qs_conv_shape s;
     bool plain;
-    size_t size[3];            /* floats of wf, wb, gw */
+    size_t size[4];            /* floats of wf, wb, gw; bytes of wc */
     struct shared d;
 };
 
 struct qs_conv_job {
     qs_conv *c;
-    qs_conv_at at;
 #if HAVE_DNNL
-    dnnl_memory_t mem[PASSES][5];
-    dnnl_exec_arg_t arg[PASSES][5];
+    const void *there[PASSES][MAX_ARGS];   /* what mem points at */
+    dnnl_memory_t mem[PASSES][MAX_ARGS];
+    dnnl_exec_arg_t arg[PASSES][MAX_ARGS];
     void *scratch[PASSES];
     int nargs[PASSES];
 #endif
 };
 
-static bool want_plain(void)
+static bool asked_for(const char *what)
 {
     const char *e = getenv("QUANTSCOPE_DNN");
-    return !HAVE_DNNL || (e && !strcmp(e, "plain"));
+    return e && !strcmp(e, what);
 }
+
+static bool want_plain(void) { return !HAVE_DNNL || asked_for("plain"); }
 
 const char *qs_dnn_backend(void) { return want_plain() ? "plain" : "onednn"; }
 
@@ -123,6 +127,54 @@ static dnnl_status_t make_pass(qs_conv *c, enum pass p, const dnnl_convolution_d
     return st ? st : dnnl_primitive_create(&c->d.p[p], c->d.pd[p]);
 }
 
+/* Bytes in, floats out: times the factor of the channel, plus its bias. */
+static dnnl_status_t codes_attr(const qs_conv_shape *s, dnnl_primitive_attr_t *a)
+{
+    dnnl_dims_t dc = {1, s->out, 1, 1};
+    dnnl_memory_desc_t channel;
+    dnnl_post_ops_t ops;
+    dnnl_status_t st = dnnl_primitive_attr_create(a);
+    if (st) return st;
+    dnnl_primitive_attr_set_scratchpad_mode(*a, dnnl_scratchpad_mode_user);
+    dnnl_memory_desc_init_by_tag(&channel, 4, dc, dnnl_f32, dnnl_nhwc);
+    if ((st = dnnl_post_ops_create(&ops))) return st;
+    st = dnnl_post_ops_append_binary(ops, dnnl_binary_mul, &channel);
+    if (!st && s->bias) st = dnnl_post_ops_append_binary(ops, dnnl_binary_add, &channel);
+    if (!st) st = dnnl_primitive_attr_set_post_ops(*a, ops);
+    dnnl_post_ops_destroy(ops);
+    return st;
+}
+
+/* Exact: older instructions add pairs of products in 16 bits, where they can overflow. */
+static bool exact_codes(dnnl_primitive_desc_t pd)
+{
+    const char *info = "";
+    return !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &info) && strstr(info, "vnni");
+}
+
+/* The forward pass over codes; none where the library has none that is exact. */
+static void make_codes(qs_conv *c, const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *w, const dnnl_memory_desc_t *y,
+                       const dnnl_dims_t str, const dnnl_dims_t pad, const dnnl_dims_t far)
+{
+    dnnl_memory_desc_t xc = *x, wc = *w;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_convolution_desc_t d;
+    xc.data_type = dnnl_u8;
+    wc.data_type = dnnl_s8;
+    c->d.bytes = c->d.plain;
+    c->d.bytes.data_type = dnnl_s8;
+    dnnl_status_t st = codes_attr(&c->s, &attr);
+    if (!st) st = dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, &xc, &wc, NULL, y, str,
+                                                     pad, far);
+    if (!st) st = dnnl_primitive_desc_create(&c->d.pd[CODES], &d, attr, engine, NULL);
+    if (!st && exact_codes(c->d.pd[CODES])) st = dnnl_primitive_create(&c->d.p[CODES], c->d.pd[CODES]);
+    if (!c->d.p[CODES] && c->d.pd[CODES]) {
+        dnnl_primitive_desc_destroy(c->d.pd[CODES]);
+        c->d.pd[CODES] = NULL;
+    }
+    if (attr) dnnl_primitive_attr_destroy(attr);
+}
+
 static dnnl_status_t make_passes(qs_conv *c)
 {
     const qs_conv_shape *s = &c->s;
@@ -137,6 +189,7 @@ static dnnl_status_t make_passes(qs_conv *c)
     dnnl_status_t st = dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, &x, &w,
                                                           s->bias ? &b : NULL, &y, str, pad, far);
     if (!st) st = make_pass(c, FORWARD, &d);
+    if (!st && s->codes && !asked_for("float")) make_codes(c, &x, &w, &y, str, pad, far);
     if (st || !s->train) return st;
     st = dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, &x, &w, &y, str, pad, far);
     if (!st) st = make_pass(c, DATA, &d);
@@ -155,11 +208,13 @@ static dnnl_status_t scratch(dnnl_primitive_desc_t pd, dnnl_memory_t *m, void **
 
 static dnnl_status_t make_repacks(qs_conv *c)
 {
-    static const dnnl_query_t what[PASSES] = {dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md};
-    for (int p = 0; p < PASSES && c->d.pd[p]; p++) {
-        const dnnl_memory_desc_t *packed = md(c, p, what[p]), *plain = &c->d.plain;
+    static const dnnl_query_t what[PASSES] = {dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md,
+                                              dnnl_query_weights_md};
+    for (int p = 0; p < PASSES; p++) {
+        if (!c->d.pd[p]) continue;
+        const dnnl_memory_desc_t *packed = md(c, p, what[p]), *plain = p == CODES ? &c->d.bytes : &c->d.plain;
         const dnnl_memory_desc_t *from = p == WEIGHTS ? packed : plain, *to = p == WEIGHTS ? plain : packed;
-        c->size[p] = dnnl_memory_desc_get_size(packed) / sizeof(float);
+        c->size[p] = dnnl_memory_desc_get_size(packed) / (p == CODES ? 1 : sizeof(float));
         dnnl_status_t st = dnnl_reorder_primitive_desc_create(&c->d.repack_pd[p], from, engine, to, engine, own_scratch);
         if (!st) st = dnnl_primitive_create(&c->d.repack[p], c->d.repack_pd[p]);
         if (!st) st = dnnl_memory_create(&c->d.repack_mem[p][0], from, engine, DNNL_MEMORY_NONE);
@@ -182,7 +237,7 @@ static int make(qs_conv *c, qs_err *err)
                              s->w, (int)st);
 }
 
-static void repack(qs_conv *c, enum pass p, const float *from, float *to)
+static void repack(qs_conv *c, enum pass p, const void *from, void *to)
 {
     dnnl_memory_t *m = c->d.repack_mem[p];
     if (dnnl_memory_set_data_handle(m[0], (void *)(uintptr_t)from) || dnnl_memory_set_data_handle(m[1], to)) abort();
@@ -204,27 +259,43 @@ static void unmake(qs_conv *c)
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
-struct use { int arg; dnnl_query_t md; };
-static const struct use uses[PASSES][4] = {
-    {{DNNL_ARG_SRC, dnnl_query_src_md}, {DNNL_ARG_WEIGHTS, dnnl_query_weights_md}, {DNNL_ARG_DST, dnnl_query_dst_md},
-     {DNNL_ARG_BIAS, dnnl_query_weights_md}},
-    {{DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md}, {DNNL_ARG_WEIGHTS, dnnl_query_weights_md},
-     {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md}, {0}},
-    {{DNNL_ARG_SRC, dnnl_query_src_md}, {DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md},
-     {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md}, {0}},
+struct use { int arg; dnnl_query_t md; int index; };
+#define USES 5
+static const struct use uses[PASSES][USES] = {
+    [FORWARD] = {{DNNL_ARG_SRC, dnnl_query_src_md, 0}, {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+                 {DNNL_ARG_DST, dnnl_query_dst_md, 0}, {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}},
+    [DATA] = {{DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0}, {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+              {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}},
+    [WEIGHTS] = {{DNNL_ARG_SRC, dnnl_query_src_md, 0}, {DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md, 0},
+                 {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}},
+    [CODES] = {{DNNL_ARG_SRC, dnnl_query_src_md, 0}, {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+               {DNNL_ARG_DST, dnnl_query_dst_md, 0},
+               {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, dnnl_query_exec_arg_md,
+                DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1},
+               {DNNL_ARG_ATTR_MULTIPLE_POST_OP(1) | DNNL_ARG_SRC_1, dnnl_query_exec_arg_md,
+                DNNL_ARG_ATTR_MULTIPLE_POST_OP(1) | DNNL_ARG_SRC_1}},
 };
 
-static dnnl_status_t bind(qs_conv_job *j, enum pass p)
+/* The arrays of a pass, in the order of its uses. */
+static void arrays(const qs_conv_at *a, enum pass p, const void **out)
 {
-    const qs_conv_at *a = &j->at;
-    const float *at[PASSES][4] = {{a->x, a->wf, a->y, a->bias}, {a->gx, a->wb, a->gy, NULL}, {a->x, a->gw, a->gy, NULL}};
+    const void *all[PASSES][USES] = {[FORWARD] = {a->x, a->wf, a->y, a->bias}, [DATA] = {a->gx, a->wb, a->gy},
+                                     [WEIGHTS] = {a->xb, a->gw, a->gy}, [CODES] = {a->codes, a->wc, a->y, a->factor, a->bias}};
+    memcpy(out, all[p], sizeof all[p]);
+}
+
+static dnnl_status_t bind(qs_conv_job *j, enum pass p, const qs_conv_at *a)
+{
+    const void *at[USES];
+    arrays(a, p, at);
     for (int i = 0; i < 3; i++)
-        if (!at[p][i]) return dnnl_success;   /* this pass is not asked for */
-    for (int i = 0; i < 4 && at[p][i]; i++) {
-        const dnnl_memory_desc_t *d = i == 3 ? dnnl_primitive_desc_query_md(j->c->d.pd[p], dnnl_query_weights_md, 1)
-                                             : md(j->c, p, uses[p][i].md);
-        dnnl_status_t st = dnnl_memory_create(&j->mem[p][i], d, engine, (void *)(uintptr_t)at[p][i]);
+        if (!at[i]) return dnnl_success;   /* this pass is not asked for */
+    for (int i = 0; i < USES && at[i]; i++) {
+        const struct use *u = &uses[p][i];
+        const dnnl_memory_desc_t *d = dnnl_primitive_desc_query_md(j->c->d.pd[p], u->md, u->index);
+        dnnl_status_t st = dnnl_memory_create(&j->mem[p][i], d, engine, (void *)(uintptr_t)at[i]);
         if (st) return st;
+        j->there[p][i] = at[i];
         j->arg[p][i] = (dnnl_exec_arg_t){uses[p][i].arg, j->mem[p][i]};
         j->nargs[p] = i + 1;
     }
@@ -233,6 +304,20 @@ static dnnl_status_t bind(qs_conv_job *j, enum pass p)
     j->arg[p][n] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, j->mem[p][n]};
     return st;
 }
+
+static void go(qs_conv_job *j, enum pass p, const qs_conv_at *a)
+{
+    const void *at[USES];
+    arrays(a, p, at);
+    for (int i = 0; i < USES && at[i]; i++) {
+        if (at[i] == j->there[p][i]) continue;
+        if (dnnl_memory_set_data_handle(j->mem[p][i], (void *)(uintptr_t)at[i])) abort();
+        j->there[p][i] = at[i];
+    }
+    run(j->c->d.p[p], j->nargs[p], j->arg[p]);
+}
+#else
+#define go(j, pass, at) (void)0
 #endif
 
 qs_conv *qs_conv_new(const qs_conv_shape *s, qs_err *err)
@@ -242,6 +327,7 @@ qs_conv *qs_conv_new(const qs_conv_shape *s, qs_err *err)
     c->plain = want_plain();
     size_t n = (size_t)s->out * (size_t)(s->c / s->groups) * (size_t)(s->kernel * s->kernel);
     for (int i = 0; i < 3; i++) c->size[i] = n;
+    c->size[3] = c->plain && s->codes ? n : 0;
 #if HAVE_DNNL
     if (!c->plain && make(c, err)) {
         qs_conv_free(c);
@@ -265,6 +351,7 @@ void qs_conv_free(qs_conv *c)
 size_t qs_conv_wf(const qs_conv *c) { return c->size[0]; }
 size_t qs_conv_wb(const qs_conv *c) { return c->size[1]; }
 size_t qs_conv_gw(const qs_conv *c) { return c->size[2]; }
+size_t qs_conv_wc(const qs_conv *c) { return c->size[3]; }
 
 void qs_conv_pack(qs_conv *c, const float *w, float *wf, float *wb)
 {
@@ -276,6 +363,14 @@ void qs_conv_pack(qs_conv *c, const float *w, float *wf, float *wb)
 #if HAVE_DNNL
     repack(c, FORWARD, w, wf);
     if (wb) repack(c, DATA, w, wb);
+#endif
+}
+
+void qs_conv_pack_codes(qs_conv *c, const int8_t *w, int8_t *wc)
+{
+    if (c->plain) memcpy(wc, w, c->size[3]);
+#if HAVE_DNNL
+    else repack(c, CODES, w, wc);
 #endif
 }
 
@@ -291,16 +386,15 @@ qs_conv_job *qs_conv_job_new(qs_conv *c, const qs_conv_at *at, qs_err *err)
 {
     qs_conv_job *j = qs_xcalloc(1, sizeof *j);
     j->c = c;
-    j->at = *at;
 #if HAVE_DNNL
     for (int p = 0; p < PASSES && !c->plain; p++)
-        if (c->d.p[p] && bind(j, p)) {
+        if (c->d.p[p] && bind(j, p, at)) {
             qs_conv_job_free(j);
             qs_fail(err, QS_ENOMEM, _("no memory for a convolution"));
             return NULL;
         }
 #else
-    (void)err;
+    (void)at, (void)err;
 #endif
     return j;
 }
@@ -310,7 +404,7 @@ void qs_conv_job_free(qs_conv_job *j)
     if (!j) return;
 #if HAVE_DNNL
     for (int p = 0; p < PASSES; p++) {
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < MAX_ARGS; i++)
             if (j->mem[p][i]) dnnl_memory_destroy(j->mem[p][i]);
         qs_big_free(j->scratch[p]);
     }
@@ -318,28 +412,28 @@ void qs_conv_job_free(qs_conv_job *j)
     free(j);
 }
 
-#if HAVE_DNNL
-#define GO(j, pass) run((j)->c->d.p[pass], (j)->nargs[pass], (j)->arg[pass])
-#else
-#define GO(j, pass) (void)0
-#endif
-
-void qs_conv_forward(qs_conv_job *j)
+void qs_conv_forward(qs_conv_job *j, const qs_conv_at *at)
 {
-    if (j->c->plain) qs_plain_forward(&j->c->s, &j->at);
-    else GO(j, FORWARD);
+    if (j->c->plain) qs_plain_forward(&j->c->s, at);
+    else go(j, FORWARD, at);
 }
 
-void qs_conv_backward_data(qs_conv_job *j)
+void qs_conv_forward_codes(qs_conv_job *j, const qs_conv_at *at)
 {
-    if (j->c->plain) qs_plain_backward_data(&j->c->s, &j->at);
-    else GO(j, DATA);
+    if (j->c->plain) qs_plain_forward_codes(&j->c->s, at);
+    else go(j, CODES, at);
 }
 
-void qs_conv_backward_weights(qs_conv_job *j)
+void qs_conv_backward_data(qs_conv_job *j, const qs_conv_at *at)
 {
-    if (j->c->plain) qs_plain_backward_weights(&j->c->s, &j->at);
-    else GO(j, WEIGHTS);
+    if (j->c->plain) qs_plain_backward_data(&j->c->s, at);
+    else go(j, DATA, at);
+}
+
+void qs_conv_backward_weights(qs_conv_job *j, const qs_conv_at *at)
+{
+    if (j->c->plain) qs_plain_backward_weights(&j->c->s, at);
+    else go(j, WEIGHTS, at);
 }
 
 void qs_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,

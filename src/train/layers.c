@@ -13,31 +13,69 @@
 static size_t at(const qs_plan *p, size_t k, size_t n) { return k * p->per * n; }
 static size_t len(const qs_plan *p, size_t n) { return p->per * n; }
 
-/* A gradient that was made apart is added to what is there. */
-static void hand_on(const qs_plan *p, size_t k, const float *from, size_t n, float *to)
+/* A chunk of what lives only while a stretch works on it: threads have places, not chunks, and keep them in their caches. */
+static size_t mine(const qs_plan *p, size_t n) { return at(p, qs_worker(), n); }
+
+/* Chunk k of the arrays of a step. */
+struct piece { const float *x, *x2; float *y, *gx, *gx2, *gy, *arg; };
+
+static struct piece cut_out(const qs_plan *p, const struct step *s, size_t k)
 {
-    p->k->add(from + at(p, k, n), len(p, n), to + at(p, k, n));
+    size_t nx = at(p, k, s->nx), nx2 = at(p, k, s->nx2), ny = at(p, k, s->ny);
+    struct piece c = {.x = s->x + nx, .y = s->y + ny};
+    if (s->x2) c.x2 = s->x2 + nx2;
+    if (s->arg) c.arg = s->arg + ny;
+    if (!p->train) return c;
+    c.gy = s->gy + (s->brief ? mine(p, s->ny) : ny);
+    c.gx = s->gx + (s->brief_x ? mine(p, s->nx) : nx);
+    if (s->gx2) c.gx2 = s->gx2 + (s->brief_x2 ? mine(p, s->nx2) : nx2);
+    return c;
 }
 
 /* Is the output cut, by a ReLU that was drawn in? */
 static bool cuts(const struct step *s) { return s->lo > -INFINITY || s->hi < INFINITY; }
 
+/* Leaves the gradient of x, which stands where that of y was, where it belongs. */
+static void settle(const qs_plan *p, const struct step *s, const struct piece *v)
+{
+    if (v->gx == v->gy) return;
+    if (s->add) p->k->add(v->gy, len(p, s->nx), v->gx);
+    else memcpy(v->gx, v->gy, len(p, s->nx) * sizeof(float));
+}
+
 /* ---- the entrance: fake quantization of activations --------------------------------------------- */
+static void quantize(const qs_plan *p, const struct step *s, size_t k, float *q)
+{
+    size_t o = at(p, k, s->nx), n = len(p, s->nx);
+    if (plan_site_on(p, s->asite, s->asi)) qs_site_forward(s->asite, s->x + o, o, n, q);
+    else memcpy(q, s->x + o, n * sizeof *q);
+}
+
+/* Where chunk k of the quantized input is; it is kept for the backward pass only where making it again would cost more. */
+static float *quantized(const qs_plan *p, const struct step *s, size_t k)
+{
+    return s->q + (s->asite && s->brief_q ? mine(p, s->nx) : at(p, k, s->nx));
+}
+
 static void enter(qs_plan *p, struct step *s, size_t k)
 {
-    const float *x = s->x + at(p, k, s->nx);
-    float *q = s->q + at(p, k, s->nx);
-    if (plan_site_on(p, s->asite, s->asi)) qs_site_forward(s->asite, x, at(p, k, s->nx), len(p, s->nx), q);
-    else memcpy(q, x, len(p, s->nx) * sizeof *q);
+    if (!s->counts) quantize(p, s, k, quantized(p, s, k));
 }
 
 static bool wants_gx(const qs_plan *p, const struct step *s) { return !s->shallow_x || p->want_gx; }
 
+/* The gradient of the quantized input, made apart where it is added to another. */
+static float *gradient(const qs_plan *p, const struct step *s, size_t k)
+{
+    return s->add ? s->gq + at(p, k, s->nx) : cut_out(p, s, k).gx;
+}
+
 static void enter_back(qs_plan *p, struct step *s, size_t k)
 {
-    if (s->asite)
-        qs_site_backward(s->asite, s->x + at(p, k, s->nx), at(p, k, s->nx), len(p, s->nx), k, s->gq + at(p, k, s->nx));
-    if (s->gq != s->gx && wants_gx(p, s)) hand_on(p, k, s->gq, s->nx, s->gx);
+    struct piece c = cut_out(p, s, k);
+    float *g = gradient(p, s, k);
+    if (s->asite) qs_site_backward(s->asite, c.x, at(p, k, s->nx), len(p, s->nx), k, g);
+    if (g != c.gx && wants_gx(p, s)) p->k->add(g, len(p, s->nx), c.gx);
 }
 
 static void add_enter(qs_plan *p, struct step *s)
@@ -50,7 +88,9 @@ static void add_enter(qs_plan *p, struct step *s)
 static void layer_memory(qs_plan *p, struct step *s)
 {
     size_t bytes = p->batch * s->nx * sizeof(float);
-    if (s->asite) plan_want(p, &s->q, bytes, s->f0, p->train ? s->b1 : s->f1);
+    if (s->asite) plan_want(p, &s->q, bytes, s->f0, p->train && !s->again ? s->b1 : s->f1);
+    if (s->again) plan_want(p, &s->qb, bytes, s->b0, s->b0);
+    s->brief_q = s->f0 == s->f1 && (!p->train || s->again);
     if (p->train && s->add) plan_want(p, &s->gq, bytes, s->b0, s->b1);
     if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, p->end);
     if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, p->end);
@@ -75,45 +115,81 @@ static void conv_memory(qs_plan *p, struct step *s)
     int end = p->end;
     layer_memory(p, s);
     plan_want(p, &s->wf, qs_conv_wf(s->conv) * sizeof(float), 0, end);
+    if (s->whole) {
+        plan_want(p, &s->codes, p->batch * s->nx, s->f1, s->f1);
+        plan_want(p, &s->wcodes, s->wsite->n, 0, end);
+        plan_want(p, &s->wc, qs_conv_wc(s->conv), 0, end);
+        plan_want(p, &s->strange, plan_pieces(s->wsite->n), 0, end);
+        plan_want(p, &s->factor, (size_t)s->node->c * sizeof(float), 0, end);
+    }
     if (!p->train) return;
     plan_want(p, &s->wb, qs_conv_wb(s->conv) * sizeof(float), 0, end);
     plan_want(p, &s->part, p->chunks * qs_conv_gw(s->conv) * sizeof(float), 0, end);
 }
 
+static qs_conv_at arrays(const qs_plan *p, const struct step *s, size_t k)
+{
+    struct piece c = cut_out(p, s, k);
+    qs_conv_at a = {.x = quantized(p, s, k), .wf = s->wf, .bias = s->b, .y = c.y};
+    if (s->whole) {
+        a.codes = s->codes + mine(p, s->nx);
+        a.wc = s->wc;
+        a.factor = s->factor;
+    }
+    if (p->train) {
+        a.xb = s->again ? s->qb + mine(p, s->nx) : a.x;
+        a.wb = s->wb;
+        a.gy = c.gy;
+        a.gx = gradient(p, s, k);
+        a.gw = s->part + k * qs_conv_gw(s->conv);
+    }
+    return a;
+}
+
 static int conv_make(qs_plan *p, struct step *s, qs_err *err)
 {
-    size_t ny = s->ny, nx = s->nx;
     layer_bind(p, s);
     for (size_t k = 0; k < p->chunks; k++) {
-        qs_conv_at a = {.x = s->q + at(p, k, nx), .wf = s->wf, .bias = s->b, .y = s->y + at(p, k, ny)};
-        if (p->train) {
-            a.wb = s->wb;
-            a.gy = s->gy + at(p, k, ny);
-            a.gx = s->gq + at(p, k, nx);
-            a.gw = s->part + k * qs_conv_gw(s->conv);
-        }
+        qs_conv_at a = arrays(p, s, k);
         s->job[k] = qs_conv_job_new(s->conv, &a, err);
         if (!s->job[k]) return -QS_ENOMEM;
     }
     return 0;
 }
 
+static bool any_strange(const struct step *s)
+{
+    return memchr(s->strange, 1, plan_pieces(s->wsite->n));
+}
+
+/* In whole numbers. They cannot say NaN: where one is, all that could come from it is one. */
+static void conv_count(qs_plan *p, struct step *s, const qs_conv_at *a, size_t k)
+{
+    size_t o = at(p, k, s->nx), n = len(p, s->ny);
+    bool numbers = qs_site_codes(s->asite, s->x + o, o, len(p, s->nx), (uint8_t *)(uintptr_t)a->codes) && !any_strange(s);
+    if (numbers) qs_conv_forward_codes(s->job[qs_worker()], a);
+    for (size_t i = 0; !numbers && i < n; i++) a->y[i] = NAN;
+}
+
 static void conv_run(qs_plan *p, struct step *s, size_t k)
 {
-    (void)p;
-    qs_conv_forward(s->job[k]);
+    qs_conv_at a = arrays(p, s, k);
+    if (s->counts) conv_count(p, s, &a, k);
+    else qs_conv_forward(s->job[qs_worker()], &a);
 }
 
 static void conv_back(qs_plan *p, struct step *s, size_t k)
 {
     size_t c = (size_t)s->node->c;
-    qs_conv_backward_weights(s->job[k]);
+    qs_conv_at a = arrays(p, s, k);
+    if (s->again) quantize(p, s, k, s->qb + mine(p, s->nx));
+    qs_conv_backward_weights(s->job[qs_worker()], &a);
     if (s->gb) {
         double *sum = s->sums + k * 2 * c;
         memset(sum, 0, c * sizeof *sum);
-        p->k->colsum(s->gy + at(p, k, s->ny), len(p, s->ny) / c, c, sum);
+        p->k->colsum(a.gy, len(p, s->ny) / c, c, sum);
     }
-    if (s->asite || wants_gx(p, s)) qs_conv_backward_data(s->job[k]);
+    if (s->asite || wants_gx(p, s)) qs_conv_backward_data(s->job[qs_worker()], &a);
 }
 
 /* Bias gradients of the chunks, in their order. */
@@ -297,10 +373,11 @@ static void bn_apply(qs_plan *p, struct step *s, size_t k)
 
 static void bn_back_sum(qs_plan *p, struct step *s, size_t k)
 {
-    size_t c = (size_t)s->node->c, o = at(p, k, s->ny);
+    size_t c = (size_t)s->node->c;
+    struct piece v = cut_out(p, s, k);
     double *sum = s->sums + k * 2 * c;
     memset(sum, 0, 2 * c * sizeof *sum);
-    p->k->bngradsum(s->x + o, s->y + o, s->gy + o, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
+    p->k->bngradsum(v.x, v.y, v.gy, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
 }
 
 /* dx = gamma r (g - mean g - (x - mean) r^2 mean(g (x - mean))), r = 1/sqrt(var + eps); as a g + (b x + d). */
@@ -321,11 +398,9 @@ static void bn_back_ready(qs_plan *p, struct step *s)
 
 static void bn_back(qs_plan *p, struct step *s, size_t k)
 {
-    size_t c = (size_t)s->node->c, o = at(p, k, s->ny);
-    p->k->bngrad(s->x + o, s->y + o, rows(p, s), c, s->ca, s->cb, s->cd, s->lo, s->hi, s->gy + o);
-    if (s->gx == s->gy) return;
-    if (s->add) hand_on(p, k, s->gy, s->ny, s->gx);
-    else memcpy(s->gx + o, s->gy + o, len(p, s->ny) * sizeof(float));
+    struct piece v = cut_out(p, s, k);
+    p->k->bngrad(v.x, v.y, rows(p, s), (size_t)s->node->c, s->ca, s->cb, s->cd, s->lo, s->hi, v.gy);
+    settle(p, s, &v);
 }
 
 static void bn_forward(qs_plan *p, struct step *s)
@@ -341,15 +416,6 @@ static void bn_backward(qs_plan *p, struct step *s)
 }
 
 /* ---- element by element ----------------------------------------------------------------------------------------- */
-/* Leaves the gradient of x, which stands where that of y was, where it belongs. */
-static void settle(qs_plan *p, struct step *s, size_t k)
-{
-    size_t o = at(p, k, s->nx);
-    if (s->gx == s->gy) return;
-    if (s->add) hand_on(p, k, s->gy, s->nx, s->gx);
-    else memcpy(s->gx + o, s->gy + o, len(p, s->nx) * sizeof(float));
-}
-
 static void relu_run(qs_plan *p, struct step *s, size_t k)
 {
     p->k->clip(s->x + at(p, k, s->nx), len(p, s->nx), s->lo, s->hi, s->y + at(p, k, s->nx));
@@ -357,8 +423,9 @@ static void relu_run(qs_plan *p, struct step *s, size_t k)
 
 static void relu_back(qs_plan *p, struct step *s, size_t k)
 {
-    p->k->clipgrad(s->y + at(p, k, s->nx), len(p, s->nx), s->lo, s->hi, s->gy + at(p, k, s->nx));
-    settle(p, s, k);
+    struct piece v = cut_out(p, s, k);
+    p->k->clipgrad(v.y, len(p, s->nx), s->lo, s->hi, v.gy);
+    settle(p, s, &v);
 }
 
 static void relu_forward(qs_plan *p, struct step *s)
@@ -380,13 +447,12 @@ static void silu_run(qs_plan *p, struct step *s, size_t k)
 
 static void silu_back(qs_plan *p, struct step *s, size_t k)
 {
-    const float *x = s->x + at(p, k, s->nx);
-    float *g = s->gy + at(p, k, s->nx);
+    struct piece v = cut_out(p, s, k);
     for (size_t i = 0; i < len(p, s->nx); i++) {
-        float e = 1 / (1 + expf(-x[i]));
-        g[i] *= e * (1 + x[i] * (1 - e));
+        float e = 1 / (1 + expf(-v.x[i]));
+        v.gy[i] *= e * (1 + v.x[i] * (1 - e));
     }
-    settle(p, s, k);
+    settle(p, s, &v);
 }
 
 static void silu_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, silu_run, 0, NULL); }
@@ -400,11 +466,12 @@ static void add_run(qs_plan *p, struct step *s, size_t k)
 
 static void add_back(qs_plan *p, struct step *s, size_t k)
 {
-    size_t o = at(p, k, s->ny);
-    if (cuts(s)) p->k->clipgrad(s->y + o, len(p, s->ny), s->lo, s->hi, s->gy + o);
-    if (s->add2) hand_on(p, k, s->gy, s->ny, s->gx2);
-    else memcpy(s->gx2 + o, s->gy + o, len(p, s->ny) * sizeof(float));
-    settle(p, s, k);
+    struct piece v = cut_out(p, s, k);
+    size_t n = len(p, s->ny);
+    if (cuts(s)) p->k->clipgrad(v.y, n, s->lo, s->hi, v.gy);
+    if (s->add2) p->k->add(v.gy, n, v.gx2);
+    else memcpy(v.gx2, v.gy, n * sizeof(float));
+    settle(p, s, &v);
 }
 
 static void add_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, add_run, 0, NULL); }
@@ -419,42 +486,42 @@ static size_t pixel(const qs_node *n, size_t image, int y, int x)
     return ((image * (size_t)n->h + (size_t)y) * (size_t)n->w + (size_t)x) * (size_t)n->c;
 }
 
-typedef void window_fn(const qs_plan *p, struct step *s, size_t out, size_t in, int tap);
+typedef void window_fn(const qs_plan *p, const struct step *s, const struct piece *v, size_t out, size_t in, int tap);
 
 /* Every pair of an output pixel and an input pixel of its window. */
-static void each_window(qs_plan *p, struct step *s, size_t k, window_fn *f)
+static void each_window(const qs_plan *p, const struct step *s, const struct piece *v, window_fn *f)
 {
     const qs_node *n = s->node, *from = source(p, s);
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+    for (size_t b = 0; b < p->per; b++)
         for (int y = 0; y < n->h; y++)
             for (int x = 0; x < n->w; x++)
                 for (int t = 0; t < n->kernel * n->kernel; t++) {
                     int iy = y * n->stride - n->pad + t / n->kernel, ix = x * n->stride - n->pad + t % n->kernel;
                     if (iy >= 0 && ix >= 0 && iy < from->h && ix < from->w)
-                        f(p, s, pixel(n, b, y, x), pixel(from, b, iy, ix), t);
+                        f(p, s, v, pixel(n, b, y, x), pixel(from, b, iy, ix), t);
                 }
 }
 
-static void max_window(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+static void max_window(const qs_plan *p, const struct step *s, const struct piece *v, size_t out, size_t in, int tap)
 {
-    p->k->maxrow(s->x + in, (size_t)s->node->c, (float)tap, s->y + out, s->arg + out);
+    p->k->maxrow(v->x + in, (size_t)s->node->c, (float)tap, v->y + out, v->arg + out);
 }
 
-static void max_window_back(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+static void max_window_back(const qs_plan *p, const struct step *s, const struct piece *v, size_t out, size_t in, int tap)
 {
-    p->k->maxgrad(s->gy + out, s->arg + out, (size_t)s->node->c, (float)tap, s->gx + in);
+    p->k->maxgrad(v->gy + out, v->arg + out, (size_t)s->node->c, (float)tap, v->gx + in);
 }
 
-static void mean_window(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+static void mean_window(const qs_plan *p, const struct step *s, const struct piece *v, size_t out, size_t in, int tap)
 {
     (void)tap;
-    p->k->add(s->x + in, (size_t)s->node->c, s->y + out);
+    p->k->add(v->x + in, (size_t)s->node->c, v->y + out);
 }
 
-static void mean_window_back(const qs_plan *p, struct step *s, size_t out, size_t in, int tap)
+static void mean_window_back(const qs_plan *p, const struct step *s, const struct piece *v, size_t out, size_t in, int tap)
 {
     (void)tap;
-    p->k->add(s->gy + out, (size_t)s->node->c, s->gx + in);
+    p->k->add(v->gy + out, (size_t)s->node->c, v->gx + in);
 }
 
 static void fill(float *v, size_t n, float x)
@@ -468,9 +535,9 @@ static void scale(float *v, size_t n, float by)
 }
 
 /* The gradient of the input begins at zero, unless it is added to. */
-static void clear_gx(qs_plan *p, struct step *s, size_t k)
+static void clear_gx(const qs_plan *p, const struct step *s, const struct piece *v)
 {
-    if (!s->add) memset(s->gx + at(p, k, s->nx), 0, len(p, s->nx) * sizeof(float));
+    if (!s->add) memset(v->gx, 0, len(p, s->nx) * sizeof(float));
 }
 
 static void max_memory(qs_plan *p, struct step *s)
@@ -481,56 +548,62 @@ static void max_memory(qs_plan *p, struct step *s)
 /* Windows side by side, the usual case: a row of them at a time. */
 static bool side_by_side(const struct step *s) { return s->node->stride == s->node->kernel && !s->node->pad; }
 
-static void max_rows(qs_plan *p, struct step *s, size_t k, bool back)
+static void max_rows(qs_plan *p, struct step *s, const struct piece *v, bool back)
 {
     const qs_node *n = s->node, *from = source(p, s);
     size_t c = (size_t)n->c, row = (size_t)from->w * c, kernel = (size_t)n->kernel, w = (size_t)n->w;
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+    for (size_t b = 0; b < p->per; b++)
         for (int y = 0; y < n->h; y++) {
             size_t out = pixel(n, b, y, 0), in = pixel(from, b, y * n->stride, 0);
-            if (back) p->k->maxpoolgrad(s->y + out, s->arg + out, s->gy + out, row, c, kernel, w, s->lo, s->hi, s->gx + in);
-            else p->k->maxpool(s->x + in, row, c, kernel, w, s->lo, s->hi, s->y + out, s->arg + out);
+            if (back) p->k->maxpoolgrad(v->y + out, v->arg + out, v->gy + out, row, c, kernel, w, s->lo, s->hi, v->gx + in);
+            else p->k->maxpool(v->x + in, row, c, kernel, w, s->lo, s->hi, v->y + out, v->arg + out);
         }
 }
 
 static void max_run(qs_plan *p, struct step *s, size_t k)
 {
+    struct piece v = cut_out(p, s, k);
+    size_t n = len(p, s->ny);
     if (side_by_side(s)) {
-        max_rows(p, s, k, false);
+        max_rows(p, s, &v, false);
         return;
     }
-    fill(s->y + at(p, k, s->ny), len(p, s->ny), -INFINITY);
-    fill(s->arg + at(p, k, s->ny), len(p, s->ny), -1);
-    each_window(p, s, k, max_window);
-    if (cuts(s)) p->k->clip(s->y + at(p, k, s->ny), len(p, s->ny), s->lo, s->hi, s->y + at(p, k, s->ny));
+    fill(v.y, n, -INFINITY);
+    fill(v.arg, n, -1);
+    each_window(p, s, &v, max_window);
+    if (cuts(s)) p->k->clip(v.y, n, s->lo, s->hi, v.y);
 }
 
 static void max_back(qs_plan *p, struct step *s, size_t k)
 {
+    struct piece v = cut_out(p, s, k);
     bool whole = source(p, s)->h % s->node->stride == 0 && source(p, s)->w % s->node->stride == 0;
     if (side_by_side(s) && whole && !s->add) {
-        max_rows(p, s, k, true);
+        max_rows(p, s, &v, true);
         return;
     }
-    if (cuts(s)) p->k->clipgrad(s->y + at(p, k, s->ny), len(p, s->ny), s->lo, s->hi, s->gy + at(p, k, s->ny));
-    clear_gx(p, s, k);
-    each_window(p, s, k, max_window_back);
+    if (cuts(s)) p->k->clipgrad(v.y, len(p, s->ny), s->lo, s->hi, v.gy);
+    clear_gx(p, s, &v);
+    each_window(p, s, &v, max_window_back);
 }
+
+static float share(const struct step *s) { return 1.0f / (float)(s->node->kernel * s->node->kernel); }
 
 /* Padding counts as zeros in the mean, as PyTorch has it. */
 static void mean_run(qs_plan *p, struct step *s, size_t k)
 {
-    float *y = s->y + at(p, k, s->ny);
-    fill(y, len(p, s->ny), 0);
-    each_window(p, s, k, mean_window);
-    scale(y, len(p, s->ny), 1.0f / (float)(s->node->kernel * s->node->kernel));
+    struct piece v = cut_out(p, s, k);
+    fill(v.y, len(p, s->ny), 0);
+    each_window(p, s, &v, mean_window);
+    scale(v.y, len(p, s->ny), share(s));
 }
 
 static void mean_back(qs_plan *p, struct step *s, size_t k)
 {
-    scale(s->gy + at(p, k, s->ny), len(p, s->ny), 1.0f / (float)(s->node->kernel * s->node->kernel));
-    clear_gx(p, s, k);
-    each_window(p, s, k, mean_window_back);
+    struct piece v = cut_out(p, s, k);
+    scale(v.gy, len(p, s->ny), share(s));
+    clear_gx(p, s, &v);
+    each_window(p, s, &v, mean_window_back);
 }
 
 static void max_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, max_run, 0, NULL); }
@@ -546,21 +619,23 @@ static void global_memory(qs_plan *p, struct step *s)
 static void global_run(qs_plan *p, struct step *s, size_t k)
 {
     size_t c = s->ny, n = s->nx / c;
+    struct piece v = cut_out(p, s, k);
     double *sum = s->sums + k * 2 * c;
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++) {
+    for (size_t b = 0; b < p->per; b++) {
         memset(sum, 0, c * sizeof *sum);
-        p->k->colsum(s->x + b * s->nx, n, c, sum);
-        for (size_t j = 0; j < c; j++) s->y[b * c + j] = (float)(sum[j] / (double)n);
+        p->k->colsum(v.x + b * s->nx, n, c, sum);
+        for (size_t j = 0; j < c; j++) v.y[b * c + j] = (float)(sum[j] / (double)n);
     }
 }
 
 static void global_back(qs_plan *p, struct step *s, size_t k)
 {
     size_t c = s->ny, n = s->nx / c;
-    clear_gx(p, s, k);
-    scale(s->gy + at(p, k, c), len(p, c), 1.0f / (float)n);
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
-        for (size_t i = 0; i < n; i++) p->k->add(s->gy + b * c, c, s->gx + b * s->nx + i * c);
+    struct piece v = cut_out(p, s, k);
+    clear_gx(p, s, &v);
+    scale(v.gy, len(p, c), 1.0f / (float)n);
+    for (size_t b = 0; b < p->per; b++)
+        for (size_t i = 0; i < n; i++) p->k->add(v.gy + b * c, c, v.gx + b * s->nx + i * c);
 }
 
 static void global_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, global_run, 0, NULL); }
@@ -569,21 +644,21 @@ static void global_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s,
 /* (h, w, c) -> (c, h, w), PyTorch's order of flattened images. */
 static void flatten_run(qs_plan *p, struct step *s, size_t k)
 {
-    const qs_node *from = source(p, s);
-    size_t c = (size_t)from->c, n = s->nx / c;
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < c; j++) s->y[b * s->nx + j * n + i] = s->x[b * s->nx + i * c + j];
+    size_t c = (size_t)source(p, s)->c, n = s->nx / c;
+    struct piece v = cut_out(p, s, k);
+    for (size_t b = 0; b < p->per; b++)
+        for (size_t j = 0; j < c; j++)
+            for (size_t i = 0; i < n; i++) v.y[b * s->nx + j * n + i] = v.x[b * s->nx + i * c + j];
 }
 
 static void flatten_back(qs_plan *p, struct step *s, size_t k)
 {
-    const qs_node *from = source(p, s);
-    size_t c = (size_t)from->c, n = s->nx / c;
-    clear_gx(p, s, k);
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < c; j++) s->gx[b * s->nx + i * c + j] += s->gy[b * s->nx + j * n + i];
+    size_t c = (size_t)source(p, s)->c, n = s->nx / c;
+    struct piece v = cut_out(p, s, k);
+    clear_gx(p, s, &v);
+    for (size_t b = 0; b < p->per; b++)
+        for (size_t j = 0; j < c; j++)
+            for (size_t i = 0; i < n; i++) v.gx[b * s->nx + i * c + j] += v.gy[b * s->nx + j * n + i];
 }
 
 static void flatten_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, flatten_run, 0, NULL); }
@@ -594,11 +669,12 @@ static void shortcut_run(qs_plan *p, struct step *s, size_t k)
 {
     const qs_node *n = s->node, *from = source(p, s);
     size_t before = (size_t)(n->c - from->c) / 2;
-    memset(s->y + at(p, k, s->ny), 0, len(p, s->ny) * sizeof(float));
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+    struct piece v = cut_out(p, s, k);
+    memset(v.y, 0, len(p, s->ny) * sizeof(float));
+    for (size_t b = 0; b < p->per; b++)
         for (int y = 0; y < n->h; y++)
             for (int x = 0; x < n->w; x++)
-                memcpy(s->y + pixel(n, b, y, x) + before, s->x + pixel(from, b, y * n->stride, x * n->stride),
+                memcpy(v.y + pixel(n, b, y, x) + before, v.x + pixel(from, b, y * n->stride, x * n->stride),
                        (size_t)from->c * sizeof(float));
 }
 
@@ -606,12 +682,13 @@ static void shortcut_back(qs_plan *p, struct step *s, size_t k)
 {
     const qs_node *n = s->node, *from = source(p, s);
     size_t before = (size_t)(n->c - from->c) / 2;
-    clear_gx(p, s, k);
-    for (size_t b = k * p->per; b < (k + 1) * p->per; b++)
+    struct piece v = cut_out(p, s, k);
+    clear_gx(p, s, &v);
+    for (size_t b = 0; b < p->per; b++)
         for (int y = 0; y < n->h; y++)
             for (int x = 0; x < n->w; x++)
-                p->k->add(s->gy + pixel(n, b, y, x) + before, (size_t)from->c,
-                          s->gx + pixel(from, b, y * n->stride, x * n->stride));
+                p->k->add(v.gy + pixel(n, b, y, x) + before, (size_t)from->c,
+                          v.gx + pixel(from, b, y * n->stride, x * n->stride));
 }
 
 static void shortcut_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s, shortcut_run, 0, NULL); }

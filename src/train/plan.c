@@ -185,7 +185,9 @@ static void want_grads(qs_plan *p)
     }
     for (int i = 0; i < n; i++) {
         struct step *s = &p->step[i];
-        if (s->grad == i) plan_want(p, &s->gy, p->batch * s->ny * sizeof(float), i < n - 1 ? birth[i] : 0, i ? death[i] : p->end);
+        int from = i < n - 1 ? birth[i] : 0, to = i ? death[i] : p->end;
+        s->brief = s->grad == i && from == to;
+        if (s->grad == i) plan_want(p, &s->gy, p->batch * s->ny * sizeof(float), from, to);
     }
     free(birth);
     free(death);
@@ -204,13 +206,16 @@ static void connect(qs_plan *p)
     for (int i = 0; i < p->net->n; i++) {
         struct step *s = &p->step[i];
         s->y = p->step[s->value].y;
-        if (p->train) s->gy = p->step[s->grad].gy;
+        if (!p->train) continue;
+        s->gy = p->step[s->grad].gy;
+        s->brief = p->step[s->grad].brief;
     }
     for (int i = 1; i < p->net->n; i++) {
         struct step *s = &p->step[i], *a = &p->step[s->node->in[0]], *b = s->node->in[1] >= 0 ? &p->step[s->node->in[1]] : NULL;
         s->x = a->y;
         s->gx = a->gy;
-        if (b) s->x2 = b->y, s->gx2 = b->gy;
+        s->brief_x = a->brief;
+        if (b) s->x2 = b->y, s->gx2 = b->gy, s->brief_x2 = b->brief;
     }
 }
 
@@ -230,7 +235,7 @@ static size_t chunks_of(size_t batch)
 
 size_t qs_plan_pieces(const qs_net *net, int node, bool act, size_t batch)
 {
-    return act ? chunks_of(batch) : (net->param[net->node[node].weight].n + QS_BLOCK - 1) / QS_BLOCK;
+    return act ? chunks_of(batch) : plan_pieces(net->param[net->node[node].weight].n);
 }
 
 static int make_convs(qs_plan *p, qs_err *err)
@@ -240,10 +245,13 @@ static int make_convs(qs_plan *p, qs_err *err)
         const qs_node *n = s->node, *from = &p->net->node[n->in[0]];
         if (n->op == QS_OP_CONV || n->op == QS_OP_LINEAR) p->layer[p->nlayer++] = s;
         if (n->op != QS_OP_CONV) continue;
+        bool whole = s->asite && s->wsite && qs_site_whole(s->asite) && qs_site_whole(s->wsite);
+        s->again = p->train && s->asite && s->asite->f->uniform;
         qs_conv_shape c = {.n = (int)p->per, .h = from->h, .w = from->w, .c = from->c, .out = n->c, .kernel = n->kernel,
-                           .stride = n->stride, .pad = n->pad, .groups = n->groups, .bias = n->has_bias, .train = p->train};
+                           .stride = n->stride, .pad = n->pad, .groups = n->groups, .bias = n->has_bias, .train = p->train, .codes = whole};
         s->conv = qs_conv_new(&c, err);
         if (!s->conv) return qs_fail_prefix(err, "%s", n->name);
+        s->whole = qs_conv_wc(s->conv);
     }
     return 0;
 }
@@ -414,6 +422,18 @@ static void run_piece(void *arg, size_t k)
         if (!t->skip || !t->first[i].s->shallow) t->first[i].run(t->p, t->first[i].s, k);
 }
 
+/* A layer computes in whole numbers where both its quantizers are on; their steps may be new. */
+static void weigh(qs_plan *p)
+{
+    for (size_t i = 0; i < p->nlayer; i++) {
+        struct step *s = p->layer[i];
+        if (!s->whole) continue;
+        s->counts = plan_site_on(p, s->asite, s->asi) && plan_site_on(p, s->wsite, s->wsi);
+        for (size_t j = 0; j < (size_t)s->node->c; j++)
+            s->factor[j] = (float)((double)(float)s->asite->step[0] * (float)s->wsite->step[s->wsite->parts > 1 ? j : 0]);
+    }
+}
+
 /* Stages 0 .. n-1 of a list; those cut by images go through each chunk together. Backward, gradients that lead to no
  * parameter are left out unless asked for. */
 static void run_stages(qs_plan *p, const struct stages *l, size_t n)
@@ -430,12 +450,14 @@ static void run_stages(qs_plan *p, const struct stages *l, size_t n)
 void qs_plan_forward(qs_plan *p, qs_bn_mode mode)
 {
     p->mode = mode;
+    weigh(p);
     run_stages(p, &p->fwd, p->fwd.n);
 }
 
 const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site)
 {
     p->mode = mode;
+    weigh(p);
     run_stages(p, &p->fwd, p->site_stage[site]);
     return p->step[p->site[site].node].x;
 }
@@ -445,14 +467,17 @@ static void quantize_block(void *arg, size_t i)
     qs_plan *p = arg;
     const struct block *b = &p->block[i];
     struct step *s = b->s;
-    if (plan_site_on(p, s->wsite, s->wsi)) qs_site_forward(s->wsite, s->w + b->start, b->start, b->n, s->wq + b->start);
-    else memcpy(s->wq + b->start, s->w + b->start, b->n * sizeof *s->wq);
+    const float *w = s->w + b->start;
+    if (plan_site_on(p, s->wsite, s->wsi)) qs_site_forward(s->wsite, w, b->start, b->n, s->wq + b->start);
+    else memcpy(s->wq + b->start, w, b->n * sizeof *s->wq);
+    if (s->whole) s->strange[b->piece] = !qs_site_codes(s->wsite, w, b->start, b->n, (uint8_t *)s->wcodes + b->start);
 }
 
 static void pack_layer(void *arg, size_t i)
 {
     struct step *s = ((qs_plan *)arg)->layer[i];
     if (s->conv) qs_conv_pack(s->conv, s->wq, s->wf, s->wb);
+    if (s->whole) qs_conv_pack_codes(s->conv, s->wcodes, s->wc);
 }
 
 void qs_plan_weights(qs_plan *p)

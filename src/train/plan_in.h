@@ -15,7 +15,7 @@
 #include "train/dnn.h"
 #include "train/plan.h"
 
-#define QS_CHUNKS 8            /* pieces of a batch at most */
+#define QS_CHUNKS 16            /* pieces of a batch at most */
 #define QS_BLOCK ((size_t)16384)   /* weights a piece */
 #define QS_SLICES 8            /* pieces of a matrix product at most */
 
@@ -35,12 +35,21 @@ struct step {
     qs_site *wsite, *asite;    /* or NULL */
     size_t wsi, asi;
     float *q;                  /* the quantized input; x where it is not quantized */
+    float *qb;                 /* the same for the backward pass, where quantizing again is cheaper than remembering */
+    bool again;
+    bool brief, brief_x, brief_x2, brief_q;   /* gy, gx, gx2, q live within one stretch: a chunk a thread, not of the batch */
     float *gq;                 /* its gradient, before it is added to gx; gx where it need not be */
     float *w, *wq;             /* weights, quantized weights (w where they are not) */
     float *b, *gw, *gb;        /* bias; gradients of weights and bias */
     float *wf, *wb, *part;     /* packed weights; packed gradients (chunks * qs_conv_gw) */
+    bool whole;                /* both sites give whole numbers, and the convolution can take them */
+    bool counts;               /* this pass does so */
+    uint8_t *codes;            /* those of the input */
+    int8_t *wcodes, *wc;       /* those of the weights: plain, packed */
+    unsigned char *strange;    /* (pieces of the weights) a NaN was in it */
+    float *factor;             /* (c) what their product is worth */
     qs_conv *conv;
-    qs_conv_job *job[QS_CHUNKS];
+    qs_conv_job *job[QS_CHUNKS];   /* a thread */
     double *sums;              /* (chunks, 2, c) partial sums over channels */
     /* batch normalization */
     double *mean, *var;        /* (c) those in use */
@@ -109,6 +118,8 @@ extern const qs_layer_work qs_layer_table[QS_OPS];
 
 void plan_want(qs_plan *p, void *slot, size_t bytes, int birth, int death);
 void plan_stage(struct stages *l, struct step *s, piece_fn *run, size_t slices, whole_fn *end);
+/* Pieces that n weights are cut into. */
+static inline size_t plan_pieces(size_t n) { return (n + QS_BLOCK - 1) / QS_BLOCK; }
 static inline bool plan_site_on(const qs_plan *p, const qs_site *site, size_t i) { return site && !(p->off && p->off[i]); }
 
 #endif

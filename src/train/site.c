@@ -371,6 +371,25 @@ void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, f
     each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
 }
 
+bool qs_site_whole(const qs_site *s)
+{
+    const qs_format *f = s->f;
+    bool fits = s->act ? f->qn <= 0 && f->qp <= 255 && s->parts == 1 : f->qn <= 128 && f->qp <= 127;
+    return f->uniform && !f->flip && f->offset == QS_OFFSET_NONE && !s->normalize && fits;
+}
+
+bool qs_site_codes(const qs_site *s, const float *x, size_t start, size_t n, uint8_t *code)
+{
+    bool numbers = true;
+    for (size_t i = 0, m; i < n; i += m) {
+        m = s->parts > 1 ? s->inner - (start + i) % s->inner : n;
+        if (m > n - i) m = n - i;
+        size_t part = s->parts > 1 ? (start + i) / s->inner % s->parts : 0;
+        numbers &= qs_grid_byte(&s->work->grid[part], x + i, m, code + i);
+    }
+    return numbers;
+}
+
 /* dL/d dev of dev Q(y), y held: sum g Q(y). Normalized spans are short. */
 static double rescale_sum(const qs_grid *grid, const float *y, const float *g, size_t n)
 {

@@ -68,6 +68,13 @@ void qs_site_begin(qs_site *s, const float *w);
 /* Elements start .. start+n-1 (of the weights; of the batch for activations: start counts over images). out may be x. */
 void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out);
 /*
+ * Is Q(x) a whole number times a step, one step a tensor (weights: or an output channel), the numbers bytes (weights:
+ * with a sign, activations: without)? Then a layer may compute with the numbers: qs_site_codes instead of
+ * qs_site_forward, same arguments. False: a NaN was among x, and the codes mean nothing.
+ */
+bool qs_site_whole(const qs_site *s);
+bool qs_site_codes(const qs_site *s, const float *x, size_t start, size_t n, uint8_t *code);
+/*
  * g: dL/d out, becomes dL/dx in place (straight-through, by mask); adds to the partial sums of `piece`.
  * Weights with rcf attached: dL/dx is finished by qs_site_end.
  */
