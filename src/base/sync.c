@@ -86,7 +86,7 @@ static void run_chunks(struct loop *l)
 }
 
 /* Waking a thread costs more than many a loop of a training step: whoever waits looks on for a moment before it sleeps. */
-#define SPINS 2000
+#define SPINS 10000
 
 static void breathe(void)
 {

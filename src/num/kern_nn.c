@@ -239,33 +239,64 @@ void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, fl
 INLINE void max_tile(const float *x, size_t row, size_t c, size_t k, float lo, float hi, float *y, float *arg)
 {
     vf best = same(-__builtin_inff()), at = same(0), l = same(lo), h = same(hi);
-    for (size_t t = 0; t < k * k; t++) {
-        vf v = get(x + t / k * row + t % k * c);
-        vi up = v > best;
-        best = pick(up, v, best);
-        at = pick(up, same((float)t), at);
-    }
+    for (size_t ty = 0; ty < k; ty++)
+        for (size_t tx = 0; tx < k; tx++) {
+            vf v = get(x + ty * row + tx * c);
+            vi up = v > best;
+            best = pick(up, v, best);
+            at = pick(up, same((float)(ty * k + tx)), at);
+        }
     best = pick(best < l, l, best);
     put(y, pick(best > h, h, best));
     put(arg, at);
 }
 
-void KERNEL(maxpool)(const float *x, size_t row, size_t c, size_t k, size_t n, float lo, float hi, float *y, float *arg)
+INLINE void max_one(const float *x, size_t row, size_t c, size_t k, float lo, float hi, float *y, float *arg)
+{
+    float best = -__builtin_inff();
+    *arg = 0;
+    for (size_t ty = 0; ty < k; ty++)
+        for (size_t tx = 0; tx < k; tx++) {
+            float v = x[ty * row + tx * c];
+            if (v <= best || v != v) continue;
+            best = v;
+            *arg = (float)(ty * k + tx);
+        }
+    *y = bound(best, lo, hi);
+}
+
+INLINE void max_row(const float *x, size_t row, size_t c, size_t k, size_t n, float lo, float hi, float *y, float *arg)
 {
     for (size_t i = 0; i < n; i++, x += k * c, y += c, arg += c) {
         size_t j = 0;
         for (; j + W <= c; j += W) max_tile(x + j, row, c, k, lo, hi, y + j, arg + j);
+        for (; j < c; j++) max_one(x + j, row, c, k, lo, hi, y + j, arg + j);
+    }
+}
+
+/* Windows of 2 x 2, the usual ones, are unrolled. */
+void KERNEL(maxpool)(const float *x, size_t row, size_t c, size_t k, size_t n, float lo, float hi, float *y, float *arg)
+{
+    if (k == 2) max_row(x, row, c, 2, n, lo, hi, y, arg);
+    else max_row(x, row, c, k, n, lo, hi, y, arg);
+}
+
+INLINE void spread_row(const float *y, const float *arg, const float *g, size_t row, size_t c, size_t k, size_t n, float lo,
+                       float hi, float *dx)
+{
+    vf l = same(lo), h = same(hi);
+    for (size_t i = 0; i < n; i++, dx += k * c, y += c, arg += c, g += c) {
+        size_t j = 0;
+        for (; j + W <= c; j += W) {
+            vf out = get(y + j), up = both(get(g + j), (out > l) & (out < h)), at = get(arg + j);
+            for (size_t ty = 0; ty < k; ty++)
+                for (size_t tx = 0; tx < k; tx++)
+                    put(dx + ty * row + tx * c + j, both(up, at == same((float)(ty * k + tx))));
+        }
         for (; j < c; j++) {
-            float best = -__builtin_inff();
-            arg[j] = 0;
-            for (size_t t = 0; t < k * k; t++) {
-                float v = x[t / k * row + t % k * c + j];
-                if (v > best) {
-                    best = v;
-                    arg[j] = (float)t;
-                }
-            }
-            y[j] = bound(best, lo, hi);
+            float up = y[j] > lo && y[j] < hi ? g[j] : 0.0f;
+            for (size_t ty = 0; ty < k; ty++)
+                for (size_t tx = 0; tx < k; tx++) dx[ty * row + tx * c + j] = arg[j] == (float)(ty * k + tx) ? up : 0.0f;
         }
     }
 }
@@ -273,17 +304,8 @@ void KERNEL(maxpool)(const float *x, size_t row, size_t c, size_t k, size_t n, f
 void KERNEL(maxpoolgrad)(const float *y, const float *arg, const float *g, size_t row, size_t c, size_t k, size_t n, float lo,
                          float hi, float *dx)
 {
-    vf l = same(lo), h = same(hi);
-    for (size_t i = 0; i < n; i++, dx += k * c, y += c, arg += c, g += c) {
-        size_t j = 0;
-        for (; j + W <= c; j += W) {
-            vf out = get(y + j), up = both(get(g + j), (out > l) & (out < h)), at = get(arg + j);
-            for (size_t t = 0; t < k * k; t++) put(dx + t / k * row + t % k * c + j, both(up, at == same((float)t)));
-        }
-        for (; j < c; j++)
-            for (size_t t = 0; t < k * k; t++)
-                dx[t / k * row + t % k * c + j] = y[j] > lo && y[j] < hi && arg[j] == (float)t ? g[j] : 0.0f;
-    }
+    if (k == 2) spread_row(y, arg, g, row, c, 2, n, lo, hi, dx);
+    else spread_row(y, arg, g, row, c, k, n, lo, hi, dx);
 }
 
 /* ---- optimizers ------------------------------------------------------------------------------------ */
