@@ -19,21 +19,20 @@ static size_t mine(const qs_plan *p, size_t n) { return at(p, qs_worker(), n); }
 /* Chunk k of the arrays of a step. */
 struct piece { const float *x, *x2; float *y, *gx, *gx2, *gy, *arg; };
 
+static size_t place(const qs_plan *p, bool brief, size_t k, size_t n) { return brief ? mine(p, n) : at(p, k, n); }
+
 static struct piece cut_out(const qs_plan *p, const struct step *s, size_t k)
 {
-    size_t nx = at(p, k, s->nx), nx2 = at(p, k, s->nx2), ny = at(p, k, s->ny);
-    struct piece c = {.x = s->x + nx, .y = s->y + ny};
-    if (s->x2) c.x2 = s->x2 + nx2;
-    if (s->arg) c.arg = s->arg + ny;
+    const struct brief *b = &s->brief;
+    struct piece c = {.x = s->x + place(p, b->x, k, s->nx), .y = s->y + place(p, b->y, k, s->ny)};
+    if (s->x2) c.x2 = s->x2 + place(p, b->x2, k, s->nx2);
+    if (s->arg) c.arg = s->arg + at(p, k, s->ny);
     if (!p->train) return c;
-    c.gy = s->gy + (s->brief ? mine(p, s->ny) : ny);
-    c.gx = s->gx + (s->brief_x ? mine(p, s->nx) : nx);
-    if (s->gx2) c.gx2 = s->gx2 + (s->brief_x2 ? mine(p, s->nx2) : nx2);
+    c.gy = s->gy + place(p, b->gy, k, s->ny);
+    c.gx = s->gx + place(p, b->gx, k, s->nx);
+    if (s->gx2) c.gx2 = s->gx2 + place(p, b->gx2, k, s->nx2);
     return c;
 }
-
-/* Is the output cut, by a ReLU that was drawn in? */
-static bool cuts(const struct step *s) { return s->lo > -INFINITY || s->hi < INFINITY; }
 
 /* Leaves the gradient of x, which stands where that of y was, where it belongs. */
 static void settle(const qs_plan *p, const struct step *s, const struct piece *v)
@@ -54,7 +53,7 @@ static void quantize(const qs_plan *p, const struct step *s, size_t k, float *q)
 /* Where chunk k of the quantized input is; it is kept for the backward pass only where making it again would cost more. */
 static float *quantized(const qs_plan *p, const struct step *s, size_t k)
 {
-    return s->q + (s->asite && s->brief_q ? mine(p, s->nx) : at(p, k, s->nx));
+    return s->q + place(p, s->asite ? s->brief.q : s->brief.x, k, s->nx);
 }
 
 static void enter(qs_plan *p, struct step *s, size_t k)
@@ -90,7 +89,7 @@ static void layer_memory(qs_plan *p, struct step *s)
     size_t bytes = p->batch * s->nx * sizeof(float);
     if (s->asite) plan_want(p, &s->q, bytes, s->f0, p->train && !s->again ? s->b1 : s->f1);
     if (s->again) plan_want(p, &s->qb, bytes, s->b0, s->b0);
-    s->brief_q = s->f0 == s->f1 && (!p->train || s->again);
+    s->brief.q = s->f0 == s->f1 && (!p->train || s->again);
     if (p->train && s->add) plan_want(p, &s->gq, bytes, s->b0, s->b1);
     if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, p->end);
     if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, p->end);
@@ -317,7 +316,7 @@ static void bn_sum(qs_plan *p, struct step *s, size_t k)
     double *sum = s->sums + k * 2 * c;
     if (fixed(p)) return;
     memset(sum, 0, 2 * c * sizeof *sum);
-    p->k->bnsum(s->x + at(p, k, s->ny), rows(p, s), c, sum, sum + c);
+    p->k->bnsum(cut_out(p, s, k).x, rows(p, s), c, sum, sum + c);
 }
 
 /* The sum over chunks, in their order. */
@@ -367,9 +366,12 @@ static void bn_ready(qs_plan *p, struct step *s)
 
 static void bn_apply(qs_plan *p, struct step *s, size_t k)
 {
-    p->k->bnapply(s->x + at(p, k, s->ny), rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi,
-                  s->y + at(p, k, s->ny));
+    struct piece v = cut_out(p, s, k);
+    p->k->bnapply(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, v.y);
 }
+
+/* The gradient stops where y was cut; where nothing cuts, y is gone, and any number serves. */
+static const float *witness(const struct step *s, const struct piece *v) { return plan_cuts(s) ? v->y : v->x; }
 
 static void bn_back_sum(qs_plan *p, struct step *s, size_t k)
 {
@@ -377,7 +379,7 @@ static void bn_back_sum(qs_plan *p, struct step *s, size_t k)
     struct piece v = cut_out(p, s, k);
     double *sum = s->sums + k * 2 * c;
     memset(sum, 0, 2 * c * sizeof *sum);
-    p->k->bngradsum(v.x, v.y, v.gy, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
+    p->k->bngradsum(v.x, witness(s, &v), v.gy, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
 }
 
 /* dx = gamma r (g - mean g - (x - mean) r^2 mean(g (x - mean))), r = 1/sqrt(var + eps); as a g + (b x + d). */
@@ -399,7 +401,7 @@ static void bn_back_ready(qs_plan *p, struct step *s)
 static void bn_back(qs_plan *p, struct step *s, size_t k)
 {
     struct piece v = cut_out(p, s, k);
-    p->k->bngrad(v.x, v.y, rows(p, s), (size_t)s->node->c, s->ca, s->cb, s->cd, s->lo, s->hi, v.gy);
+    p->k->bngrad(v.x, witness(s, &v), rows(p, s), (size_t)s->node->c, s->ca, s->cb, s->cd, s->lo, s->hi, v.gy);
     settle(p, s, &v);
 }
 
@@ -418,7 +420,8 @@ static void bn_backward(qs_plan *p, struct step *s)
 /* ---- element by element ----------------------------------------------------------------------------------------- */
 static void relu_run(qs_plan *p, struct step *s, size_t k)
 {
-    p->k->clip(s->x + at(p, k, s->nx), len(p, s->nx), s->lo, s->hi, s->y + at(p, k, s->nx));
+    struct piece v = cut_out(p, s, k);
+    p->k->clip(v.x, len(p, s->nx), s->lo, s->hi, v.y);
 }
 
 static void relu_back(qs_plan *p, struct step *s, size_t k)
@@ -440,9 +443,8 @@ static void relu_backward(qs_plan *p, struct step *s)
 
 static void silu_run(qs_plan *p, struct step *s, size_t k)
 {
-    const float *x = s->x + at(p, k, s->nx);
-    float *y = s->y + at(p, k, s->nx);
-    for (size_t i = 0; i < len(p, s->nx); i++) y[i] = x[i] / (1 + expf(-x[i]));
+    struct piece v = cut_out(p, s, k);
+    for (size_t i = 0; i < len(p, s->nx); i++) v.y[i] = v.x[i] / (1 + expf(-v.x[i]));
 }
 
 static void silu_back(qs_plan *p, struct step *s, size_t k)
@@ -460,15 +462,15 @@ static void silu_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, s
 
 static void add_run(qs_plan *p, struct step *s, size_t k)
 {
-    size_t o = at(p, k, s->ny);
-    p->k->addclip(s->x + o, s->x2 + o, len(p, s->ny), s->lo, s->hi, s->y + o);
+    struct piece v = cut_out(p, s, k);
+    p->k->addclip(v.x, v.x2, len(p, s->ny), s->lo, s->hi, v.y);
 }
 
 static void add_back(qs_plan *p, struct step *s, size_t k)
 {
     struct piece v = cut_out(p, s, k);
     size_t n = len(p, s->ny);
-    if (cuts(s)) p->k->clipgrad(v.y, n, s->lo, s->hi, v.gy);
+    if (plan_cuts(s)) p->k->clipgrad(v.y, n, s->lo, s->hi, v.gy);
     if (s->add2) p->k->add(v.gy, n, v.gx2);
     else memcpy(v.gx2, v.gy, n * sizeof(float));
     settle(p, s, &v);
@@ -552,10 +554,11 @@ static void max_rows(qs_plan *p, struct step *s, const struct piece *v, bool bac
 {
     const qs_node *n = s->node, *from = source(p, s);
     size_t c = (size_t)n->c, row = (size_t)from->w * c, kernel = (size_t)n->kernel, w = (size_t)n->w;
+    const float *seen = plan_cuts(s) ? v->y : v->arg;   /* as above */
     for (size_t b = 0; b < p->per; b++)
         for (int y = 0; y < n->h; y++) {
             size_t out = pixel(n, b, y, 0), in = pixel(from, b, y * n->stride, 0);
-            if (back) p->k->maxpoolgrad(v->y + out, v->arg + out, v->gy + out, row, c, kernel, w, s->lo, s->hi, v->gx + in);
+            if (back) p->k->maxpoolgrad(seen + out, v->arg + out, v->gy + out, row, c, kernel, w, s->lo, s->hi, v->gx + in);
             else p->k->maxpool(v->x + in, row, c, kernel, w, s->lo, s->hi, v->y + out, v->arg + out);
         }
 }
@@ -571,7 +574,7 @@ static void max_run(qs_plan *p, struct step *s, size_t k)
     fill(v.y, n, -INFINITY);
     fill(v.arg, n, -1);
     each_window(p, s, &v, max_window);
-    if (cuts(s)) p->k->clip(v.y, n, s->lo, s->hi, v.y);
+    if (plan_cuts(s)) p->k->clip(v.y, n, s->lo, s->hi, v.y);
 }
 
 static void max_back(qs_plan *p, struct step *s, size_t k)
@@ -582,7 +585,7 @@ static void max_back(qs_plan *p, struct step *s, size_t k)
         max_rows(p, s, &v, true);
         return;
     }
-    if (cuts(s)) p->k->clipgrad(v.y, len(p, s->ny), s->lo, s->hi, v.gy);
+    if (plan_cuts(s)) p->k->clipgrad(v.y, len(p, s->ny), s->lo, s->hi, v.gy);
     clear_gx(p, s, &v);
     each_window(p, s, &v, max_window_back);
 }
@@ -695,16 +698,16 @@ static void shortcut_forward(qs_plan *p, struct step *s) { plan_stage(&p->fwd, s
 static void shortcut_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, s, shortcut_back, 0, NULL); }
 
 const qs_layer_work qs_layer_table[QS_OPS] = {
-    [QS_OP_CONV]       = {conv_memory, conv_make, conv_forward, conv_backward, false, false},
-    [QS_OP_LINEAR]     = {layer_memory, linear_make, linear_forward, linear_backward, false, false},
-    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, true},
-    [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, true, true},
-    [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, true, true},
-    [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, false, true},
-    [QS_OP_MAXPOOL]    = {max_memory, NULL, max_forward, max_backward, true, false},
-    [QS_OP_AVGPOOL]    = {NULL, NULL, mean_forward, mean_backward, false, false},
-    [QS_OP_GLOBALPOOL] = {global_memory, NULL, global_forward, global_backward, false, false},
-    [QS_OP_FLATTEN]    = {NULL, NULL, flatten_forward, flatten_backward, false, false},
-    [QS_OP_ADD]        = {NULL, NULL, add_forward, add_backward, true, true},
-    [QS_OP_SHORTCUT]   = {NULL, NULL, shortcut_forward, shortcut_backward, false, false},
+    [QS_OP_CONV]       = {conv_memory, conv_make, conv_forward, conv_backward, true, false, false},
+    [QS_OP_LINEAR]     = {layer_memory, linear_make, linear_forward, linear_backward, true, false, false},
+    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, true, true},
+    [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, false, true, true},
+    [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, false, true, true},
+    [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, true, false, true},
+    [QS_OP_MAXPOOL]    = {max_memory, NULL, max_forward, max_backward, false, true, false},
+    [QS_OP_AVGPOOL]    = {NULL, NULL, mean_forward, mean_backward, false, false, false},
+    [QS_OP_GLOBALPOOL] = {global_memory, NULL, global_forward, global_backward, false, false, false},
+    [QS_OP_FLATTEN]    = {NULL, NULL, flatten_forward, flatten_backward, false, false, false},
+    [QS_OP_ADD]        = {NULL, NULL, add_forward, add_backward, false, true, true},
+    [QS_OP_SHORTCUT]   = {NULL, NULL, shortcut_forward, shortcut_backward, false, false, false},
 };

@@ -155,10 +155,35 @@ static void describe(qs_plan *p)
 /* ---- what is wanted ------------------------------------------------------------------------------------ */
 static void later(int *t, int than) { *t = *t < than ? than : *t; }
 
-/* Output of node i: until its last reader has run, or to the end where gradients need it. */
+/* Values that somebody reads later than the forward pass: gradients where they need them, a look at what a site sees. */
+static bool *find_kept(const qs_plan *p)
+{
+    int n = p->net->n;
+    bool *kept = qs_xcalloc((size_t)n, sizeof *kept);
+    kept[0] = kept[p->step[n - 1].value] = true;
+    for (int i = 1; i < n && p->train; i++) {
+        const struct step *s = &p->step[i];
+        const qs_layer_work *w = &qs_layer_table[s->node->op];
+        if (w->own_y && plan_cuts(s)) kept[s->value] = true;
+        if (w->own_x) kept[p->step[s->node->in[0]].value] = true;
+    }
+    return kept;
+}
+
+/* A calibration stops before a site and looks at what it sees. */
+static bool *find_seen(const qs_plan *p)
+{
+    bool *seen = qs_xcalloc((size_t)p->net->n, sizeof *seen);
+    for (int i = 1; i < p->net->n; i++)
+        if (p->step[i].asite) seen[p->step[p->step[i].node->in[0]].value] = true;
+    return seen;
+}
+
+/* Output of node i: until its last reader has run. */
 static void want_values(qs_plan *p)
 {
     int n = p->net->n, *death = qs_xcalloc((size_t)n, sizeof *death);
+    bool *kept = find_kept(p), *seen = find_seen(p);
     for (int i = 0; i < n; i++) {
         const struct step *s = &p->step[i];
         later(&death[s->value], s->f1);
@@ -167,10 +192,13 @@ static void want_values(qs_plan *p)
     }
     for (int i = 0; i < n; i++) {
         struct step *s = &p->step[i];
-        bool kept = p->train || i == 0 || p->step[n - 1].value == i;
-        if (s->value == i) plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f0, kept ? p->end : death[i]);
+        if (s->value != i) continue;
+        plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f0, kept[i] ? p->end : death[i]);
+        s->brief.y = !kept[i] && !seen[i] && s->f0 == death[i];
     }
     free(death);
+    free(kept);
+    free(seen);
 }
 
 /* Gradient of node i: from its last reader (the first one backward) to the node itself, and those that share it. */
@@ -186,7 +214,7 @@ static void want_grads(qs_plan *p)
     for (int i = 0; i < n; i++) {
         struct step *s = &p->step[i];
         int from = i < n - 1 ? birth[i] : 0, to = i ? death[i] : p->end;
-        s->brief = s->grad == i && from == to;
+        s->brief.gy = s->grad == i && from == to;
         if (s->grad == i) plan_want(p, &s->gy, p->batch * s->ny * sizeof(float), from, to);
     }
     free(birth);
@@ -206,16 +234,22 @@ static void connect(qs_plan *p)
     for (int i = 0; i < p->net->n; i++) {
         struct step *s = &p->step[i];
         s->y = p->step[s->value].y;
+        s->brief.y = p->step[s->value].brief.y;
         if (!p->train) continue;
         s->gy = p->step[s->grad].gy;
-        s->brief = p->step[s->grad].brief;
+        s->brief.gy = p->step[s->grad].brief.gy;
     }
     for (int i = 1; i < p->net->n; i++) {
         struct step *s = &p->step[i], *a = &p->step[s->node->in[0]], *b = s->node->in[1] >= 0 ? &p->step[s->node->in[1]] : NULL;
         s->x = a->y;
         s->gx = a->gy;
-        s->brief_x = a->brief;
-        if (b) s->x2 = b->y, s->gx2 = b->gy, s->brief_x2 = b->brief;
+        s->brief.x = a->brief.y;
+        s->brief.gx = a->brief.gy;
+        if (!b) continue;
+        s->x2 = b->y;
+        s->gx2 = b->gy;
+        s->brief.x2 = b->brief.y;
+        s->brief.gx2 = b->brief.gy;
     }
 }
 

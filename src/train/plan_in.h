@@ -11,6 +11,8 @@
  * Stages cut by images run through one chunk together until one has an end, so
  * a chunk stays in the cache over several layers.
  */
+#include <math.h>
+
 #include "num/kernels.h"
 #include "train/dnn.h"
 #include "train/plan.h"
@@ -25,6 +27,7 @@ struct step {
     size_t nx, nx2, ny;        /* floats an image: inputs, output */
     float *x, *x2, *y;         /* (batch, ...) */
     float *gx, *gx2, *gy;      /* gradients; gx may be gy (in place) */
+    struct brief { bool x, x2, y, gx, gx2, gy, q; } brief;   /* lives within one stretch: threads have chunks of it */
     bool add, add2;            /* gradients are added to what is there */
     bool shallow, shallow_x;   /* no parameter here and before; before the input: a gradient only if the input's is wanted */
     int f0, f1, b0, b1;        /* times of its first and last stage, forward and backward */
@@ -37,7 +40,6 @@ struct step {
     float *q;                  /* the quantized input; x where it is not quantized */
     float *qb;                 /* the same for the backward pass, where quantizing again is cheaper than remembering */
     bool again;
-    bool brief, brief_x, brief_x2, brief_q;   /* gy, gx, gx2, q live within one stretch: a chunk a thread, not of the batch */
     float *gq;                 /* its gradient, before it is added to gx; gx where it need not be */
     float *w, *wq;             /* weights, quantized weights (w where they are not) */
     float *b, *gw, *gb;        /* bias; gradients of weights and bias */
@@ -111,13 +113,15 @@ typedef struct qs_layer_work {
     int (*make)(qs_plan *p, struct step *s, qs_err *err);   /* once memory is there; NULL */
     void (*forward)(qs_plan *p, struct step *s);   /* adds its stages */
     void (*backward)(qs_plan *p, struct step *s);
-    bool own_y;                /* backward reads y */
+    bool own_x, own_y;         /* backward reads x, y where it was cut */
     bool in_place;             /* backward can leave gx where gy was */
 } qs_layer_work;
 extern const qs_layer_work qs_layer_table[QS_OPS];
 
 void plan_want(qs_plan *p, void *slot, size_t bytes, int birth, int death);
 void plan_stage(struct stages *l, struct step *s, piece_fn *run, size_t slices, whole_fn *end);
+/* Is the output cut, by itself or by a ReLU that was drawn in? */
+static inline bool plan_cuts(const struct step *s) { return s->lo > -INFINITY || s->hi < INFINITY; }
 /* Pieces that n weights are cut into. */
 static inline size_t plan_pieces(size_t n) { return (n + QS_BLOCK - 1) / QS_BLOCK; }
 static inline bool plan_site_on(const qs_plan *p, const qs_site *site, size_t i) { return site && !(p->off && p->off[i]); }
