@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef QS_STORE_STORE_H
+#define QS_STORE_STORE_H
+/*
+ * The results database: SQLite, one file, a schema with a version (documented
+ * in quantscope(1)); any SQLite client may read it while a sweep writes.
+ *
+ *     sweep   a named grid of cells from one script
+ *     cell    one combination of parameters; its key says the same thing everywhere
+ *     run     one attempt at a cell: what happened, where, how long, with what
+ *     metric  a named number of a run; series: a named list of numbers
+ *
+ * What a cell gave and that it is done are one transaction: after a crash a
+ * cell is done with everything or not done. Several processes may write to one
+ * file; a writer waits up to 30 s for another. One store serves one thread.
+ *
+ * Errors: EIO (with the file's name: cannot be opened, disk full, locked too
+ * long), EFORMAT (not a results database, of a newer version, damaged), EARG.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct qs_store qs_store;
+
+typedef enum qs_store_mode {
+    QS_STORE_READ,            /* must exist; never writes */
+    QS_STORE_WAL,             /* made if missing; write-ahead log: for local disks */
+    QS_STORE_DELETE,          /* made if missing; rollback journal: for shared file systems, where a log in shared
+                               * memory does not work */
+} qs_store_mode;
+
+qs_store *qs_store_open(const char *path, qs_store_mode mode, qs_err *err);
+void qs_store_close(qs_store *s);
+const char *qs_store_path(const qs_store *s);
+
+/* ---- sweeps and cells -------------------------------------------------------------------------- */
+/* What a sweep was started from; strings borrowed. */
+typedef struct qs_sweep_info {
+    const char *name;
+    const char *script;        /* path as given */
+    const char *script_hash;   /* SHA-256, hexadecimal, of the script's bytes */
+    const char *inputs;        /* JSON object: input file -> SHA-256; "{}" */
+    const char *program;       /* "quantscope 0.3 (onednn, avx512)" */
+    const char *grid;          /* JSON object: parameter -> list of values, as declared */
+} qs_sweep_info;
+
+/* Finds the sweep of that name or makes it; *id. What differs from the last time (script, inputs, program) is said in
+ * `changed` (size n; "" if nothing): the caller decides, and accepts by qs_store_accept. */
+int qs_store_sweep(qs_store *s, const qs_sweep_info *info, int64_t *id, char *changed, size_t n, qs_err *err);
+int qs_store_accept(qs_store *s, int64_t sweep, const qs_sweep_info *info, qs_err *err);
+/* Takes all runs of a sweep away (--fresh). */
+int qs_store_forget(qs_store *s, int64_t sweep, qs_err *err);
+
+typedef enum qs_run_status { QS_RUN_NONE, QS_RUN_RUNNING, QS_RUN_DONE, QS_RUN_FAILED, QS_RUN_KILLED, QS_RUN_TIMEOUT } qs_run_status;
+extern const char *const qs_run_status_name[];   /* "none", "running", "done", "failed", "killed", "timeout" */
+
+typedef struct qs_cell {
+    int64_t id;                /* in this file */
+    char *key;                 /* stable: canonical JSON of the parameters, names sorted, no spaces, shortest numbers */
+    char *params;              /* JSON object as declared */
+    qs_run_status status;      /* of the last run; a RUNNING one whose process is gone counts as KILLED */
+} qs_cell;
+/*
+ * Adds cells that are not there yet, in order, one transaction, and fills id and status of all n (key and params are the
+ * caller's). 100,000 cells: under a second when they are all there.
+ */
+int qs_store_cells(qs_store *s, int64_t sweep, qs_cell *cell, size_t n, qs_err *err);
+
+/* ---- runs ---------------------------------------------------------------------------------------- */
+typedef struct qs_value { const char *name; double x; } qs_value;              /* NaN and infinities are kept */
+typedef struct qs_series { const char *name; const double *x; size_t n; } qs_series;
+
+/* A result. text: other things a run returned, JSON object or NULL. error: message of what failed, or NULL. */
+typedef struct qs_result {
+    qs_run_status status;
+    double seconds;
+    uint64_t seed;
+    const char *error, *text;
+    const qs_value *metric;
+    size_t nmetric;
+    const qs_series *series;
+    size_t nseries;
+} qs_result;
+
+/* A run begins (status RUNNING, this host and process). *run: its id. Two processes that begin the same cell: the second
+ * gets ESTATE while the first one lives. */
+int qs_store_begin(qs_store *s, int64_t cell, int64_t *run, qs_err *err);
+/* And ends: status, metrics and series in one transaction. */
+int qs_store_end(qs_store *s, int64_t run, const qs_result *r, qs_err *err);
+/* It never was (the program is asked to stop before the cell is done): takes the run away. */
+int qs_store_abandon(qs_store *s, int64_t run, qs_err *err);
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+/* The names of all sweeps in the order they were made; *n of them, freed with qs_store_free_names. */
+int qs_store_sweeps(qs_store *s, char ***names, size_t *n, qs_err *err);
+void qs_store_free_names(char **names, size_t n);
+
+/* One line a finished cell: its parameters and the metrics of its last run that is done. */
+typedef struct qs_row {
+    char *key, *params;        /* JSON */
+    qs_run_status status;      /* of the last run */
+    double seconds;
+    double *x;                 /* (nmetric of the table) NaN where it has none */
+} qs_row;
+typedef struct qs_table {
+    char **metric;             /* (nmetric) names in the order they came up */
+    size_t nmetric;
+    qs_row *row;               /* (nrow) every cell of the sweep, in order; status NONE: not begun */
+    size_t nrow;
+    int64_t change;            /* grows with every write: read again only when it did */
+} qs_table;
+int qs_store_table(qs_store *s, const char *sweep, qs_table *out, qs_err *err);
+void qs_table_clear(qs_table *t);
+/* A series of the last done run of a cell, malloc'd; *n 0 and *x NULL where there is none. */
+int qs_store_series(qs_store *s, const char *sweep, const char *key, const char *name, double **x, size_t *n, qs_err *err);
+/* Grows with every write of any process. Cheap: ask before reading again. */
+int qs_store_change(qs_store *s, int64_t *change, qs_err *err);
+
+/* Copies sweeps, cells and runs of `from` into s: a cell that is in both keeps a done run over one that is not, and the
+ * later done run of two; merging twice changes nothing. */
+int qs_store_merge(qs_store *s, const char *from, qs_err *err);
+
+#endif
