@@ -54,42 +54,42 @@ int qs_store_accept(qs_store *s, int64_t sweep, const qs_sweep_info *info, qs_er
 /* Takes all runs of a sweep away (--fresh). */
 int qs_store_forget(qs_store *s, int64_t sweep, qs_err *err);
 
-typedef enum qs_run_status { QS_RUN_NONE, QS_RUN_RUNNING, QS_RUN_DONE, QS_RUN_FAILED, QS_RUN_KILLED, QS_RUN_TIMEOUT } qs_run_status;
-extern const char *const qs_run_status_name[];   /* "none", "running", "done", "failed", "killed", "timeout" */
+typedef enum qs_trial_status { QS_TRIAL_NONE, QS_TRIAL_RUNNING, QS_TRIAL_DONE, QS_TRIAL_FAILED, QS_TRIAL_KILLED, QS_TRIAL_TIMEOUT } qs_trial_status;
+extern const char *const qs_trial_status_name[];   /* "none", "running", "done", "failed", "killed", "timeout" */
 
-typedef struct qs_cell {
+typedef struct qs_trial {
     int64_t id;                /* in this file */
     char *key;                 /* stable: canonical JSON of the parameters, names sorted, no spaces, shortest numbers */
     char *params;              /* JSON object as declared */
-    qs_run_status status;      /* of the last run; a RUNNING one whose process is gone counts as KILLED */
-} qs_cell;
+    qs_trial_status status;      /* of the last run; a RUNNING one whose process is gone counts as KILLED */
+} qs_trial;
 /*
  * Adds cells that are not there yet, in order, one transaction, and fills id and status of all n (key and params are the
  * caller's). 100,000 cells: under a second when they are all there.
  */
-int qs_store_cells(qs_store *s, int64_t sweep, qs_cell *cell, size_t n, qs_err *err);
+int qs_store_cells(qs_store *s, int64_t sweep, qs_trial *cell, size_t n, qs_err *err);
 
 /* ---- runs ---------------------------------------------------------------------------------------- */
-typedef struct qs_value { const char *name; double x; } qs_value;              /* NaN and infinities are kept */
-typedef struct qs_series { const char *name; const double *x; size_t n; } qs_series;
+typedef struct qs_metric { const char *name; double x; } qs_metric;              /* NaN and infinities are kept */
+typedef struct qs_metric_series { const char *name; const double *x; size_t n; } qs_metric_series;
 
 /* A result. text: other things a run returned, JSON object or NULL. error: message of what failed, or NULL. */
-typedef struct qs_result {
-    qs_run_status status;
+typedef struct qs_outcome {
+    qs_trial_status status;
     double seconds;
     uint64_t seed;
     const char *error, *text;
-    const qs_value *metric;
+    const qs_metric *metric;
     size_t nmetric;
-    const qs_series *series;
+    const qs_metric_series *series;
     size_t nseries;
-} qs_result;
+} qs_outcome;
 
 /* A run begins (status RUNNING, this host and process). *run: its id. Two processes that begin the same cell: the second
  * gets ESTATE while the first one lives. */
 int qs_store_begin(qs_store *s, int64_t cell, int64_t *run, qs_err *err);
 /* And ends: status, metrics and series in one transaction. */
-int qs_store_end(qs_store *s, int64_t run, const qs_result *r, qs_err *err);
+int qs_store_end(qs_store *s, int64_t run, const qs_outcome *r, qs_err *err);
 /* It never was (the program is asked to stop before the cell is done): takes the run away. */
 int qs_store_abandon(qs_store *s, int64_t run, qs_err *err);
 
@@ -99,21 +99,21 @@ int qs_store_sweeps(qs_store *s, char ***names, size_t *n, qs_err *err);
 void qs_store_free_names(char **names, size_t n);
 
 /* One line a finished cell: its parameters and the metrics of its last run that is done. */
-typedef struct qs_row {
+typedef struct qs_results_row {
     char *key, *params;        /* JSON */
-    qs_run_status status;      /* of the last run */
+    qs_trial_status status;      /* of the last run */
     double seconds;
     double *x;                 /* (nmetric of the table) NaN where it has none */
-} qs_row;
-typedef struct qs_table {
+} qs_results_row;
+typedef struct qs_results {
     char **metric;             /* (nmetric) names in the order they came up */
     size_t nmetric;
-    qs_row *row;               /* (nrow) every cell of the sweep, in order; status NONE: not begun */
+    qs_results_row *row;               /* (nrow) every cell of the sweep, in order; status NONE: not begun */
     size_t nrow;
     int64_t change;            /* grows with every write: read again only when it did */
-} qs_table;
-int qs_store_table(qs_store *s, const char *sweep, qs_table *out, qs_err *err);
-void qs_table_clear(qs_table *t);
+} qs_results;
+int qs_store_results(qs_store *s, const char *sweep, qs_results *out, qs_err *err);
+void qs_results_clear(qs_results *t);
 /* A series of the last done run of a cell, malloc'd; *n 0 and *x NULL where there is none. */
 int qs_store_series(qs_store *s, const char *sweep, const char *key, const char *name, double **x, size_t *n, qs_err *err);
 /* Grows with every write of any process. Cheap: ask before reading again. */
