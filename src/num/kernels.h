@@ -73,7 +73,7 @@ typedef void qs_bf16_fn(const uint16_t *x, size_t n, float *out);
 typedef void qs_u8_fn(const uint8_t *x, size_t n, float a, float b, float *out);      /* fl(fl(x a) + b) */
 typedef void qs_fq_fn(const float *x, size_t n, const qs_fq *q, float *out);          /* fake quantization; NaN stays NaN */
 typedef void qs_fqcode_fn(const float *x, size_t n, const qs_fq *q, int32_t *code);   /* NaN: lo */
-typedef bool qs_fqbyte_fn(const float *x, size_t n, const qs_fq *q, uint8_t *code);   /* its low byte; false: a NaN came by */
+typedef bool qs_fqbyte_fn(const float *x, size_t n, const qs_fq *q, uint8_t *code);   /* its low byte (lo, hi fit in 16 bits); false: a NaN came by */
 typedef void qs_fqbook_fn(const float *x, size_t n, const qs_fqbook *q, float *out);           /* NaN stays NaN */
 typedef void qs_fqbookcode_fn(const float *x, size_t n, const qs_fqbook *q, int32_t *code);    /* NaN: level 0 */
 /* g: dL/d out, becomes dL/dx. NaN in x: dx = 0, counts for nothing. fqgrad: lo and hi lie at most half a step outside

@@ -427,7 +427,13 @@ void qs_plan_off(qs_plan *p, const bool *off) { p->off = off; }
 float *qs_plan_grad(qs_plan *p, int param) { return p->grad[param]; }
 void qs_plan_want_input_grad(qs_plan *p, bool want) { p->want_gx = want; }
 const float *qs_plan_input_grad(const qs_plan *p) { return p->step[0].gy; }
-const char *qs_plan_backend(void) { return qs_dnn_backend(); }
+
+size_t qs_plan_whole(const qs_plan *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->nlayer; i++) n += p->layer[i]->whole;
+    return n;
+}
 
 const float *qs_plan_seen(const qs_plan *p, size_t site)
 {

@@ -61,7 +61,7 @@ const float *qs_plan_input_grad(const qs_plan *p);
 
 void qs_plan_bn_reset(qs_plan *p);
 
-/* "onednn" or "plain": what convolutions and products run on. */
-const char *qs_plan_backend(void);
+/* How many layers compute forward in whole numbers (dnn.h) when their quantizers are on. */
+size_t qs_plan_whole(const qs_plan *p);
 
 #endif

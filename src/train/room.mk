@@ -25,6 +25,7 @@ train_tests = \
     tests/unit/t_net \
     tests/unit/t_optim \
     tests/unit/t_plan \
+    tests/unit/t_whole \
     tests/unit/t_run \
     tests/unit/t_site
 check_PROGRAMS += $(train_tests)
@@ -37,6 +38,8 @@ tests_unit_t_net_SOURCES = tests/unit/t_net.c tests/tap.h tests/unit/files.h
 tests_unit_t_net_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_plan_SOURCES = tests/unit/t_plan.c tests/tap.h
 tests_unit_t_plan_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_whole_SOURCES = tests/unit/t_whole.c tests/tap.h
+tests_unit_t_whole_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
 tests_unit_t_site_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_optim_SOURCES = tests/unit/t_optim.c tests/tap.h

@@ -29,6 +29,7 @@ static float random_float(qs_rng *r, int kind)
 static float X[NMAX + PAD], Y[NMAX + PAD], A[NMAX + PAD], B[NMAX + PAD];
 static uint16_t H[NMAX + PAD];
 static int32_t CA[NMAX + PAD], CB[NMAX + PAD];
+static uint8_t YA[NMAX + PAD], YB[NMAX + PAD];
 static const qs_kernels *s, *v;
 
 static void fill(qs_rng *r, int kind)
@@ -45,6 +46,7 @@ static void wipe(void)
     for (size_t i = 0; i < NMAX + PAD; i++) {
         A[i] = B[i] = 77;
         CA[i] = CB[i] = 77;
+        YA[i] = YB[i] = 77;
     }
 }
 
@@ -111,6 +113,18 @@ static bool try_u8(size_t n, size_t off, const void *how)
     return floats_same();
 }
 
+/* The codes once more, a byte each. */
+static bool bytes_same(size_t n, size_t off, const qs_fq *q)
+{
+    if (q->hi > INT16_MAX || q->lo < INT16_MIN) return true;
+    bool a = s->fqbyte(X + off, n, q, YA + off), b = v->fqbyte(X + off, n, q, YB + off), numbers = true;
+    for (size_t i = off; i < off + n; i++) {
+        if (YA[i] != (uint8_t)CA[i]) return false;
+        numbers &= !isnan(X[i]);
+    }
+    return a == numbers && b == numbers && !memcmp(YA, YB, sizeof YA);
+}
+
 static bool try_fq(size_t n, size_t off, const void *how)
 {
     wipe();
@@ -118,7 +132,7 @@ static bool try_fq(size_t n, size_t off, const void *how)
     v->fq(X + off, n, how, B + off);
     s->fqcode(X + off, n, how, CA + off);
     v->fqcode(X + off, n, how, CB + off);
-    return floats_same() && codes_same();
+    return floats_same() && codes_same() && bytes_same(n, off, how);
 }
 
 static bool try_book(size_t n, size_t off, const void *how)
