@@ -34,9 +34,10 @@ allow stat base num model
 allow quant base num model stat
 allow train base num model stat quant
 allow engine base num model stat quant train
-allow bind base num model stat quant train engine
+allow store base stat engine
+allow bind base num model stat quant train engine store
 allow ui base plot engine/snapshot.h engine/job.h
-allow app base num plot model stat quant train engine bind ui
+allow app base num plot model stat quant train engine store bind ui
 
 # What ui may see of the engine sees nothing of the engine either.
 verdict "$(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' engine/snapshot.h engine/job.h |
@@ -51,9 +52,10 @@ only 'protobuf-c|.*pb-c\.h' model/onnx
 only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index
 only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c
 only 'zlib' train/data_files.c
+only 'sqlite3' store/
 only 'immintrin|x86intrin|arm_neon' num/
 
-below='base num plot model stat quant train engine bind ui'
+below='base num plot model stat quant train engine store bind ui'
 # Comments and text are stripped line by line: a mention in prose is no call.
 calls() { # regex
     grep -rnE --include='*.c' "(^|[^A-Za-z0-9_>.\"])($1)[[:space:]]*\(" $below | grep -vE ':[[:space:]]*(/?\*|//)'

@@ -7,7 +7,7 @@ nodist_libqsbind_la_SOURCES = src/bind/lua_files.h
 libqsbind_la_LIBADD = libqslua.la
 
 # The rooms below bind, upper first, as a program links them.
-QS_BELOW_BIND = libqsengine.la libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+QS_BELOW_BIND = libqsstore.la libqsengine.la libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
 
 # `require "quantscope.core"` in a stock lua5.4. Not linked to liblua: the interpreter has its own. It stays mapped when the
 # state closes (nodelete), since the threads of the pool live on.
