@@ -11,4 +11,4 @@ BUILT_SOURCES += src/bind/lua_files.h
 CLEANFILES += src/bind/lua_files.h
 src/bind/lua_files.h: $(QS_LUA_FILES) lua/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) src/bind && $(SHELL) $(top_srcdir)/lua/embed.sh $(top_srcdir) $(QS_LUA_FILES) >$@.tmp && mv $@.tmp $@
-src/bind/repl.lo: src/bind/lua_files.h
+src/bind/repl.$(OBJEXT): src/bind/lua_files.h

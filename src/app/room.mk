@@ -4,6 +4,4 @@ quantscope_SOURCES = src/app/main.c src/app/app.h src/app/out.c src/app/out.h sr
                      src/app/workbench.c
 # Where the program finds its data before it is installed.
 quantscope_CPPFLAGS = $(AM_CPPFLAGS) -DQS_SRCDIR='"$(abs_top_srcdir)"' -DQS_BUILDDIR='"$(abs_top_builddir)"'
-quantscope_LDADD = libqsui.la libqsbind.la libqsstore.la libqsengine.la libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsplot.la libqsnum.la \
-                   libqsbase.la $(CURSES_LIBS) $(READLINE_LIBS) $(LUA_LIBS) $(FFTW_LIBS) $(JANSSON_LIBS) $(PROTOBUFC_LIBS) \
-                   $(PTHREAD_LIBS)
+quantscope_LDADD = libqsui.a $(BIND_LIBS) $(PLOT_LIBS) $(CURSES_LIBS) $(READLINE_LIBS)

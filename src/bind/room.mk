@@ -1,34 +1,34 @@
 # bind: the Lua binding. libqslua is what the module needs too; the console adds a Lua state of its own.
-noinst_LTLIBRARIES += libqslua.la libqsbind.la
-libqslua_la_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_quant.c src/bind/bind_session.c \
+noinst_LIBRARIES += libqslua.a libqsbind.a
+libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_quant.c src/bind/bind_session.c \
                       src/bind/bind_net.c src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h
-libqsbind_la_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/complete.c
-nodist_libqsbind_la_SOURCES = src/bind/lua_files.h
-libqsbind_la_LIBADD = libqslua.la
-
-# The rooms below bind, upper first, as a program links them.
-QS_BELOW_BIND = libqsstore.la libqsengine.la libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+libqsbind_a_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/complete.c
+nodist_libqsbind_a_SOURCES = src/bind/lua_files.h
+BIND_LIBS = libqsbind.a libqslua.a $(LUA_LIBS) $(STORE_LIBS) $(ENGINE_LIBS)
 
 # `require "quantscope.core"` in a stock lua5.4. Not linked to liblua: the interpreter has its own. It stays mapped when the
-# state closes (nodelete), since the threads of the pool live on.
+# state closes (nodelete), since the threads of the pool live on. Made as a program is and installed as data, mode 644 and
+# never renamed; it lies in a folder by the name that Lua looks for, so it is found before it is installed.
 qscoredir = $(qsluaexecdir)/quantscope
-qscore_LTLIBRARIES = core.la
-core_la_SOURCES = src/bind/module.c
-core_la_LIBADD  = libqslua.la $(QS_BELOW_BIND)
-core_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -Wl,-z,nodelete \
-                  -export-symbols-regex '^luaopen_quantscope_core$$'
+qscore_DATA = intree/quantscope/core.so
+EXTRA_PROGRAMS += intree/quantscope/core.so
+intree_quantscope_core_so_SOURCES = src/bind/module.c
+intree_quantscope_core_so_LDADD   = libqslua.a $(STORE_LIBS) $(ENGINE_LIBS)
+intree_quantscope_core_so_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-z,nodelete
+CLEANFILES += intree/quantscope/core.so
 
 check_PROGRAMS += tests/unit/t_repl tests/unit/t_repl_run tests/lua/t_lua
-TESTS += tests/unit/t_repl tests/unit/t_repl_run
+TESTS += tests/unit/t_repl
+long_tests += tests/unit/t_repl_run
 tests_unit_t_repl_run_SOURCES = tests/unit/t_repl_run.c tests/tap.h
-tests_unit_t_repl_run_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
+tests_unit_t_repl_run_LDADD   = $(BIND_LIBS)
 tests_unit_t_repl_SOURCES = tests/unit/t_repl.c tests/tap.h
-tests_unit_t_repl_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
+tests_unit_t_repl_LDADD   = $(BIND_LIBS)
 
 # The Lua tests, by the embedded Lua (a host of ten lines, so that they need neither program nor terminal) and by a stock
 # lua5.4 with the module.
 tests_lua_t_lua_SOURCES = tests/lua/t_lua.c
-tests_lua_t_lua_LDADD   = libqsbind.la $(QS_BELOW_BIND) $(LUA_LIBS)
+tests_lua_t_lua_LDADD   = $(BIND_LIBS)
 QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua tests/lua/t_index.lua tests/lua/t_init.lua \
                tests/lua/t_model.lua tests/lua/t_onnx.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
                tests/lua/t_select.lua tests/lua/t_tensor.lua tests/lua/t_net.lua tests/lua/t_train.lua
@@ -36,10 +36,3 @@ TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua
 LUA_LOG_COMPILER = env LUA_STOCK='$(LUA_STOCK)' $(SHELL) $(top_srcdir)/tests/lua/run
-if STOCK_LUA_TEST
-# Stock Lua looks for quantscope/core.so; libtool leaves .libs/core.so.
-check_DATA += intree/quantscope/core.so
-intree/quantscope/core.so: core.la
-	$(AM_V_GEN)$(MKDIR_P) intree/quantscope && rm -f $@ && $(LN_S) $(abs_top_builddir)/.libs/core.so $@
-endif
-CLEANFILES += intree/quantscope/core.so

@@ -1,9 +1,9 @@
-noinst_LTLIBRARIES += libqsmodel.la
-libqsmodel_la_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/onnx.c src/model/onnx.h \
+noinst_LIBRARIES += libqsmodel.a
+libqsmodel_a_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/onnx.c src/model/onnx.h \
                         src/model/onnx_skim.c src/model/onnx_tensor.c src/model/reader.h src/model/safetensors.c \
                         src/model/save.c src/model/split.c src/model/tensor.c src/model/tensor.h
-nodist_libqsmodel_la_SOURCES = src/model/onnx.pb-c.c src/model/onnx.pb-c.h
-libqsmodel_la_LIBADD  = $(JANSSON_LIBS) $(PROTOBUFC_LIBS)
+nodist_libqsmodel_a_SOURCES = src/model/onnx.pb-c.c src/model/onnx.pb-c.h
+MODEL_LIBS = libqsmodel.a $(JANSSON_LIBS) $(PROTOBUFC_LIBS) $(NUM_LIBS)
 
 # The parser of ONNX files is generated from our schema, into the build tree.
 EXTRA_DIST    += src/model/onnx.proto
@@ -13,9 +13,6 @@ src/model/onnx.pb-c.c: src/model/onnx.proto
 	$(AM_V_GEN)$(MKDIR_P) src/model && $(PROTOC_C) --proto_path=$(top_srcdir)/src/model --c_out=src/model onnx.proto
 src/model/onnx.pb-c.h: src/model/onnx.pb-c.c
 	@test -f $@ || { rm -f src/model/onnx.pb-c.c && $(MAKE) $(AM_MAKEFLAGS) src/model/onnx.pb-c.c; }
-
-# What a test of this room links.
-MODEL_LIBS = libqsmodel.la libqsnum.la libqsbase.la
 
 model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save \
               tests/unit/t_open_big tests/hostile/t_hostile tests/golden/t_onnx_testdata

@@ -1,25 +1,27 @@
-noinst_LTLIBRARIES += libqsnum.la
-libqsnum_la_SOURCES = src/num/kernels.c src/num/kernels.h src/num/kernels.def src/num/lanes.h src/num/kern_scalar.c src/num/kern_nn.c src/num/kern_cols.c \
+noinst_LIBRARIES += libqsnum.a
+libqsnum_a_SOURCES = src/num/kernels.c src/num/kernels.h src/num/kernels.def src/num/lanes.h src/num/kern_scalar.c src/num/kern_nn.c src/num/kern_cols.c \
                       src/num/fft.c src/num/fft.h
-libqsnum_la_LIBADD  = $(FFTW_LIBS) -lm
+NUM_LIBS = libqsnum.a
 if HAVE_AVX2
-noinst_LTLIBRARIES += libqsavx2.la
-libqsavx2_la_SOURCES = src/num/kern_avx2.c src/num/kern_nn.c src/num/kern_cols.c
-libqsavx2_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -DQS_ISA=avx2
-libqsnum_la_LIBADD  += libqsavx2.la
+noinst_LIBRARIES += libqsavx2.a
+libqsavx2_a_SOURCES = src/num/kern_avx2.c src/num/kern_nn.c src/num/kern_cols.c
+libqsavx2_a_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -DQS_ISA=avx2
+NUM_LIBS += libqsavx2.a
 endif
 if HAVE_AVX512
-noinst_LTLIBRARIES += libqsavx512.la
-libqsavx512_la_SOURCES = src/num/kern_avx512.c src/num/kern_nn.c src/num/kern_cols.c
-libqsavx512_la_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512 -DQS_ISA=avx512
-libqsnum_la_LIBADD  += libqsavx512.la
+noinst_LIBRARIES += libqsavx512.a
+libqsavx512_a_SOURCES = src/num/kern_avx512.c src/num/kern_nn.c src/num/kern_cols.c
+libqsavx512_a_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512 -DQS_ISA=avx512
+NUM_LIBS += libqsavx512.a
 endif
+NUM_LIBS += $(FFTW_LIBS) $(BASE_LIBS)
 
 check_PROGRAMS += tests/unit/t_kernels tests/unit/t_kernels_nn tests/unit/t_fft
-TESTS += tests/unit/t_kernels tests/unit/t_kernels_nn tests/unit/t_fft
+TESTS += tests/unit/t_kernels tests/unit/t_fft
+long_tests += tests/unit/t_kernels_nn
 tests_unit_t_kernels_nn_SOURCES = tests/unit/t_kernels_nn.c tests/tap.h
-tests_unit_t_kernels_nn_LDADD   = libqsnum.la libqsbase.la
+tests_unit_t_kernels_nn_LDADD   = $(NUM_LIBS)
 tests_unit_t_kernels_SOURCES = tests/unit/t_kernels.c tests/tap.h
-tests_unit_t_kernels_LDADD   = libqsnum.la libqsbase.la
+tests_unit_t_kernels_LDADD   = $(NUM_LIBS)
 tests_unit_t_fft_SOURCES = tests/unit/t_fft.c tests/tap.h
-tests_unit_t_fft_LDADD   = libqsnum.la libqsbase.la
+tests_unit_t_fft_LDADD   = $(NUM_LIBS)

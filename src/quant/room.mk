@@ -1,11 +1,9 @@
-noinst_LTLIBRARIES += libqsquant.la
-libqsquant_la_SOURCES = src/quant/book.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
+noinst_LIBRARIES += libqsquant.a
+libqsquant_a_SOURCES = src/quant/book.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
                         src/quant/format.c src/quant/format.h src/quant/grad.c src/quant/grid.h src/quant/init.c \
                         src/quant/init.h src/quant/init_mse.c src/quant/init_stat.c src/quant/lloyd.c src/quant/quantizer.c \
                         src/quant/quantizer.h src/quant/rows.h
-
-# What a test of this room links.
-QUANT_LIBS = libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+QUANT_LIBS = libqsquant.a $(STAT_LIBS)
 
 check_PROGRAMS += tests/unit/t_format
 TESTS += tests/unit/t_format

@@ -1,7 +1,6 @@
 # Training: networks, data, fake quantization with learnable parameters, runs. One file a line, in the order to read them.
-noinst_LTLIBRARIES += libqstrain.la
-libqstrain_la_LIBADD  = $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) -lm
-libqstrain_la_SOURCES = \
+noinst_LIBRARIES += libqstrain.a
+libqstrain_a_SOURCES = \
     src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h src/train/net.c \
     src/train/site.h src/train/site.c \
@@ -16,20 +15,22 @@ libqstrain_la_SOURCES = \
     src/train/run.c \
     src/train/checkpoint.c
 
-# What a test of this room links.
-TRAIN_LIBS = libqstrain.la libqsquant.la libqsstat.la libqsmodel.la libqsnum.la libqsbase.la
+TRAIN_LIBS = libqstrain.a $(DNNL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) $(QUANT_LIBS)
+
 # One a line; each also says what it is made of.
 train_tests = \
     tests/unit/t_dataset \
     tests/unit/t_history \
     tests/unit/t_net \
-    tests/unit/t_optim \
+    tests/unit/t_optim
+long_train_tests = \
     tests/unit/t_plan \
     tests/unit/t_whole \
     tests/unit/t_run \
     tests/unit/t_site
-check_PROGRAMS += $(train_tests)
+check_PROGRAMS += $(train_tests) $(long_train_tests)
 TESTS += $(train_tests)
+long_tests += $(long_train_tests)
 tests_unit_t_dataset_SOURCES = tests/unit/t_dataset.c tests/unit/files.h tests/tap.h
 tests_unit_t_dataset_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_history_SOURCES = tests/unit/t_history.c tests/tap.h

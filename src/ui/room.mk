@@ -1,19 +1,19 @@
-noinst_LTLIBRARIES += libqsui.la
-libqsui_la_SOURCES = src/ui/actions.c src/ui/colors.c src/ui/console.c src/ui/console.h src/ui/explain.c src/ui/fmt.c src/ui/keys.c \
+noinst_LIBRARIES += libqsui.a
+libqsui_a_SOURCES = src/ui/actions.c src/ui/colors.c src/ui/console.c src/ui/console.h src/ui/explain.c src/ui/fmt.c src/ui/keys.c \
                      src/ui/keys.h src/ui/layout.c src/ui/loop.c src/ui/menu.c src/ui/names.c src/ui/names.h src/ui/screen.h \
                      src/ui/script.c src/ui/term.c src/ui/term.h src/ui/ui.h src/ui/view_compare.c src/ui/view_curve.c \
                      src/ui/view_hist.c src/ui/view_list.c src/ui/view_map.c src/ui/view_site.c src/ui/view_train.c
-libqsui_la_LIBADD  = libqsplot.la libqsbase.la $(CURSES_LIBS) $(READLINE_LIBS)
+UI_LIBS = libqsui.a libqsengine.a $(PLOT_LIBS) $(CURSES_LIBS) $(READLINE_LIBS)
 
 # Screen tests on made-up numbers, in tmux.
 check_PROGRAMS += tests/ui/fake
 tests_ui_fake_SOURCES = tests/ui/fake.c tests/ui/fake_train.h
-tests_ui_fake_LDADD   = libqsui.la libqsengine.la libqsplot.la libqsbase.la
-TESTS += tests/ui/screen.t tests/ui/train.t
+tests_ui_fake_LDADD   = $(UI_LIBS)
+long_tests += tests/ui/screen.t tests/ui/train.t
 dist_check_SCRIPTS += tests/ui/screen.t tests/ui/train.t
 EXTRA_DIST += tests/ui/golden
 
 check_PROGRAMS += tests/unit/t_ui
 TESTS += tests/unit/t_ui
 tests_unit_t_ui_SOURCES = tests/unit/t_ui.c tests/tap.h
-tests_unit_t_ui_LDADD   = libqsui.la libqsengine.la libqsplot.la libqsbase.la
+tests_unit_t_ui_LDADD   = $(UI_LIBS)

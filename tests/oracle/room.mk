@@ -3,11 +3,11 @@
 check_PROGRAMS += tests/oracle/t_oracle_hist
 TESTS += tests/oracle/t_oracle_hist
 tests_oracle_t_oracle_hist_SOURCES = tests/oracle/t_oracle_hist.c tests/tap.h
-tests_oracle_t_oracle_hist_LDADD   = libqsstat.la libqsmodel.la libqsnum.la libqsbase.la $(JANSSON_LIBS)
+tests_oracle_t_oracle_hist_LDADD   = $(STAT_LIBS)
 check_PROGRAMS += tests/oracle/t_oracle_qat
 TESTS += tests/oracle/t_oracle_qat
 tests_oracle_t_oracle_qat_SOURCES = tests/oracle/t_oracle_qat.c tests/tap.h
-tests_oracle_t_oracle_qat_LDADD   = $(TRAIN_LIBS) $(JANSSON_LIBS)
+tests_oracle_t_oracle_qat_LDADD   = $(TRAIN_LIBS)
 check_PROGRAMS += tests/oracle/t_oracle_sites
 TESTS += tests/oracle/t_oracle_sites
 tests_oracle_t_oracle_sites_SOURCES = tests/oracle/t_oracle_sites.c tests/tap.h
