@@ -14,6 +14,14 @@
 
 static int tap_n, tap_bad;
 
+/* A sanitized build asks whether memory and threads are used well; that the numbers are right everywhere is the plain
+ * build's to say. There, tests may leave out more of the same. */
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+#define TAP_SANITIZED true
+#else
+#define TAP_SANITIZED false
+#endif
+
 /* The thread sanitizer makes arithmetic thirty times slower: there, tests may leave out what has one thread. */
 #ifdef __SANITIZE_THREAD__
 #define TAP_THREADS_ONLY true
