@@ -13,6 +13,7 @@
 #include "../tap.h"
 
 #define READ_MAX 5000 /* values read of a tensor at either end */
+#define OFTEN (TAP_THREADS_ONLY ? 10 : 1) /* readers have one thread: there, every tenth of all this */
 
 static size_t opened, refused, nameless, partial, whole;
 
@@ -77,7 +78,7 @@ static void cut(const char *path, const unsigned char *p, size_t n, size_t every
 {
     begin();
     write_bytes(path, p, n);
-    for (size_t len = n - 1; len > 0; len -= len > every ? len / 37 + 1 : 1)
+    for (size_t len = n - 1; len > 0; len -= len > every ? len / 37 + 1 : len < OFTEN ? len : OFTEN)
         if (!truncate(path, (off_t)len)) try_file(path);
     ok(partial == 0 && opened < n / 20 + 1, "%s: nothing opens with tensors missing", name);
     report("cuts", name);
@@ -92,7 +93,7 @@ static void mutate(const char *path, const unsigned char *p, size_t n, size_t he
     begin();
     write_bytes(path, p, n);
     int fd = open(path, O_WRONLY);
-    for (int i = 0; i < times; i++) {
+    for (int i = 0; i < times; i += OFTEN) {
         size_t at[3], k = 1 + qs_rng_next(&r) % 3, among = qs_rng_next(&r) % 8 && head < n ? head : n;
         for (size_t j = 0; j < k; j++) {
             uint64_t x = qs_rng_next(&r);
@@ -115,7 +116,7 @@ static void sweep(const char *path, const unsigned char *p, size_t n, const char
     begin();
     write_bytes(path, p, n);
     int fd = open(path, O_WRONLY);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i += OFTEN) {
         for (size_t j = 0; j < sizeof to; j++)
             if (pwrite(fd, &to[j], 1, (off_t)i) == 1) try_file(path);
         if (pwrite(fd, &p[i], 1, (off_t)i) != 1) nameless++;
@@ -132,7 +133,7 @@ static void garbage(const char *path)
     qs_rng r;
     qs_rng_seed(&r, 7);
     begin();
-    for (int i = 0; i < 1200; i++) {
+    for (int i = 0; i < 1200 / OFTEN; i++) {
         size_t k = (size_t)i % 6;
         for (size_t j = 0; j < sizeof b; j++) b[j] = (unsigned char)qs_rng_next(&r);
         memcpy(b, starts[k], lengths[k]);

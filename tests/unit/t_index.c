@@ -585,7 +585,8 @@ int main(void)
 {
     static const size_t sizes[] = {1, 2, 3, 15, 16, 17, 48, 49, 255, 256, 257, 2047, 2048, 5000, 65535, 65536, 65537, 70000, 140000};
     qs_threads_set(2);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) against_loops(sizes[i], sizes[i] > 10000 ? 24 : 64);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        against_loops(sizes[i], (sizes[i] > 10000 ? 24 : 64) / (TAP_THREADS_ONLY ? 8 : 1));
     thread_counts();
     order_statistics(normal, 1, "one value");
     order_statistics(normal, 1001, "normal");
@@ -598,7 +599,7 @@ int main(void)
     weights(3000);
     weights(70000);
     bad_data();
-    mirrors();
+    if (!TAP_THREADS_ONLY) mirrors();
     buckets();
     types();
     tensors();

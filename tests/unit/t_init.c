@@ -376,7 +376,7 @@ int main(void)
     rules();
     aciq_table();
     octav_table();
-    degenerate();
+    if (!TAP_THREADS_ONLY) degenerate();
     registry();
     tensors();
     comparisons();

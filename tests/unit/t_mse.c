@@ -352,6 +352,6 @@ int main(void)
     published_optima();
     half_normal();
     offsets();
-    edge_cases();
+    if (!TAP_THREADS_ONLY) edge_cases();
     return done();
 }

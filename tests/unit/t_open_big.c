@@ -96,7 +96,8 @@ static void measure(const char *dir, const char *name, void (*write)(const char 
         qs_model_unref(m);
     }
     ok(good, "%s: %d tensors, 1 GB %s", name, TENSORS, e.msg);
-    ok(best < 0.060, "%s opens in %.2f ms", name, best * 1e3);
+    /* A promise of the plain build: a sanitizer only has to come to an end. */
+    ok(best < (TAP_SANITIZED ? 1 : 0.060), "%s opens in %.2f ms", name, best * 1e3);
     ok(most < 64e6, "%s takes %.1f MB of our own", name, most / 1e6);
     unlink(path);
     free(path);

@@ -180,11 +180,13 @@ static int forward_differs(qs_site *s, const char *format)
     bad += memcmp(Y, REF, n * sizeof *Y) != 0;
     bad += memcmp(Y2, REF, n * sizeof *Y) != 0;
     qs_site_rank(s, X, 0, n, rank);
-    for (size_t i = 0; i < n; i++) {
-        size_t p = s->parts == 1 ? 0 : s->act ? i % C : i / (C * KK * KK);
+    for (size_t p = 0; p < s->parts; p++) {
         qs_grid g;
         qs_grid_init(&g, w.q, p);
-        bad += !(rank[i] >= 0 && (size_t)rank[i] < g.n) || g.lv[rank[i]] != Y[i];
+        for (size_t i = 0; i < n; i++) {
+            size_t of = s->parts == 1 ? 0 : s->act ? i % C : i / (C * KK * KK);
+            bad += of == p && (rank[i] < 0 || (size_t)rank[i] >= g.n || g.lv[rank[i]] != Y[i]);
+        }
         qs_grid_clear(&g);
     }
     memcpy(Y2, X, n * sizeof *X);
