@@ -4,7 +4,7 @@ libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/b
                       src/bind/bind_net.c src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h
 libqsbind_a_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/complete.c
 nodist_libqsbind_a_SOURCES = src/bind/lua_files.h
-BIND_LIBS = libqsbind.a libqslua.a $(LUA_LIBS) $(STORE_LIBS) $(ENGINE_LIBS)
+BIND_LIBS = libqsbind.a libqslua.a $(LUA_LIBS) $(STORE_LIBS)
 
 # `require "quantscope.core"` in a stock lua5.4. Not linked to liblua: the interpreter has its own. It stays mapped when the
 # state closes (nodelete), since the threads of the pool live on. Made as a program is and installed as data, mode 644 and
@@ -13,7 +13,7 @@ qscoredir = $(qsluaexecdir)/quantscope
 qscore_DATA = intree/quantscope/core.so
 EXTRA_PROGRAMS += intree/quantscope/core.so
 intree_quantscope_core_so_SOURCES = src/bind/module.c
-intree_quantscope_core_so_LDADD   = libqslua.a $(STORE_LIBS) $(ENGINE_LIBS)
+intree_quantscope_core_so_LDADD   = libqslua.a $(STORE_LIBS)
 intree_quantscope_core_so_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-z,nodelete
 CLEANFILES += intree/quantscope/core.so
 

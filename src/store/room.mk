@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libqsstore.a
 libqsstore_a_SOURCES = src/store/store.c src/store/store.h src/store/store_in.h src/store/sql.c src/store/process.c \
                         src/store/store_write.c src/store/store_read.c src/store/store_merge.c src/store/numbers.c
-STORE_LIBS = libqsstore.a $(SQLITE_LIBS) $(BASE_LIBS)
+STORE_LIBS = libqsstore.a $(SQLITE_LIBS) $(ENGINE_LIBS)
 
 check_PROGRAMS += tests/unit/t_store
 TESTS += tests/unit/t_store
