@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/sync.h"
+#include "train/dnn.h"
 #include "train/plan.h"
 #include "../tap.h"
 #define diag(...) (printf("# " __VA_ARGS__), putchar('\n'))
@@ -300,7 +301,7 @@ static void compare(const char *what, qs_net *net)
     qs_err err = {0};
     qs_plan *p = qs_plan_new(net, NULL, 0, B, true, &err);
     ref r;
-    ok(p != NULL, "%s: a plan (%s) on %s", what, err.msg, qs_plan_backend());
+    ok(p != NULL, "%s: a plan (%s) on %s", what, err.msg, qs_dnn_backend());
     if (!p) return;
     ref_make(&r, net);
     randomize(net, &r, p, 5);
