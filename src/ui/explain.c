@@ -183,6 +183,88 @@ static void t_round(const facts *f, qs_str *o)
     qs_str_addf(o, _("%s; a uniform error would give step^2 / 12 = %s; clipping adds %s\n"), sig(a, q->round_mse), sig(b, q->step * q->step / 12), sig(c, q->clip_mse));
 }
 
+/* ---- of a run ---------------------------------------------------------------------------------- */
+static const qs_snap_look *look(const facts *f) { return &f->s->train->look; }
+
+static void t_accuracy(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("right answers / images of the validation split, which is kept apart from training and test\n"));
+    qs_str_addf(o, _("%s; batch normalization is estimated anew on the same 2048 training images before every evaluation\n"), qs_fmt_percent(a, f->v));
+    qs_str_add(o, _("float: the net before it was quantized; before: quantized by the initialization, not trained yet\n"));
+}
+
+static void t_run_step(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_look *l = look(f);
+    qs_str_add(o, _("the learned step: levels are step times the codebook; of several channels the geometric mean\n"));
+    qs_str_addf(o, _("%s / %s (least squared error on the values seen now) = %s\n"), sig(a, l->step), sig(b, l->best_step),
+                qs_fmt_fixed(c, l->step / l->best_step, 3));
+    qs_str_addf(o, _("it began at %s (%s)\n"), sig(a, l->first), l->init);
+}
+
+static void t_run_error(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_look *l = look(f);
+    qs_str_add(o, _("mean squared error at this step / the least over all steps, on the values seen now\n"));
+    qs_str_addf(o, "%s / %s = %s%s\n", sig(a, l->error), sig(b, l->best_error), qs_fmt_fixed(c, l->error / l->best_error, 3),
+                l->coarse ? _("   from the histogram that the record keeps, not from the values: nearly") : "");
+    qs_str_add(o, _("A larger squared error is not by itself worse: the loss decides.\n"));
+}
+
+static void t_run_clipped(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("values beyond the outermost levels / all values; they are set to those levels\n"));
+    qs_str_addf(o, _("%s outside %s .. %s\n"), qs_fmt_percent(a, f->v), sig(b, look(f)->clip_lo), sig(c, look(f)->clip_hi));
+}
+
+static void t_run_levels(const facts *f, qs_str *o)
+{
+    qs_str_add(o, _("levels at least one value falls on / levels of the format\n"));
+    qs_str_addf(o, "%.0f / %.0f\n", look(f)->used, look(f)->levels);
+}
+
+static void t_run_entropy(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    qs_str_add(o, _("entropy of the codes = -sum p log2 p, p: the share of a level\n"));
+    qs_str_addf(o, _("%s of at most log2 %.0f = %s bits\n"), qs_fmt_fixed(a, f->v, 3), look(f)->levels, qs_fmt_fixed(b, log2(look(f)->levels), 3));
+}
+
+static void t_oscillate(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("weights whose code turns back at once more often than 0.005 times a step, moving mean with 0.01 / weights followed\n"));
+    qs_str_addf(o, "%s\n%s\n", qs_fmt_percent(a, f->v), _("Nagel et al. 2022, Overcoming Oscillations in Quantization-Aware Training"));
+}
+
+static void t_lsq_r(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("R = (|dL/ds| / s) / (|dL/dw| / |w|): updates of the step against those of the weights, each relative to its size\n"));
+    qs_str_addf(o, _("%s; LSQ scales the gradient of the step so that this is near 1\n"), sig(a, f->v));
+    qs_str_add(o, _("Esser et al. 2020, Learned Step Size Quantization, eq. 4\n"));
+}
+
+static void t_pull(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    const qs_snap_look *l = look(f);
+    qs_str_add(o, _("-dL/d ln s, mean over the records around: to the right the loss wants a larger step\n"));
+    qs_str_addf(o, _("%s, standard error %s; within it the loss is said not to pull\n"), sig(a, l->pull), sig(b, l->pull_noise));
+    qs_str_add(o, _("The length of the arrow is against the greatest pull of the run so far.\n"));
+}
+
+static void t_slope(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("-d ln mse / d ln s at the step: where the squared error would go\n"));
+    qs_str_addf(o, _("%s; below 0.05 it is at its least\n"), sig(a, -f->v));
+}
+
 static const struct { const char *title; void (*text)(const facts *, qs_str *); } kinds[QS_NUMS] = {
     [QS_N_COUNT] = {N_("Count"), t_count},              [QS_N_STD] = {N_("Standard deviation"), t_std},
     [QS_N_KURT] = {N_("Kurtosis"), t_kurt},             [QS_N_SQNR] = {N_("SQNR"), t_sqnr},
@@ -191,6 +273,11 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
     [QS_N_CLIP] = {N_("Clip range"), t_clip},           [QS_N_CLIPPED] = {N_("Clipped"), t_clipped},
     [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_bin},
     [QS_N_LEVELS] = {N_("Levels"), t_levels},           [QS_N_SIZE] = {N_("Size"), t_size},
+    [QS_N_ACCURACY] = {N_("Accuracy"), t_accuracy},     [QS_N_RUN_STEP] = {N_("Step"), t_run_step},
+    [QS_N_RUN_ERROR] = {N_("Error against the least"), t_run_error}, [QS_N_RUN_CLIPPED] = {N_("Clipped"), t_run_clipped},
+    [QS_N_RUN_LEVELS] = {N_("Levels"), t_run_levels},   [QS_N_RUN_ENTROPY] = {N_("Entropy"), t_run_entropy},
+    [QS_N_OSCILLATE] = {N_("Oscillating weights"), t_oscillate}, [QS_N_LSQ_R] = {N_("LSQ's R"), t_lsq_r},
+    [QS_N_PULL] = {N_("Where the loss pulls"), t_pull}, [QS_N_SLOPE] = {N_("Where the squared error pulls"), t_slope},
     [QS_N_GAIN] = {N_("What a step a channel gains"), t_gain}, [QS_N_ROUND] = {N_("Rounding error"), t_round},
 };
 
@@ -199,8 +286,22 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
 void qs_ui_number(qs_ui *u, int view, int y, int x, int w, const char *text, enum qs_num kind, size_t row, double value, int role, int attr)
 {
     qs_cells_right(&u->g, y, x, w, text, role, attr);
-    int n = qs_text_width(text);
-    if (u->nspot < QS_SPOTS && n > 0) u->spot[u->nspot++] = (qs_spot){y, x + w - (n < w ? n : w), n < w ? n : w, kind, view, row, value};
+    int n = qs_text_width(text), seen = n < w ? n : w;
+    qs_ui_spot(u, view, y, x + w - seen, seen, kind, row, value);
+}
+
+void qs_ui_spot(qs_ui *u, int view, int y, int x, int w, enum qs_num kind, size_t row, double value)
+{
+    if (u->nspot < QS_SPOTS && w > 0) u->spot[u->nspot++] = (qs_spot){y, x, w, kind, view, row, value};
+}
+
+/* Whose number it is. */
+static const char *owner(const qs_ui *u, const qs_spot *p, const facts *f)
+{
+    const qs_snap_train *t = u->s->train;
+    if (p->view == QS_V_COMPARE) return f->init;
+    if (p->view != QS_V_TRAIN || !t) return f->row ? f->row->name : u->s->sel.tensor;
+    return p->kind == QS_N_ACCURACY ? t->run[t->cur].name : t->site[t->site_cur].name;
 }
 
 static bool same_spot(const qs_spot *a, const qs_spot *b) { return a->view == b->view && a->kind == b->kind && a->row == b->row; }
@@ -304,7 +405,7 @@ void qs_explain_draw(qs_ui *u)
 {
     const qs_spot *p = find(u);
     qs_str t = {0};
-    if (!p || !u->s) { u->explain = false; return; }
+    if (!p || !u->s || (p->view == QS_V_TRAIN && !u->s->train)) { u->explain = false; return; }
     facts f = facts_of(u, p);
     qs_str_add(&t, "");
     kinds[p->kind].text(&f, &t);
@@ -315,8 +416,7 @@ void qs_explain_draw(qs_ui *u)
     if (y <= p->y && p->y < y + h) y = p->y > h ? p->y - h : p->y + 1;
     qs_rect r = {y < 0 ? 0 : y, (u->w - w) / 2, h, w};
     char title[400];
-    const char *of = p->view == QS_V_COMPARE ? f.init : f.row ? f.row->name : u->s->sel.tensor;
-    snprintf(title, sizeof title, "%s  %s", _(kinds[p->kind].title), of);
+    snprintf(title, sizeof title, "%s  %s", _(kinds[p->kind].title), owner(u, p, &f));
     qs_cells_fill(&u->g, r, L' ', QS_ROLE_TEXT, 0);
     qs_rect in = qs_ui_frame(u, -1, r, title, _("arrows: another number · Esc"), NULL);
     in.x++;

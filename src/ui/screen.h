@@ -17,7 +17,10 @@ enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
     QS_N_COUNT, QS_N_STD, QS_N_KURT, QS_N_SQNR, QS_N_MSE, QS_N_MSE_RATIO, QS_N_STEP, QS_N_STEP_RATIO, QS_N_CLIP,
-    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND, QS_NUMS
+    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
+    /* of a run and of its quantizer that is looked at */
+    QS_N_ACCURACY, QS_N_RUN_STEP, QS_N_RUN_ERROR, QS_N_RUN_CLIPPED, QS_N_RUN_LEVELS, QS_N_RUN_ENTROPY, QS_N_OSCILLATE, QS_N_LSQ_R,
+    QS_N_PULL, QS_N_SLOPE, QS_NUMS
 };
 typedef struct qs_spot {
     int y, x, w;
@@ -176,6 +179,8 @@ qs_rect qs_ui_box(qs_ui *u, int h, int w, const char *title, const char *foot);
 /* Draws a number and makes it explainable. width: right-aligned. */
 void qs_ui_number(qs_ui *u, int view, int y, int x, int w, const char *text, enum qs_num kind, size_t row, double value,
                   int role, int attr);
+/* Makes a number that is already drawn, w columns from x on, explainable. */
+void qs_ui_spot(qs_ui *u, int view, int y, int x, int w, enum qs_num kind, size_t row, double value);
 void qs_explain_start(qs_ui *u);
 void qs_explain_key(qs_ui *u, int key);
 void qs_explain_draw(qs_ui *u);

@@ -6,6 +6,7 @@
  * seldom agree, and that is why a learned step leaves the least squares.
  */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,8 @@ static void draw_facts(qs_ui *u, qs_rect r)
     const qs_snap_look *l = look(u);
     char b[QS_FMT], t[5][80];
     static const int role[5] = {QS_ROLE_CLIP, QS_ROLE_DIM, QS_ROLE_DIM, QS_ROLE_WARN, QS_ROLE_DIM};
+    static const enum qs_num kind[5] = {QS_N_RUN_CLIPPED, QS_N_RUN_LEVELS, QS_N_RUN_ENTROPY, QS_N_OSCILLATE, QS_N_LSQ_R};
+    const double value[5] = {l->clipped, l->used, l->entropy, l->oscillating, l->ratio};
     int x = r.x;
     snprintf(t[0], sizeof t[0], _("%s clipped"), qs_fmt_percent(b, l->clipped));
     snprintf(t[1], sizeof t[1], _("%.0f/%.0f used"), l->used, l->levels);
@@ -62,7 +65,8 @@ static void draw_facts(qs_ui *u, qs_rect r)
     snprintf(t[4], sizeof t[4], isnan(l->ratio) ? "" : _("R %s"), qs_fmt_sig(b, l->ratio, 2));
     for (size_t i = 0; i < 5; i++) {
         int n = qs_text_width(t[i]);
-        if (!n || x + n > r.x + r.w || (i < 3 && isnan(i == 0 ? l->clipped : i == 1 ? l->used : l->entropy))) continue;
+        if (!n || x + n > r.x + r.w || isnan(value[i])) continue;
+        qs_ui_spot(u, QS_V_TRAIN, r.y, x, n, kind[i], SIZE_MAX, value[i]);
         x += qs_cells_text(&u->g, r.y, x, n, t[i], role[i], 0) + 2;
     }
 }
@@ -91,8 +95,8 @@ static int sign_of_error(const qs_snap_look *l)
     return fabs(l->slope) < 0.05 ? 0 : l->slope > 0 ? -1 : 1;
 }
 
-/* "loss ●━━━━▸": from column c, `len` cells long, its name on the other side. */
-static void draw_arrow(qs_ui *u, qs_rect a, int y, int c, int sign, int len, const char *name, int role)
+/* "loss ●━━━━▸": from column c, `len` cells long, its name on the other side. Returns the column of the name. */
+static int draw_arrow(qs_ui *u, qs_rect a, int y, int c, int sign, int len, const char *name, int role)
 {
     int n = qs_text_width(name), x = sign < 0 ? c + 2 : c - n - 1;
     qs_cells_put(&u->g, y, c, sign ? L'●' : L'·', role, QS_BOLD);
@@ -105,6 +109,7 @@ static void draw_arrow(qs_ui *u, qs_rect a, int y, int c, int sign, int len, con
     if (x < a.x - 6) x = c + (sign > 0 ? len : 0) + 2;
     if (x + n > a.x + a.w) x = c - (sign < 0 ? len : 0) - n - 1;
     qs_cells_text(&u->g, y, x, n, name, role, 0);
+    return x;
 }
 
 static void draw_curve(qs_ui *u, qs_rect r)
@@ -123,8 +128,10 @@ static void draw_curve(qs_ui *u, qs_rect r)
     double ty = qs_axis_at(&p.y, l->error);
     if (!isnan(ty)) qs_cells_put(&u->g, a.y + a.h - 1 - (int)floor(fmin(fmax(ty, 0), 0.999) * a.h), c, L'●', role, QS_BOLD);
     int loss = isnan(l->pull_rel) ? 1 : 1 + (int)lround(l->pull_rel * most), error = 1 + (int)lround(fmin(fabs(l->slope), 1) * most);
-    draw_arrow(u, a, line + 1, c, sign_of_pull(l), loss, _("loss"), role);
-    draw_arrow(u, a, line + 2, c, sign_of_error(l), error, _("error"), QS_ROLE_ERROR);
+    int x = draw_arrow(u, a, line + 1, c, sign_of_pull(l), loss, _("loss"), role);
+    if (!isnan(l->pull)) qs_ui_spot(u, QS_V_TRAIN, line + 1, x, qs_text_width(_("loss")), QS_N_PULL, SIZE_MAX, l->pull);
+    x = draw_arrow(u, a, line + 2, c, sign_of_error(l), error, _("error"), QS_ROLE_ERROR);
+    if (!isnan(l->slope)) qs_ui_spot(u, QS_V_TRAIN, line + 2, x, qs_text_width(_("error")), QS_N_SLOPE, SIZE_MAX, l->slope);
 }
 
 /* ---- in words ------------------------------------------------------------------------------------------- */
@@ -177,12 +184,14 @@ static void draw_step(qs_ui *u, qs_rect r)
     char a[QS_FMT], b[QS_FMT], t[160];
     int x = r.x, end = r.x + r.w;
     snprintf(t, sizeof t, r.w < 36 ? "%s" : _("step %s"), qs_fmt_sig(a, l->step, 4));
+    qs_ui_spot(u, QS_V_TRAIN, r.y, x, qs_text_width(t), QS_N_RUN_STEP, SIZE_MAX, l->step);
     x += qs_cells_text(&u->g, r.y, x, end - x, t, qs_run_role(&u->s->train->run[u->s->train->cur]), QS_BOLD) + 1;
     snprintf(t, sizeof t, _("= %s × least squares"), qs_fmt_fixed(a, l->step / l->best_step, 2));
     if (x + qs_text_width(t) > end) return;
     x += qs_cells_text(&u->g, r.y, x, end - x, t, QS_ROLE_TEXT, 0) + 2;
-    snprintf(t, sizeof t, _("error ×%s"), qs_fmt_fixed(a, l->error / l->best_error, 2));
+    snprintf(t, sizeof t, l->coarse ? _("error ≈×%s") : _("error ×%s"), qs_fmt_fixed(a, l->error / l->best_error, 2));
     if (x + qs_text_width(t) > end) return;
+    qs_ui_spot(u, QS_V_TRAIN, r.y, x, qs_text_width(t), QS_N_RUN_ERROR, SIZE_MAX, l->error);
     x += qs_cells_text(&u->g, r.y, x, end - x, t, QS_ROLE_TEXT, 0) + 2;
     snprintf(t, sizeof t, _("began at %s"), qs_fmt_sig(b, l->first, 4));
     if (x + qs_text_width(t) <= end) qs_cells_text(&u->g, r.y, x, end - x, t, QS_ROLE_DIM, 0);

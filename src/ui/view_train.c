@@ -5,6 +5,7 @@
  * them the quantizer looked at (view_site.c). Several runs lie over each other.
  */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +49,13 @@ static void right_text(const qs_snap_run *r, char *t, size_t size)
         snprintf(t, size, _("%s img/s · %s left"), qs_fmt_count(a, r->images_s, 6), qs_time_text(b, r->left_s));
 }
 
-static void draw_percent(qs_ui *u, int y, int *x, int end, const char *what, double v, int role, int attr)
+static void draw_percent(qs_ui *u, int y, int *x, int end, size_t which, const char *what, double v, int role, int attr)
 {
     char b[QS_FMT], t[80];
     if (isnan(v)) return;
     snprintf(t, sizeof t, "%s %s", what, qs_fmt_percent(b, v));
     if (*x + qs_text_width(t) > end) return;
+    qs_ui_spot(u, QS_V_TRAIN, y, *x, qs_text_width(t), QS_N_ACCURACY, which, v);
     *x += qs_cells_text(&u->g, y, *x, end - *x, t, role, attr) + 2;
 }
 
@@ -64,9 +66,9 @@ static void draw_one_legend(qs_ui *u, qs_rect r)
     int x = r.x, end = r.x + r.w;
     x += qs_cells_text(&u->g, r.y, x, end - x, "● ", qs_run_role(n), 0);
     x += qs_cells_text(&u->g, r.y, x, end - x, n->name, qs_run_role(n), QS_BOLD) + 3;
-    draw_percent(u, r.y, &x, end, _("before"), n->before, QS_ROLE_DIM, 0);
-    draw_percent(u, r.y, &x, end, _("now"), n->last, QS_ROLE_TITLE, QS_BOLD);
-    draw_percent(u, r.y, &x, end, _("float"), n->floating, QS_ROLE_DIM, 0);
+    draw_percent(u, r.y, &x, end, 0, _("before"), n->before, QS_ROLE_DIM, 0);
+    draw_percent(u, r.y, &x, end, 1, _("now"), n->last, QS_ROLE_TITLE, QS_BOLD);
+    draw_percent(u, r.y, &x, end, 2, _("float"), n->floating, QS_ROLE_DIM, 0);
 }
 
 /* Several: each with its number and accuracy; the one looked at is marked. Begins late enough that it is in sight. */
