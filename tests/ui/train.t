@@ -38,6 +38,7 @@ shot train-110x36.txt 110x36 '-r 1' t Down Down , ,
 shot train-160x48.txt 160x48 '-r 3' t Right
 shot train-block-80x24.txt 80x24 '-r 2 -c block' t Down
 vars='LC_ALL=C NO_COLOR=1' shot train-ascii-110x30.txt 110x30 '-r 3' t Up
+shot train-explain-110x36.txt 110x36 '-r 1' t ? Up Up Up Left
 shot train-100x30-beside.txt 100x30 '-r 1' t 1
 
 # ---- keys, while runs move ----------------------------------------------------------
@@ -56,6 +57,9 @@ keys p; see 'run = qs.runs\(\)\[1\]; run:pause\(\)' "p pauses, in Lua"
 see '─ paused ─╮$' "and it is paused"
 keys ,; see 'seen at step [0-9]+ ' ", goes to the last record"
 keys Home; see 'seen at step 0 ' "Home to the first"
+keys '?' Tab Tab Tab; see '─ Clipped +conv' "? and Tab: a number of the quantizer explains itself"
+keys Tab Tab Tab Tab; see '─ Where the squared error pulls +conv' "and the arrow"
+keys Escape
 keys End; i=0; while screen | grep -q 'seen at' && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done
 screen | grep -q 'seen at'; [ $? -eq 1 ]; verdict $? "End: as it trains"
 keys Down; see 'qs.select\{site="conv3.input"\}' "Down: the next quantizer"
