@@ -35,7 +35,7 @@ allow quant base num model stat
 allow train base num model stat quant
 allow engine base num model stat quant train
 allow store base stat engine
-allow bind base num model stat quant train engine store
+allow bind base num plot model stat quant train engine store
 allow ui base plot engine/snapshot.h engine/job.h
 allow app base num plot model stat quant train engine store bind ui
 
@@ -53,6 +53,7 @@ only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index
 only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c
 only 'zlib' train/data_files.c
 only 'sqlite3' store/
+only 'cairo' plot/cairo.c
 only 'immintrin|x86intrin|arm_neon' num/
 
 below='base num plot model stat quant train engine store bind ui'

@@ -314,6 +314,29 @@ help.groups = {
     {"net.input", 'net.input', "{channels, rows, columns} of the images it wants."},
     {"net.classes", 'net.classes', "How many logits it gives."},
 }},
+{"Pictures", {
+    {"qs.plot", 'qs.plot(kind, ... [, options]) -> plot;  qs.plot{{x=, y=, name=}, ..., title=} -> plot',
+     "A plot, to be printed as text or saved as a picture. By kind: \"hist\", t, q (or a list of quantizers; bins=200, lo, hi, log); " ..
+     "\"curve\", t, format, inits (points, lo, hi, part; strong=\"mse\", the initialization that stands out); \"train\", a list of runs or " ..
+     "{name = {run or numbers, ...}} (metric=\"loss\" or \"accuracy\", smooth, band=\"interval\", \"range\" or \"std\": several of one " ..
+     "name, as over seeds, are a mean with a band; the interval is Student's, 95 %); \"steps\", run (relative, only); \"heat\", a list of " ..
+     "rows or a tensor (rows, columns, lo, hi, log, high_is_best); \"csv\", path (x, y, kind). All take title, xlabel, ylabel, xmin, xmax, " ..
+     "ymin, ymax, xlog, ylog, limits. By table: a list of series {y=, x=1..n, y2=, kind=\"line\" \"points\" \"bars\" or \"band\" (from y to " ..
+     "y2), name=, color=\"run1\"..\"run8\" or \"init:lsq\", bold=}, with the same options and markers={{x=, name=, color=, strong=}}, " ..
+     "limits={{x=, name=, color=}}, rulers={{levels=, thresholds=, color=}}, or heat={{...}}. Numbers are tables or tensors; nil, NaN " ..
+     "and infinity are gaps.",
+     errors = "EARG an option or a value that is none, lists of different lengths; ERANGE a logarithmic axis and no value above 0, " ..
+     "nothing to show.",
+     cost = "what it shows must be computed; one pass over the numbers."},
+    {"qs.plots", 'qs.plots() -> {{name=, doc=}, ...}', "The kinds of qs.plot."},
+    {"plot", 'print(qs.plot("hist", t))', "A plot. tostring(p) is its text, in braille where the locale has it."},
+    {"plot:save", 'p:save(path, {width=960, height=540, font=height/30, family="sans", fresh=false}) -> true',
+     "Writes it as .svg, .pdf (points) or .png (pixels; default 1920 x 1080). Written beside and renamed. fresh: never over a file that " ..
+     "is there.",
+     errors = "EARG another ending, sizes not 64 to 16384; EIO; ESTATE fresh, and there is one."},
+    {"plot:text", 'p:text{width=78, height=22, charset="braille"} -> string',
+     "The plot as lines of text; charset: braille, block or ascii (default: by locale).", errors = "EARG a size or charset that is none."},
+}},
 {"Training", {
     {"qs.train", 'qs.train(net, d, {epochs=1 | steps=, batch=128, lr=0.01, quant={...}, ...}) -> run',
      "Prepares training of a copy of the net: sites are made and initialized (activations through the network in " ..
@@ -545,7 +568,7 @@ local function search(word, qs)
             if e[1]:find(word, 1, true) then out[#out + 1] = line(e[1], brief(e)) end
         end
     end
-    for _, list in ipairs {qs.inits(), qs.formats(), qs.learns(), qs.readers(), qs.datasets()} do
+    for _, list in ipairs {qs.inits(), qs.formats(), qs.learns(), qs.readers(), qs.datasets(), qs.plots()} do
         for _, row in ipairs(list) do
             if row.name:find(word, 1, true) then out[#out + 1] = line(row.name, row.doc or "") end
         end

@@ -25,6 +25,8 @@ typedef struct qs_args {
     long points, channel, threads; /* -1: not given */
     double lo, hi, norm;          /* --lo, --hi: 0: not given; --norm p */
     bool json, csv, no_config, help, version;
+    const char *output, *title, *log, *x, *y;   /* of a picture; NULL: not given */
+    double width, height, font;   /* of a picture; 0: not given */
     const char *plot;             /* "braille" "block" "ascii", or NULL */
     const char *color;            /* "auto" "256" "8" "none", or NULL */
 } qs_args;
@@ -33,6 +35,7 @@ typedef struct qs_args {
 int qs_cmd_list(const qs_args *a);
 int qs_cmd_compare(const qs_args *a);
 int qs_cmd_curve(const qs_args *a);
+int qs_cmd_plot(const qs_args *a);
 int qs_cmd_run(const qs_args *a);
 int qs_cmd_eval(const qs_args *a);       /* -e */
 int qs_cmd_repl(const qs_args *a);

@@ -373,6 +373,9 @@ struct job {
     bool plain;                /* the message needs no traceback: it is about the text itself */
     bool no_file;              /* the file could not be read */
     bool incomplete;           /* wants another line */
+    const char *const *pairs;  /* run_call: module in text, function in name */
+    char *result;              /* malloc'd; of a failure: its message */
+    int code;
 };
 
 /* Is this line of a traceback a call in Lua, not one in C, a tail call or lines left out? */
@@ -513,6 +516,37 @@ static int run_file(lua_State *L)
     return 0;
 }
 
+/* A failure's message without its code, which *code gets. */
+static const char *split_failure(lua_State *L, int first, int *code)
+{
+    const char *name = lua_tostring(L, first + 2), *msg = lua_tostring(L, first + 1);
+    *code = QS_EARG;
+    for (int c = 1; c < QS_CODES; c++)
+        if (!strcmp(qs_code_name(c), name)) *code = c;
+    return msg + strlen(name) + 2;
+}
+
+static int run_call(lua_State *L)
+{
+    struct job *job = lua_touserdata(L, 1);
+    job->plain = true;
+    lua_getglobal(L, "require");
+    lua_pushstring(L, job->text);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, job->name);
+    lua_newtable(L);
+    for (const char *const *p = job->pairs; *p; p += 2) {
+        lua_pushstring(L, p[1]);
+        lua_setfield(L, -2, p[0]);
+    }
+    lua_replace(L, 2);
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, LUA_MULTRET);
+    const char *text = is_failure(L, 3) ? split_failure(L, 3, &job->code) : lua_tostring(L, 3);
+    job->result = qs_xstrdup(text ? text : "");
+    return 0;
+}
+
 /* Runs fn(job) protected, hooked, and shows the error if there is one. LUA_OK or another status. */
 static int run(qs_repl *r, lua_CFunction fn, struct job *job)
 {
@@ -568,6 +602,22 @@ int qs_repl_file(qs_repl *r, const char *path, int argc, char **argv)
 {
     struct job job = {.path = path, .argc = argc, .argv = argv};
     return verdict(r, run(r, run_file, &job), &job);
+}
+
+int qs_repl_call(qs_repl *r, const char *module, const char *function, const char *const *pairs, char **text, qs_err *err)
+{
+    struct job job = {.text = module, .name = function, .pairs = pairs};
+    int status = run(r, run_call, &job);
+    *text = NULL;
+    if (status != LUA_OK) {
+        free(job.result);
+        if (stopped(r)) return qs_fail(err, QS_ECANCEL, "%s", _("interrupted"));
+        return qs_fail(err, QS_EARG, "%s", lua_tostring(r->L, -1));
+    }
+    if (job.code) qs_fail(err, job.code, "%s", job.result);
+    if (!job.code) *text = job.result;
+    else free(job.result);
+    return -job.code;
 }
 
 /* ---- completion (complete.c) ------------------------------------------------------------------------------ */

@@ -31,6 +31,9 @@ int qs_repl_line(qs_repl *r, const char *text);
 int qs_repl_file(qs_repl *r, const char *path, int argc, char **argv);
 /* -e: a chunk. Exit code likewise. */
 int qs_repl_chunk(qs_repl *r, const char *text, const char *chunkname);
+/* Calls the function of a module of ours with one table made of key, value, key, value, ..., NULL (texts). *text: what it
+ * returned, malloc'd. 0, or the code it failed with, err set; ECANCEL after Ctrl-C. For commands that are written in Lua. */
+int qs_repl_call(qs_repl *r, const char *module, const char *function, const char *const *pairs, char **text, qs_err *err);
 /* Completion of `word` (the last name path in the line, "t:su", "qs.lo", "m[\"conv"): at most max, malloc'd. */
 size_t qs_repl_complete(qs_repl *r, const char *word, char **out, size_t max);
 /* All words, for qs_board_set_words; malloc'd array of malloc'd strings. */

@@ -11,18 +11,26 @@ bool qs_axis_ok(const qs_axis *a)
     return isfinite(a->lo) && isfinite(a->hi) && a->lo < a->hi && (!a->log || a->lo > 0);
 }
 
+/* ln(v / lo), also where the quotient is out of range. */
+static double log_of(double v, double lo)
+{
+    double q = v / lo;
+    return isfinite(q) && q > 0 ? log(q) : log(v) - log(lo);
+}
+
 double qs_axis_at(const qs_axis *a, double v)
 {
     if (isnan(v) || !qs_axis_ok(a)) return NAN;
     if (!a->log) return (v - a->lo) / (a->hi - a->lo);
     if (v <= 0) return -1e9;
-    return log(v / a->lo) / log(a->hi / a->lo);
+    return log_of(v, a->lo) / log_of(a->hi, a->lo);
 }
 
 double qs_axis_value(const qs_axis *a, double t)
 {
     if (!a->log) return a->lo + t * (a->hi - a->lo);
-    return a->lo * exp(t * log(a->hi / a->lo));
+    double span = log_of(a->hi, a->lo);
+    return span < 700 ? a->lo * exp(t * span) : exp(log(a->lo) + t * span);
 }
 
 /* The smallest of 1, 2, 5 times a power of ten that is not below x. */

@@ -11,7 +11,7 @@
 #include <wchar.h>
 
 /* What a cell means. The terminal gives each a colour. */
-enum qs_role {
+enum qs_cell_role {
     QS_ROLE_TEXT, QS_ROLE_DIM, QS_ROLE_FRAME, QS_ROLE_FOCUS, QS_ROLE_TITLE, QS_ROLE_BARS, QS_ROLE_DENSITY,
     QS_ROLE_LEVEL, QS_ROLE_CUT, QS_ROLE_CLIP, QS_ROLE_ERROR, QS_ROLE_ROUND, QS_ROLE_A, QS_ROLE_B, QS_ROLE_CURSOR,
     QS_ROLE_GOOD, QS_ROLE_WARN, QS_ROLE_BAD, QS_ROLE_ECHO, QS_ROLE_KEY,

@@ -7,10 +7,12 @@
 #include "plot/plot.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 /* ---- dots ----------------------------------------------------------------------- */
 
@@ -163,6 +165,85 @@ static void line(const qs_plot *p, const qs_series *s, canvas *c)
     }
 }
 
+/* Points as crosses of five dots, so that they are seen beside lines. */
+static void points(const qs_plot *p, const qs_series *s, canvas *c)
+{
+    static const int at[5][2] = {{0, 0}, {1, 0}, {-1, 0}, {0, 1}, {0, -1}};
+    double w = c->r.w * c->sx - 1, h = c->r.h * c->sy - 1;
+    for (size_t i = 0; i < s->n; i++) {
+        double tx = qs_axis_at(&p->x, s->x[i]), ty = qs_axis_at(&p->y, s->y[i]);
+        if (!(tx >= 0 && tx <= 1 && ty >= 0 && ty <= 1)) continue;
+        for (int k = 0; k < (c->cs == QS_BRAILLE ? 5 : 1); k++)
+            dot(c, (int)(tx * w + 0.5) + at[k][0], (int)((1 - ty) * h + 0.5) + at[k][1], s->role, s->attr);
+    }
+}
+
+/* Every other dot between the edges: what lies over it stays readable. */
+static void band(const qs_plot *p, const qs_series *s, canvas *c)
+{
+    double w = c->r.w * c->sx - 1, h = c->r.h * c->sy - 1;
+    for (size_t i = 0; i + 1 < s->n; i++) {
+        double x0 = qs_axis_at(&p->x, s->x[i]) * w, x1 = qs_axis_at(&p->x, s->x[i + 1]) * w;
+        double a0 = qs_axis_at(&p->y, s->y[i]), a1 = qs_axis_at(&p->y, s->y[i + 1]);
+        double b0 = qs_axis_at(&p->y, s->y2[i]), b1 = qs_axis_at(&p->y, s->y2[i + 1]);
+        if (isnan(x0 + x1) || isnan(a0 + a1) || isnan(b0 + b1) || !(x1 >= x0)) continue;
+        int from = (int)ceil(fmax(x0, 0)), to = (int)floor(fmin(x1, w));
+        for (int px = from; px <= to; px++) {
+            double t = x1 > x0 ? (px - x0) / (x1 - x0) : 0, a = a0 + t * (a1 - a0), b = b0 + t * (b1 - b0);
+            int y0 = (int)lround((1 - fmin(fmax(fmax(a, b), 0), 1)) * h), y1 = (int)lround((1 - fmin(fmax(fmin(a, b), 0), 1)) * h);
+            for (int py = y0; py <= y1; py++)
+                if ((px + py) % 2 == 0) dot(c, px, py, s->role, s->attr);
+        }
+    }
+}
+
+/* ---- heat maps --------------------------------------------------------------------------- */
+
+/* Where v lies among the colours, 0 worst to 1 best; NaN: nowhere. */
+double qs_heat_at(const qs_heat *h, double v)
+{
+    double t = qs_axis_at(&h->scale, v);
+    if (isnan(t)) return NAN;
+    t = fmin(fmax(t, 0), 1);
+    return h->high_is_best ? t : 1 - t;
+}
+
+void qs_heat_name(const char *const *names, size_t i, char *out, size_t size)
+{
+    if (names) snprintf(out, size, "%s", names[i] ? names[i] : "");
+    else snprintf(out, size, "%zu", i + 1);
+}
+
+/* A cell shows the value in its middle, as colour and (for whoever sees none) as shade. */
+static void draw_heat(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
+{
+    static const wchar_t fine[] = L" ░▒▓█", ascii[] = L" .:+#";
+    const qs_heat *h = p->heat;
+    for (int y = 0; y < r.h && h->rows && h->cols; y++)
+        for (int x = 0; x < r.w; x++) {
+            size_t i = (size_t)((y + 0.5) * (double)h->rows / r.h), k = (size_t)((x + 0.5) * (double)h->cols / r.w);
+            double v = h->v[i * h->cols + k], t = qs_heat_at(h, v), up = h->high_is_best ? t : 1 - t;
+            if (isnan(t)) continue;
+            int shade = up >= 1 ? 4 : (int)(up * 5), role = QS_ROLE_HEAT0 + (t >= 1 ? 9 : (int)(t * 10));
+            qs_cells_put(g, r.y + y, r.x + x, (cs == QS_ASCII ? ascii : fine)[shade], role, 0);
+        }
+    char name[64];
+    for (int y = 0, last = -1; y < r.h && p->y_width > 0 && h->rows; y++) {
+        int i = (int)((y + 0.5) * (double)h->rows / r.h);
+        if (i == last) continue;
+        last = i;
+        qs_heat_name(h->row, (size_t)i, name, sizeof name);
+        qs_cells_right(g, r.y + y, r.x - p->y_width, p->y_width - 1, name, QS_ROLE_DIM, 0);
+    }
+    for (int x = 0, used = 0; x < r.w && h->cols; x++) {
+        size_t i = (size_t)((x + 0.5) * (double)h->cols / r.w);
+        qs_heat_name(h->col, i, name, sizeof name);
+        if (x < used || x + qs_text_width(name) > r.w) continue;
+        used = x + qs_cells_text(g, r.y + r.h, r.x + x, r.w - x, name, QS_ROLE_DIM, 0) + 1;
+        while (x + 1 < r.w && (size_t)((x + 1.5) * (double)h->cols / r.w) == i) x++;
+    }
+}
+
 /* ---- around the data -------------------------------------------------------------------- */
 
 int qs_plot_column(const qs_axis *a, qs_rect area, double x)
@@ -298,9 +379,10 @@ static void draw_markers(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r
 
 void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_rect *area)
 {
-    int below = (p->x_line || p->x_labels ? 1 : 0) + (int)p->nruler + p->marker_rows;
+    int below = p->heat ? 1 : (p->x_line || p->x_labels ? 1 : 0) + (int)p->nruler + p->marker_rows;
     qs_rect d = {r.y, r.x + p->y_width, r.h - below, r.w - p->y_width};
     if (area) *area = d;
+    if (p->heat && d.h > 0 && d.w > 3) { draw_heat(p, cs, g, d); return; }
     if (d.h < 1 || d.w < 4 || !qs_axis_ok(&p->x) || !qs_axis_ok(&p->y)) {
         if (area) area->h = area->w = 0;
         return;
@@ -310,6 +392,8 @@ void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_re
     for (size_t i = 0; i < p->nseries; i++) {
         const qs_series *s = &p->series[i];
         if (s->kind == QS_PLOT_LINE) line(p, s, &c);
+        else if (s->kind == QS_PLOT_POINTS) points(p, s, &c);
+        else if (s->kind == QS_PLOT_BAND) band(p, s, &c);
         else if (cs == QS_BRAILLE) bars_braille(p, s, &c);
         else bars_cells(p, s, cs, g, d);
     }
@@ -321,6 +405,145 @@ void qs_plot_draw(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, qs_re
     for (int x = d.x; p->x_line && x < d.x + d.w; x++) qs_cells_put(g, y, x, cs == QS_ASCII ? L'-' : L'─', QS_ROLE_FRAME, 0);
     draw_markers(p, cs, g, d, y + (p->x_line || p->x_labels ? 1 : 0));
     if (p->x_line || p->x_labels) draw_x_labels(p, cs, g, d, y);
+}
+
+/* ---- standing for itself ------------------------------------------------------------------- */
+
+size_t qs_plot_labels(const qs_plot *p)
+{
+    size_t n = 0;
+    while (qs_plot_labelled(p, n)) n++;
+    return n;
+}
+
+const qs_series *qs_plot_labelled(const qs_plot *p, size_t want)
+{
+    for (size_t i = 0, n = 0; i < p->nseries; i++) {
+        const qs_series *s = &p->series[i];
+        bool again = !s->label || !*s->label;
+        for (size_t k = 0; k < i && !again; k++)
+            again = p->series[k].label && !strcmp(p->series[k].label, s->label) && p->series[k].role == s->role;
+        if (!again && n++ == want) return s;
+    }
+    return NULL;
+}
+
+/* As many labels as fit into a row; returns the next one. */
+static size_t draw_labels(const qs_plot *p, size_t i, qs_charset cs, qs_cells *g, qs_rect r)
+{
+    static const wchar_t fine[] = L"─█●▒", ascii[] = L"-#o:";
+    int x = r.x;
+    for (const qs_series *s; (s = qs_plot_labelled(p, i)); i++) {
+        int n = qs_text_width(s->label);
+        if (x > r.x && x + 3 + n > r.x + r.w) break;
+        qs_cells_put(g, r.y, x, (cs == QS_ASCII ? ascii : fine)[s->kind], s->role, QS_BOLD);
+        qs_cells_text(g, r.y, x + 2, r.x + r.w - x - 2, s->label, s->role, 0);
+        x += n + 4;
+    }
+    return i;
+}
+
+void qs_plot_sheet(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
+{
+    qs_plot own = *p;
+    own.y_width = own.y_width ? own.y_width : 9;
+    own.x_line = !own.heat && !own.nruler;
+    own.x_labels = own.nruler > 0;
+    own.marker_rows = own.nmarker ? own.nmarker > 8 ? 4 : own.nmarker > 3 ? 3 : 1 : 0;
+    if (p->title) {
+        qs_cells_text(g, r.y, r.x + own.y_width, r.w - own.y_width, p->title, QS_ROLE_TITLE, QS_BOLD);
+        r.y++;
+        r.h--;
+    }
+    for (size_t i = 0, rows = 0; qs_plot_labelled(p, i) && rows < 3; rows++) {
+        i = draw_labels(p, i, cs, g, (qs_rect){r.y, r.x + own.y_width, 1, r.w - own.y_width});
+        r.y++;
+        r.h--;
+    }
+    if (p->y_name && *p->y_name) {
+        qs_cells_text(g, r.y, r.x, r.w, p->y_name, QS_ROLE_DIM, 0);
+        r.y++;
+        r.h--;
+    }
+    if (p->x_name && *p->x_name) qs_cells_right(g, r.y + --r.h, r.x, r.w, p->x_name, QS_ROLE_DIM, 0);
+    qs_plot_draw(&own, cs, g, r, NULL);
+}
+
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+typedef struct range { double lo, hi; size_t values, usable; } range;
+
+static void widen(range *r, bool log_axis, double v)
+{
+    r->values++;
+    if (!isfinite(v) || (log_axis && v <= 0)) return;
+    r->usable++;
+    v = fmin(fmax(v, -1e300), 1e300);
+    if (log_axis) v = fmax(v, 1e-300);
+    r->lo = fmin(r->lo, v);
+    r->hi = fmax(r->hi, v);
+}
+
+static range range_x(const qs_plot *p)
+{
+    range r = {INFINITY, -INFINITY, 0, 0};
+    for (size_t i = 0; i < p->nseries; i++)
+        for (size_t k = 0; k < p->series[i].n && p->series[i].x; k++) widen(&r, p->x.log, p->series[i].x[k]);
+    for (size_t i = 0; i < p->nmarker; i++) widen(&r, p->x.log, p->marker[i].x);
+    for (size_t i = 0; i < p->nruler; i++)
+        for (size_t k = 0; k < p->ruler[i].n; k++) widen(&r, p->x.log, p->ruler[i].level[k]);
+    return r;
+}
+
+static range range_y(const qs_plot *p)
+{
+    range r = {INFINITY, -INFINITY, 0, 0};
+    for (size_t i = 0; i < p->nseries; i++) {
+        const qs_series *s = &p->series[i];
+        for (size_t k = 0; k < s->n; k++) {
+            widen(&r, p->y.log, s->y[k]);
+            if (s->kind == QS_PLOT_BAND) widen(&r, p->y.log, s->y2[k]);
+        }
+        if (s->kind == QS_PLOT_BARS) widen(&r, p->y.log, p->y.log ? 0.5 : 0);
+    }
+    return r;
+}
+
+/* Ends that are NaN from the range; air: the part of the width that stays free at each. */
+static int fit(qs_axis *a, range r, double air, const char *what, qs_err *err)
+{
+    bool lo = isnan(a->lo), hi = isnan(a->hi);
+    if ((lo || hi) && a->log && r.values && !r.usable)
+        return qs_fail(err, QS_ERANGE, _("%s: a logarithmic axis, and no value above 0"), what);
+    if (!r.usable) r = (range){a->log ? 0.1 : 0, 1, 0, 0};
+    if (lo) a->lo = r.lo;
+    if (hi) a->hi = r.hi;
+    if ((lo || hi) && a->log && a->lo > 0 && a->hi / a->lo < 1 + 1e-6) {
+        if (lo) a->lo /= 2;
+        if (hi) a->hi *= 2;
+    } else if ((lo || hi) && a->log && a->lo > 0) {
+        double by = exp(air * (log(a->hi) - log(a->lo)));
+        if (lo) a->lo = fmax(a->lo / by, 1e-305);
+        if (hi) a->hi = fmin(a->hi * by, 1e305);
+    } else if (lo || hi) {
+        double least = 1e-9 * fmax(fabs(a->lo), fabs(a->hi)), by = air * (a->hi - a->lo);
+        if (!(a->hi - a->lo > least)) by = a->lo < 0 || a->lo > 0 ? fabs(a->lo) / 10 : 1;
+        if (lo) a->lo -= by;
+        if (hi) a->hi += by;
+    }
+    if (qs_axis_ok(a)) return 0;
+    return qs_fail(err, QS_ERANGE, _("%s: an axis from %g to %g cannot be drawn%s"), what, a->lo, a->hi,
+                   a->log && !(a->lo > 0) ? _(" (it is logarithmic: both ends above 0)") : "");
+}
+
+int qs_plot_fit(qs_plot *p, qs_err *err)
+{
+    bool bars = false, floor_y = isnan(p->y.lo);
+    for (size_t i = 0; i < p->nseries; i++) bars |= p->series[i].kind == QS_PLOT_BARS;
+    int rc = fit(&p->x, range_x(p), 0.02, "x", err);
+    if (!rc) rc = fit(&p->y, range_y(p), 0.04, "y", err);
+    if (!rc && bars && floor_y && !p->y.log && p->y.lo < 0) p->y.lo = 0;     /* bars stand on the axis */
+    return rc;
 }
 
 void qs_spark(qs_cells *g, int y, int x, const unsigned char *v, int n, qs_charset cs, int role, int attr)

@@ -7,6 +7,7 @@
  * what the user wants changed in the session goes out as a pick (actions.c).
  */
 #include "plot/cells.h"
+#include "plot/color.h"
 #include "plot/plot.h"
 #include "ui/keys.h"
 #include "ui/ui.h"
@@ -193,9 +194,6 @@ char *qs_fmt_count(char out[QS_FMT], double n, int width);     /* 1,234,567 or 1
 char *qs_fmt_bytes(char out[QS_FMT], double bytes);
 char *qs_fmt_db(char out[QS_FMT], double v);                   /* 16.6; 8.95e+01 never: "99+" */
 char *qs_fmt_percent(char out[QS_FMT], double fraction);       /* 0.63 % */
-
-/* The colour of an initialization. */
-int qs_init_role(const char *init);
 
 /* ---- script.c: QUANTSCOPE_SCRIPT ---- */
 int qs_script_open(const char *path, qs_err *err);

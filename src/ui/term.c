@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "plot/color.h"
 #include "ui/keys.h"
 
 qs_signals qs_term_signals;
@@ -32,43 +33,35 @@ static size_t goodbye_n;
 
 /* ---- colours ------------------------------------------------------------------------ */
 
-typedef struct look { short fg, bg; short fg8; unsigned attr8, mono; } look;
+typedef struct look { short fg8; unsigned attr8, mono; } look;   /* where there are not 256 colours (those: plot/color.h) */
 
-#define GRAY 244
-static const look looks[QS_ROLES] = {
-    [QS_ROLE_TEXT]    = {-1, -1, -1, 0, 0},
-    [QS_ROLE_DIM]     = {GRAY, -1, -1, A_DIM, A_DIM},
-    [QS_ROLE_FRAME]   = {239, -1, -1, A_DIM, A_DIM},
-    [QS_ROLE_FOCUS]   = {75, -1, COLOR_CYAN, 0, A_BOLD},
-    [QS_ROLE_TITLE]   = {252, -1, -1, A_BOLD, A_BOLD},
-    [QS_ROLE_BARS]    = {67, -1, COLOR_BLUE, 0, 0},
-    [QS_ROLE_DENSITY] = {180, -1, COLOR_YELLOW, 0, A_BOLD},
-    [QS_ROLE_LEVEL]   = {114, -1, COLOR_GREEN, A_BOLD, A_BOLD},
-    [QS_ROLE_CUT]     = {241, -1, -1, A_DIM, A_DIM},
-    [QS_ROLE_CLIP]    = {174, -1, COLOR_RED, 0, 0},
-    [QS_ROLE_ERROR]   = {252, -1, -1, A_BOLD, A_BOLD},
-    [QS_ROLE_ROUND]   = {73, -1, COLOR_CYAN, 0, 0},
-    [QS_ROLE_A]       = {252, -1, -1, A_BOLD, A_BOLD},
-    [QS_ROLE_B]       = {139, -1, COLOR_MAGENTA, 0, A_UNDERLINE},
-    [QS_ROLE_CURSOR]  = {229, -1, COLOR_YELLOW, A_BOLD, A_REVERSE},
-    [QS_ROLE_GOOD]    = {114, -1, COLOR_GREEN, 0, 0},
-    [QS_ROLE_WARN]    = {179, -1, COLOR_YELLOW, 0, A_BOLD},
-    [QS_ROLE_BAD]     = {174, -1, COLOR_RED, A_BOLD, A_BOLD},
-    [QS_ROLE_ECHO]    = {110, -1, COLOR_CYAN, 0, A_BOLD},
-    [QS_ROLE_KEY]     = {252, -1, -1, A_BOLD, A_BOLD},
+static const look looks[QS_ROLE_INIT0] = {
+    [QS_ROLE_TEXT]     = {-1, 0, 0},
+    [QS_ROLE_DIM]      = {-1, A_DIM, A_DIM},
+    [QS_ROLE_FRAME]    = {-1, A_DIM, A_DIM},
+    [QS_ROLE_FOCUS]    = {COLOR_CYAN, 0, A_BOLD},
+    [QS_ROLE_TITLE]    = {-1, A_BOLD, A_BOLD},
+    [QS_ROLE_BARS]     = {COLOR_BLUE, 0, 0},
+    [QS_ROLE_DENSITY]  = {COLOR_YELLOW, 0, A_BOLD},
+    [QS_ROLE_LEVEL]    = {COLOR_GREEN, A_BOLD, A_BOLD},
+    [QS_ROLE_CUT]      = {-1, A_DIM, A_DIM},
+    [QS_ROLE_CLIP]     = {COLOR_RED, 0, 0},
+    [QS_ROLE_ERROR]    = {-1, A_BOLD, A_BOLD},
+    [QS_ROLE_ROUND]    = {COLOR_CYAN, 0, 0},
+    [QS_ROLE_A]        = {-1, A_BOLD, A_BOLD},
+    [QS_ROLE_B]        = {COLOR_MAGENTA, 0, A_UNDERLINE},
+    [QS_ROLE_CURSOR]   = {COLOR_YELLOW, A_BOLD, A_REVERSE},
+    [QS_ROLE_GOOD]     = {COLOR_GREEN, 0, 0},
+    [QS_ROLE_WARN]     = {COLOR_YELLOW, 0, A_BOLD},
+    [QS_ROLE_BAD]      = {COLOR_RED, A_BOLD, A_BOLD},
+    [QS_ROLE_ECHO]     = {COLOR_CYAN, 0, A_BOLD},
+    [QS_ROLE_KEY]      = {-1, A_BOLD, A_BOLD},
 };
-static const short init256[16] = {114, 214, 81, 75, 176, 170, 203, 222, 150, 108, 209, 141, 185, 117, 180, 246};
 static const short init8[16] = {COLOR_GREEN, COLOR_YELLOW, COLOR_CYAN, COLOR_CYAN, COLOR_MAGENTA, COLOR_MAGENTA, COLOR_RED,
                                 COLOR_YELLOW, COLOR_GREEN, COLOR_GREEN, COLOR_RED, COLOR_MAGENTA, COLOR_YELLOW, COLOR_CYAN,
                                 COLOR_YELLOW, COLOR_WHITE};
-/* Red to blue by way of sand: read by everyone, also without seeing red and green apart. */
-static const short heat_bg[10] = {124, 131, 173, 180, 187, 152, 116, 74, 67, 25};
-static const short heat_fg[10] = {231, 231, 16, 16, 16, 16, 16, 16, 231, 231};
 static const short heat8[10] = {COLOR_RED, COLOR_RED, COLOR_RED, COLOR_YELLOW, COLOR_YELLOW, COLOR_YELLOW, COLOR_CYAN,
                                 COLOR_CYAN, COLOR_BLUE, COLOR_BLUE};
-
-/* Runs: apart from each other, and brighter than what they lie on. */
-static const short run256[8] = {81, 215, 120, 213, 228, 203, 147, 180};
 static const short run8[8] = {COLOR_CYAN, COLOR_YELLOW, COLOR_GREEN, COLOR_MAGENTA, COLOR_WHITE, COLOR_RED, COLOR_BLUE,
                               COLOR_YELLOW};
 
@@ -76,15 +69,15 @@ static look look_of(int role)
 {
     if (role >= QS_ROLE_RUN0) {
         int i = role - QS_ROLE_RUN0;
-        return (look){run256[i], -1, run8[i], i < 6 ? A_BOLD : 0, i == 0 ? A_BOLD : 0};
+        return (look){run8[i], i < 6 ? A_BOLD : 0, i == 0 ? A_BOLD : 0};
     }
     if (role >= QS_ROLE_HEAT0) {
         int i = role - QS_ROLE_HEAT0;
-        return (look){heat_fg[i], heat_bg[i], heat8[i], A_REVERSE, i < 4 ? A_REVERSE : 0};
+        return (look){heat8[i], A_REVERSE, i < 4 ? A_REVERSE : 0};
     }
     if (role >= QS_ROLE_INIT0) {
         int i = role - QS_ROLE_INIT0;
-        return (look){init256[i], -1, init8[i], 0, 0};
+        return (look){init8[i], 0, 0};
     }
     return looks[role];
 }
@@ -97,11 +90,11 @@ static void colors_start(int want)
     use_default_colors();
     depth = COLORS >= 256 && want != 8 && COLOR_PAIRS > 2 * QS_ROLES ? 256 : 8;
     for (int r = 0; r < QS_ROLES; r++) {
-        look l = look_of(r);
+        qs_color c = qs_color_of(r);
         short pair = (short)(1 + r);
-        if (depth == 8) { init_pair(pair, l.fg8, -1); continue; }
-        init_pair(pair, l.fg, l.bg);
-        init_pair((short)(pair + QS_ROLES), l.fg == GRAY || l.fg == 239 ? 250 : l.fg, l.bg < 0 ? 237 : l.bg);
+        if (depth == 8) { init_pair(pair, look_of(r).fg8, -1); continue; }
+        init_pair(pair, c.fg, c.bg);
+        init_pair((short)(pair + QS_ROLES), qs_color_selected(c).fg, qs_color_selected(c).bg);
     }
 }
 

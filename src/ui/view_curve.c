@@ -130,12 +130,14 @@ static void draw(qs_ui *u, qs_rect r)
         return;
     }
     const qs_snap_curve *c = &u->s->curve;
-    qs_series s[3] = {{QS_PLOT_LINE, c->step, c->clip, c->points, QS_ROLE_CLIP, 0},
-                      {QS_PLOT_LINE, c->step, c->round, c->points, QS_ROLE_ROUND, 0},
-                      {QS_PLOT_LINE, c->step, c->error, c->points, QS_ROLE_ERROR, 0}};
+    qs_series s[3] = {
+        {.kind = QS_PLOT_LINE, .x = c->step, .y = c->clip, .n = c->points, .role = QS_ROLE_CLIP, .label = _("clipping")},
+        {.kind = QS_PLOT_LINE, .x = c->step, .y = c->round, .n = c->points, .role = QS_ROLE_ROUND, .label = _("rounding")},
+        {.kind = QS_PLOT_LINE, .x = c->step, .y = c->error, .n = c->points, .role = QS_ROLE_ERROR, .label = _("error")}};
     bool parts = u->curve.parts && c->clip && c->round;
     qs_marker m[64];
-    qs_limit limit[2] = {{qs_cur_step(u), L'┊', QS_ROLE_CURSOR, false}, {u->s->b.there ? u->s->b.step : NAN, L'┊', QS_ROLE_B, false}};
+    qs_limit limit[2] = {{.x = qs_cur_step(u), .ch = L'┊', .role = QS_ROLE_CURSOR},
+                         {.x = u->s->b.there ? u->s->b.step : NAN, .ch = L'┊', .role = QS_ROLE_B, .label = "B"}};
     qs_plot p = {.x = x_axis(u), .y = y_axis(c), .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit,
                  .nlimit = u->s->b.there ? 2 : 1, .marker = m, .nmarker = markers(u, m, 64), .y_width = in.w > 40 ? 7 : 0,
                  .x_line = true, .marker_rows = in.h >= 11 ? 3 : in.h >= 7 ? 2 : in.h >= 6 ? 1 : 0};

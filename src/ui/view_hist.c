@@ -64,18 +64,18 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
     const double *count = quantized ? a->qbins : h->count;
     double top = highest(count, h->bins, cols);
     if (quantized && !u->hist.log_y && top > 0) top = fmax(top, highest(h->count, h->bins, cols));   /* the same scale */
-    qs_series s[2] = {{QS_PLOT_BARS, NULL, count, h->bins, (unsigned char)(quantized ? role : QS_ROLE_BARS), 0},
-                      {QS_PLOT_LINE, dx, dy, nd, QS_ROLE_DENSITY, 0}};
+    qs_series s[2] = {{.kind = QS_PLOT_BARS, .y = count, .n = h->bins, .role = (unsigned char)(quantized ? role : QS_ROLE_BARS)},
+                      {.kind = QS_PLOT_LINE, .x = dx, .y = dy, .n = nd, .role = QS_ROLE_DENSITY}};
     qs_ruler rulers[2];
     qs_limit limits[3];
     size_t nr = 0, nl = 0;
     if (a->there) {
         rulers[nr++] = ruler_of(a, role);
-        limits[nl++] = (qs_limit){a->clip_lo, L'┊', QS_ROLE_CLIP, false};
-        limits[nl++] = (qs_limit){a->clip_hi, L'┊', QS_ROLE_CLIP, false};
+        limits[nl++] = (qs_limit){.x = a->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP};
+        limits[nl++] = (qs_limit){.x = a->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP};
     }
     if (b->there) rulers[nr++] = ruler_of(b, QS_ROLE_B);
-    if (u->hist.cursor_on) limits[nl++] = (qs_limit){u->hist.cursor, L'│', QS_ROLE_CURSOR, true};
+    if (u->hist.cursor_on) limits[nl++] = (qs_limit){.x = u->hist.cursor, .ch = L'│', .role = QS_ROLE_CURSOR, .over = true};
     qs_plot p = {.x = x_axis(u), .y = {u->hist.log_y ? 0.5 : 0, top > 0 ? top * (u->hist.log_y ? 1.3 : 1.04) : 1, u->hist.log_y},
                  .series = s, .nseries = nd ? 2 : 1, .limit = limits, .nlimit = nl, .ruler = rulers, .nruler = nr,
                  .x_line = nr == 0, .x_labels = r.h >= 6};

@@ -41,9 +41,9 @@ static void draw_hist(qs_ui *u, qs_rect r)
     }
     const qs_snap_train *t = u->s->train;
     bool log_y = t->site[t->site_cur].act != u->train.flip_log && top > 4;     /* inputs: half of them are zeros, often */
-    qs_series s = {QS_PLOT_BARS, NULL, y, n, QS_ROLE_BARS, 0};
+    qs_series s = {.kind = QS_PLOT_BARS, .y = y, .n = n, .role = QS_ROLE_BARS};
     qs_ruler ruler = {l->level, l->cut, l->nlevel, l->clip_lo, l->clip_hi, (unsigned char)qs_run_role(&u->s->train->run[u->s->train->cur])};
-    qs_limit limit[2] = {{l->clip_lo, L'┊', QS_ROLE_CLIP, false}, {l->clip_hi, L'┊', QS_ROLE_CLIP, false}};
+    qs_limit limit[2] = {{.x = l->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP}, {.x = l->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP}};
     qs_plot p = {.x = {l->lo, l->hi, false}, .y = {log_y ? 0.5 : 0, top > 0 ? top * (log_y ? 1.3 : 1.05) : 1, log_y}, .series = &s,
                  .nseries = 1, .limit = limit, .nlimit = 2, .ruler = &ruler, .nruler = 1, .x_labels = true};
     qs_plot_draw(&p, u->cs, &u->g, r, NULL);
@@ -116,8 +116,8 @@ static void draw_curve(qs_ui *u, qs_rect r)
 {
     const qs_snap_look *l = look(u);
     int role = qs_run_role(&u->s->train->run[u->s->train->cur]), most = r.w / 4;
-    qs_series s = {QS_PLOT_LINE, l->curve_step, l->curve_error, l->points, QS_ROLE_ERROR, 0};
-    qs_limit limit[2] = {{l->best_step, L'┊', QS_ROLE_GOOD, false}, {l->step, L'┊', (unsigned char)role, false}};
+    qs_series s = {.kind = QS_PLOT_LINE, .x = l->curve_step, .y = l->curve_error, .n = l->points, .role = QS_ROLE_ERROR};
+    qs_limit limit[2] = {{.x = l->best_step, .ch = L'┊', .role = QS_ROLE_GOOD}, {.x = l->step, .ch = L'┊', .role = (unsigned char)role}};
     qs_marker least = {l->best_step, "", QS_ROLE_GOOD, false};
     qs_plot p = {.x = {l->curve_step[0], l->curve_step[l->points - 1], true}, .y = error_axis(l), .series = &s, .nseries = 1,
                  .marker = &least, .nmarker = 1, .limit = limit, .nlimit = 2, .y_width = r.w > 36 ? 7 : 0, .x_line = true};

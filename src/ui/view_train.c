@@ -119,7 +119,7 @@ static double *room_for(lines *l, size_t n)
 static void add(lines *l, const double *x, const double *y, size_t n, int role, int attr)
 {
     l->s = qs_xrealloc(l->s, (l->n + 1) * sizeof *l->s);
-    l->s[l->n++] = (qs_series){QS_PLOT_LINE, x, y, n, (unsigned char)role, (unsigned char)attr};
+    l->s[l->n++] = (qs_series){.kind = QS_PLOT_LINE, .x = x, .y = y, .n = n, .role = (unsigned char)role, .attr = (unsigned char)attr};
 }
 
 static void free_lines(lines *l)
@@ -147,7 +147,7 @@ static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels
 {
     const qs_snap_train *t = runs(u);
     double at = qs_cur_seek(u);
-    qs_limit limit = {at, L'┊', QS_ROLE_CURSOR, true};
+    qs_limit limit = {.x = at, .ch = L'┊', .role = QS_ROLE_CURSOR, .over = true};
     qs_rect area = {0};
     u->train.x = (qs_axis){0, last_step(t), false};
     qs_plot p = {.x = u->train.x, .y = y, .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH,

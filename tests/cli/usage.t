@@ -4,7 +4,7 @@
 . "$top_srcdir/tests/cli/lib.sh"
 
 run --help; exits 0 "--help"
-for word in list compare curve run repl -e --json --format --threads; do
+for word in list compare curve plot run repl -e --json --format --threads; do
     has out "(^|[ ,])$word" "--help names $word"
 done
 [ ! -s err ]; verdict $? "--help writes nothing to stderr"

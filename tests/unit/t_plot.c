@@ -92,7 +92,7 @@ static void axis_tests(void)
 /* Worked out by hand: columns of 1 2, 3 5, 8 12, 16 16, ... dots, four a cell. */
 static void bar_tests(void)
 {
-    qs_series s = {QS_PLOT_BARS, NULL, hill, 16, QS_ROLE_BARS, 0};
+    qs_series s = {.kind = QS_PLOT_BARS, .y = hill, .n = 16, .role = QS_ROLE_BARS};
     qs_plot p = {.x = {-1, 1, false}, .y = {0, 16, false}, .series = &s, .nseries = 1};
     shows(&p, QS_BRAILLE, 4, 8,
           "   ⣿\n"
@@ -111,7 +111,7 @@ static void bar_tests(void)
           "   ▃▅▇██▇▅▃\n"
           "▃▆██████████▆▃ ▃\n", "log y: a count of one is seen, none is not");
     double few[] = {4, 1};
-    qs_series wide = {QS_PLOT_BARS, NULL, few, 2, QS_ROLE_BARS, 0};
+    qs_series wide = {.kind = QS_PLOT_BARS, .y = few, .n = 2, .role = QS_ROLE_BARS};
     qs_plot q = {.x = {0, 2, false}, .y = {0, 4, false}, .series = &wide, .nseries = 1};
     shows(&q, QS_BRAILLE, 1, 4, "⣿⣿⣀⣀\n", "fewer bins than dots");
 }
@@ -119,7 +119,7 @@ static void bar_tests(void)
 static void line_tests(void)
 {
     double x[] = {1, 10, 100}, y[] = {1, 0.01, 1}, gap[] = {1, NAN, 1};
-    qs_series s = {QS_PLOT_LINE, x, y, 3, QS_ROLE_ERROR, 0};
+    qs_series s = {.kind = QS_PLOT_LINE, .x = x, .y = y, .n = 3, .role = QS_ROLE_ERROR};
     qs_marker m[] = {{3, "lsq", 21, false}, {10, "mse", 20, true}, {4, "octav", 22, false}, {95, "minmax", 23, false}};
     qs_plot p = {.x = {1, 100, true}, .y = {0.005, 2, true}, .series = &s, .nseries = 1, .marker = m, .nmarker = 4, .y_width = 6,
                  .x_line = true, .marker_rows = 2};
@@ -157,8 +157,8 @@ static void ruler_tests(void)
 {
     double level[] = {-0.8, -0.4, 0, 0.4}, cut[] = {-0.6, -0.2, 0.2}, many[64];
     qs_ruler r = {level, cut, 4, -0.8, 0.4, QS_ROLE_LEVEL};
-    qs_limit l = {0.4, L'┊', QS_ROLE_CLIP, false};
-    qs_series s = {QS_PLOT_BARS, NULL, hill, 16, QS_ROLE_BARS, 0};
+    qs_limit l = {.x = 0.4, .ch = L'┊', .role = QS_ROLE_CLIP};
+    qs_series s = {.kind = QS_PLOT_BARS, .y = hill, .n = 16, .role = QS_ROLE_BARS};
     qs_plot p = {.x = {-1, 1, false}, .y = {0, 16, false}, .series = &s, .nseries = 1, .ruler = &r, .nruler = 1, .limit = &l, .nlimit = 1,
                  .x_labels = true};
     shows(&p, QS_BRAILLE, 5, 40,
