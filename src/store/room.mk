@@ -1,10 +1,13 @@
 # store: the results database (SQLite).
 noinst_LIBRARIES += libqsstore.a
 libqsstore_a_SOURCES = src/store/store.c src/store/store.h src/store/store_in.h src/store/sql.c src/store/process.c \
-                        src/store/store_write.c src/store/store_read.c src/store/store_merge.c src/store/numbers.c
+                        src/store/store_write.c src/store/store_read.c src/store/store_merge.c src/store/numbers.c \
+                        src/store/study.c src/store/groups.c src/store/groups.h
 STORE_LIBS = libqsstore.a $(SQLITE_LIBS) $(ENGINE_LIBS)
 
-check_PROGRAMS += tests/unit/t_store
-TESTS += tests/unit/t_store
+check_PROGRAMS += tests/unit/t_store tests/unit/t_groups
+TESTS += tests/unit/t_store tests/unit/t_groups
 tests_unit_t_store_SOURCES = tests/unit/t_store.c tests/unit/files.h tests/tap.h
 tests_unit_t_store_LDADD   = $(STORE_LIBS)
+tests_unit_t_groups_SOURCES = tests/unit/t_groups.c tests/unit/files.h tests/tap.h
+tests_unit_t_groups_LDADD   = $(STORE_LIBS)
