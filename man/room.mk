@@ -1,1 +1,1 @@
-dist_man_MANS += man/quantscope.1
+dist_man_MANS += man/quantscope.1 man/quantscope-results.5

@@ -439,6 +439,39 @@ help.groups = {
      source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},
     {"run.number", 'run.number', "Its number among the session's runs, for qs.select{run=}, or nil."},
 }},
+{"Results", {
+    {"qs.results", 'qs.results(path) -> results',
+     "Opens a results database, as sweeps write them, for reading; also while a sweep writes. The schema: " ..
+     "quantscope-results(5).",
+     errors = "EIO missing, unreadable, locked for 30 s; EFORMAT no results database, damaged, of a newer version.",
+     cost = "under a millisecond."},
+    {"results", 'r = qs.results "results.db"',
+     "A results database. What the methods return is what the file held then; call again for what came since. " ..
+     "sweep= names the sweep; it may be left out where there is only one."},
+    {"results.path", 'r.path', "The file, as it was given."},
+    {"results:sweeps", 'r:sweeps() -> {{name, script, program, made, cells, done, failed, running, left}, ...}',
+     "The sweeps in the order they were made (UTC); their cells counted. failed: also killed and out of time.",
+     errors = "EIO, EFORMAT."},
+    {"results:cells", 'r:cells{sweep=, where={bits=2}} -> {{key, params={}, metrics={}, status, error, seconds}, ...}',
+     "Every cell in the order of the grid, those that have all values of `where`. status: none, running, done, " ..
+     "failed, killed, timeout, of the last run; metrics of the last run that is done.",
+     errors = "EARG no such sweep, parameter or value; ERANGE no sweep yet; EIO, EFORMAT.",
+     cost = "1 s for 100,000 cells."},
+    {"results:table", 'r:table{sweep=, by={"init", "bits"}, metric=, baseline={init="mse"}} -> {row, ...}',
+     "Groups of cells that are alike in the parameters `by` (default: all but seed; a name or a list): one row each " ..
+     "with these parameters and n, mean, std (n-1), min, max, lo and hi (95 % interval of the mean) of the metric " ..
+     "(default: the first) over cells that are done; undefined (done, but NaN or infinite or not there), failed " ..
+     "and left count the others. With a baseline (also as text: \"init=mse\") the other rows have diff, diff_lo, " ..
+     "diff_hi, pairs and p: the mean difference from the row that is the baseline in these parameters and else " ..
+     "alike, in pairs of cells that agree in all parameters not in `by`, its 95 % interval, and the sign-flip test. " ..
+     "A parameter called like one of these fields, n say, is by_n.",
+     errors = "EARG no such sweep, parameter, value or metric; ERANGE no sweep yet; EIO, EFORMAT.",
+     source = "below 20 values Student's t, else bootstrap (BCa, Efron 1987), 10,000 samples, fixed seed; sign flips " ..
+     "(Fisher 1935) exact below 20 pairs, else 99,999 random ones."},
+    {"results:series", 'r:series(name, {sweep=, where={bits=2}}) -> {{key, params={}, x={number, ...}}, ...}',
+     "The series of that name of every cell that is done and has it. Numbers that are NaN stay NaN: a list has no holes.",
+     errors = "EARG no such sweep, parameter or value; ERANGE no sweep yet; EIO, EFORMAT."},
+}},
 {"The session", {
     {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=, ' ..
      'run=, site=, seek=} -> selection',

@@ -12,6 +12,11 @@ local ORDER = {"name", "init", "step", "step_ratio", "offset", "clip", "mse", "m
                "ms", "before", "after", "seconds", "error", "doc", "note", "formula", "source"}
 local rank = {}
 for i, name in ipairs(ORDER) do rank[name] = i end
+-- Statistics of a group come after what the group is.
+for i, name in ipairs {"metric", "n", "mean", "std", "min", "max", "lo", "hi", "diff", "diff_lo", "diff_hi", "pairs", "p",
+                       "undefined", "failed", "left"} do
+    rank[name] = 1000 + i
+end
 
 local function number(v)
     if math.type(v) == "integer" then return tostring(v) end

@@ -9,6 +9,7 @@
  * its options in the table there, a section in man/quantscope.1.
  */
 #include "engine/session.h"
+#include "store/store.h"
 
 enum { QS_EXIT_OK = 0, QS_EXIT_FAIL = 1, QS_EXIT_USAGE = 2, QS_EXIT_FILE = 3, QS_EXIT_DIVERGED = 4, QS_EXIT_INT = 130 };
 
@@ -28,6 +29,9 @@ typedef struct qs_args {
     const char *output, *title, *log, *x, *y;   /* of a picture; NULL: not given */
     double width, height, font;   /* of a picture; 0: not given */
     const char *plot;             /* "braille" "block" "ascii", or NULL */
+    const char *sweep, *by, *metric, *baseline;   /* of results */
+    const char *journal;          /* "wal" "delete", or NULL */
+    bool accept_changes;
     const char *color;            /* "auto" "256" "8" "none", or NULL */
 } qs_args;
 
@@ -36,10 +40,15 @@ int qs_cmd_list(const qs_args *a);
 int qs_cmd_compare(const qs_args *a);
 int qs_cmd_curve(const qs_args *a);
 int qs_cmd_plot(const qs_args *a);
+int qs_cmd_results(const qs_args *a);
+int qs_cmd_merge(const qs_args *a);
 int qs_cmd_run(const qs_args *a);
 int qs_cmd_eval(const qs_args *a);       /* -e */
 int qs_cmd_repl(const qs_args *a);
 int qs_cmd_workbench(const qs_args *a);
+
+/* --journal: how a results database is opened for writing. */
+qs_store_mode qs_journal(const qs_args *a);
 
 /* ---- messages ------------------------------------------------------------------------ */
 /* "quantscope: ..." on stderr. */

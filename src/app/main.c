@@ -32,6 +32,8 @@ static const command commands[] = {
     {"compare", N_("MODEL"), N_("every initialization on every tensor and format"), qs_cmd_compare, true, false},
     {"curve", N_("MODEL --tensor NAME"), N_("the error at every step"), qs_cmd_curve, true, false},
     {"plot", N_("KIND FILE [-o OUT]"), N_("a picture (.svg, .pdf, .png) or text: hist, curve, heat, csv"), qs_cmd_plot, true, false},
+    {"results", "DB", N_("a results database: means, intervals, differences"), qs_cmd_results, true, false},
+    {"merge", "OUT.db IN.db...", N_("results databases into one"), qs_cmd_merge, false, false},
     {"run", N_("SCRIPT.lua [ARG...]"), N_("run a Lua script (-: standard input)"), qs_cmd_run, false, true},
     {"repl", "", N_("a plain Lua prompt"), qs_cmd_repl, false, false},
 };
@@ -62,8 +64,6 @@ static const option_row options[] = {
     {"lo", 0, N_("STEP"), N_("smallest step (default: to show the minimum)"), REAL, FIELD(lo), 0, " curve plot ", 0},
     {"hi", 0, N_("STEP"), N_("largest step"), REAL, FIELD(hi), 0, " curve plot ", 0},
     {"norm", 'p', N_("P"), N_("the mean of |error|^P (default 2)"), REAL, FIELD(norm), 0, " curve ", 0},
-    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve ", 0},
-    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve ", 0},
     {"output", 'o', N_("OUT"), N_("the picture to write: .svg, .pdf or .png (without: text)"), TEXT, FIELD(output), 0, " plot ", 0},
     {"width", 0, N_("W"), N_("its width, points or pixels (default 960, .png 1920)"), REAL, FIELD(width), 0, " plot ", 0},
     {"height", 0, N_("H"), N_("its height (default 540, .png 1080)"), REAL, FIELD(height), 0, " plot ", 0},
@@ -72,6 +72,14 @@ static const option_row options[] = {
     {"log", 0, N_("AXES"), N_("logarithmic axes: x, y or xy"), TEXT, FIELD(log), 0, " plot ", 0},
     {"x", 0, N_("COLUMN"), N_("csv: the column along the axis (default: the first)"), TEXT, FIELD(x), 0, " plot ", 0},
     {"y", 0, N_("COLUMN,..."), N_("csv: the columns to show (default: all with numbers)"), TEXT, FIELD(y), 0, " plot ", 0},
+    {"sweep", 0, N_("NAME"), N_("the sweep (default: the only one, else a list)"), TEXT, FIELD(sweep), 0, " results ", 0},
+    {"by", 0, N_("P,..."), N_("groups by these parameters (default: all but seed)"), TEXT, FIELD(by), 0, " results ", 0},
+    {"metric", 0, N_("NAME"), N_("the metric (default: the first)"), TEXT, FIELD(metric), 0, " results ", 0},
+    {"baseline", 0, N_("P=VALUE"), N_("differences from this one, in pairs"), TEXT, FIELD(baseline), 0, " results ", 0},
+    {"accept-changes", 0, NULL, N_("although script or inputs are not the same"), FLAG, FIELD(accept_changes), 0, " merge ", 0},
+    {"journal", 0, N_("KIND"), N_("wal, or delete for shared file systems"), TEXT, FIELD(journal), 0, " merge ", 0},
+    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve results ", 0},
+    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve results ", 0},
     {"plot", 0, N_("KIND"), N_("plots from braille, block or ascii characters (default: by locale)"), TEXT,
      FIELD(plot), 0, " - ", 0},
     {"color", 0, N_("WHEN"), N_("auto, 256, 8 or none"), TEXT, FIELD(color), 0, " - ", 0},
@@ -305,14 +313,18 @@ static int one_of(const char *option, const char *value, const char *const *know
 static int check_args(const qs_args *a)
 {
     static const char *const plots[] = {"braille", "block", "ascii", NULL};
+    static const char *const journals[] = {"wal", "delete", NULL};
     static const char *const colors[] = {"auto", "256", "8", "none", NULL};
     if (a->json && a->csv) return qs_usage(_("--json and --csv: choose one"));
     if (a->threads > 256) return qs_usage(_("--threads: at most 256"));
     if (a->points > 1000000) return qs_usage(_("--points: at most 1000000"));
     if (a->lo > 0 && a->hi > 0 && a->lo >= a->hi) return qs_usage(_("--lo must be below --hi"));
     int code = one_of("plot", a->plot, plots);
-    return code ? code : one_of("color", a->color, colors);
+    if (!code) code = one_of("color", a->color, colors);
+    return code ? code : one_of("journal", a->journal, journals);
 }
+
+qs_store_mode qs_journal(const qs_args *a) { return a->journal && !strcmp(a->journal, "delete") ? QS_STORE_DELETE : QS_STORE_WAL; }
 
 static int parse(qs_args *a, int argc, char **argv, const command **c)
 {

@@ -162,7 +162,8 @@ void qs_push_docs(lua_State *L, const qs_doc *docs)
 
 /* ---- userdata ---------------------------------------------------------------------------------- */
 const qs_type *const qs_bind_types[] = {&qs_type_model, &qs_type_tensor, &qs_type_index, &qs_type_format,
-                                        &qs_type_quantizer, &qs_type_dataset, &qs_type_net, &qs_type_run, &qs_type_plot, NULL};
+                                        &qs_type_quantizer, &qs_type_dataset, &qs_type_net, &qs_type_run, &qs_type_plot,
+                                        &qs_type_results, NULL};
 
 void **qs_box(lua_State *L, const qs_type *type)
 {
@@ -392,6 +393,7 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_session_functions, 0);
     luaL_setfuncs(L, qs_bind_net_functions, 0);
     luaL_setfuncs(L, qs_bind_train_functions, 0);
+    luaL_setfuncs(L, qs_bind_results_functions, 0);
     push_functions(L, qs_bind_private);
     luaL_setfuncs(L, qs_bind_plot_private, 0);
     lua_setfield(L, -2, "private");

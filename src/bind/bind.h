@@ -71,7 +71,7 @@ typedef struct qs_type {
 } qs_type;
 
 extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer, qs_type_dataset,
-                     qs_type_net, qs_type_run, qs_type_plot;
+                     qs_type_net, qs_type_run, qs_type_plot, qs_type_results;
 extern const qs_type *const qs_bind_types[];   /* all of them; NULL ends */
 
 /* An empty box of this type at the top; fill it at once. */
@@ -110,7 +110,7 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
 extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[],
-                      qs_bind_net_functions[], qs_bind_train_functions[];
+                      qs_bind_net_functions[], qs_bind_train_functions[], qs_bind_results_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 

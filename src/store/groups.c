@@ -37,7 +37,7 @@ static int unknown(qs_err *err, const char *fmt, const char *name, const char *s
     free(all.s);
     return rc;
 }
-static const char *nth_param(const void *list, size_t i) { return ((const qs_param *)list)[i].name; }
+static const char *nth_param(const void *list, size_t i) { return ((const qs_factor *)list)[i].name; }
 static const char *nth_value(const void *list, size_t i) { return ((const qs_value *)list)[i].text; }
 static const char *nth_metric(const void *list, size_t i) { return ((char *const *)list)[i]; }
 
@@ -48,7 +48,7 @@ static int no_param(const qs_study *y, const char *name, qs_err *err)
 
 static char *label_of(const char *name)
 {
-    static const char *const taken[] = {"n", "mean", "std", "min", "max", "lo", "hi", "undefined", "failed", "left", "diff",
+    static const char *const taken[] = {"", "n", "mean", "std", "min", "max", "lo", "hi", "undefined", "failed", "left", "diff",
                                         "diff_lo", "diff_hi", "pairs", "p", "metric"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         if (!strcmp(name, taken[i])) return qs_xasprintf("by_%s", name);
@@ -111,7 +111,7 @@ static int take_base(work *w, char *text, qs_err *err)
     int p = qs_study_param(y, text);
     if (p < 0) return no_param(y, text, err);
     if (!in_by(w->out, (size_t)p)) return qs_fail(err, QS_EARG, _("baseline %s=%s: %s must be one that groups are made by"), text, is, text);
-    const qs_param *q = &y->param[p];
+    const qs_factor *q = &y->param[p];
     for (size_t i = 0; i < q->nvalue; i++) {
         if (!strcmp(q->value[i].text, is)) {
             w->base[p] = (int)i;

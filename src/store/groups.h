@@ -17,17 +17,19 @@ typedef struct qs_value {
     char *text;                /* as one writes it: mse, 2, 0.1, true */
     double x;                  /* INT, REAL, BOOL */
 } qs_value;
-typedef struct qs_param {
+typedef struct qs_factor {
     char *name;
     qs_value *value;           /* (nvalue) different ones, in the order they came up */
     size_t nvalue;
-} qs_param;
+    int *slot;                 /* (nslot) hash table of value: 1 + its number; 0: free */
+    size_t nslot;
+} qs_factor;
 
 /* One sweep, read once. */
 typedef struct qs_study {
     char *sweep;
     qs_results t;
-    qs_param *param;           /* (nparam) in the order they came up */
+    qs_factor *param;           /* (nparam) in the order they came up */
     size_t nparam;
     int *code;                 /* (t.nrow, nparam) which value the cell has; -1: it has no such parameter */
     size_t count[QS_TRIAL_TIMEOUT + 1];      /* cells by status */

@@ -45,14 +45,14 @@ void qs_process_self(qs_process *p)
 
 bool qs_process_gone(const qs_process *me, const char *host, int64_t pid, const char *born, const char *seen)
 {
-    char text[QS_TIME_TEXT], now[sizeof me->born];
-    if (strcmp(host, me->host)) return strcmp(seen, qs_time_text(-QS_STORE_SILENCE, text)) < 0;
+    char text[QS_UTC_TEXT], now[sizeof me->born];
+    if (strcmp(host, me->host)) return strcmp(seen, qs_utc_text(-QS_STORE_SILENCE, text)) < 0;
     if (!*me->born) return kill((pid_t)pid, 0) && errno == ESRCH;      /* no /proc here */
     born_of(pid, now, sizeof now);
     return strcmp(born, now) != 0;
 }
 
-const char *qs_time_text(double after, char out[QS_TIME_TEXT])
+const char *qs_utc_text(double after, char out[QS_UTC_TEXT])
 {
     struct timespec t;
     struct tm tm;
@@ -60,7 +60,7 @@ const char *qs_time_text(double after, char out[QS_TIME_TEXT])
     double ms = (double)t.tv_sec * 1e3 + (double)(t.tv_nsec / 1000000) + 1e3 * after;
     time_t sec = (time_t)(ms / 1e3);
     gmtime_r(&sec, &tm);
-    size_t n = strftime(out, QS_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, QS_TIME_TEXT - n, ".%03dZ", (int)(ms - 1e3 * (double)sec));
+    size_t n = strftime(out, QS_UTC_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, QS_UTC_TEXT - n, ".%03dZ", (int)(ms - 1e3 * (double)sec));
     return out;
 }

@@ -5,9 +5,12 @@ libqsstore_a_SOURCES = src/store/store.c src/store/store.h src/store/store_in.h 
                         src/store/study.c src/store/groups.c src/store/groups.h
 STORE_LIBS = libqsstore.a $(SQLITE_LIBS) $(ENGINE_LIBS)
 
-check_PROGRAMS += tests/unit/t_store tests/unit/t_groups
+check_PROGRAMS += tests/unit/t_store tests/unit/t_store_faults tests/unit/t_groups
 TESTS += tests/unit/t_store tests/unit/t_groups
+long_tests += tests/unit/t_store_faults
 tests_unit_t_store_SOURCES = tests/unit/t_store.c tests/unit/files.h tests/tap.h
 tests_unit_t_store_LDADD   = $(STORE_LIBS)
 tests_unit_t_groups_SOURCES = tests/unit/t_groups.c tests/unit/files.h tests/tap.h
 tests_unit_t_groups_LDADD   = $(STORE_LIBS)
+tests_unit_t_store_faults_SOURCES = tests/unit/t_store_faults.c tests/unit/files.h tests/tap.h
+tests_unit_t_store_faults_LDADD   = $(STORE_LIBS)

@@ -93,28 +93,38 @@ static int check_or_make(qs_store *s, qs_err *err)
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */
-/* One row of text, or what SQLite says; changing the journal does not wait for a lock by itself. */
+/* PRAGMA journal_mode, which answers with the mode that is. 1: it is the wanted one; 0: another; else an error. */
+static int ask_journal(qs_store *s, const char *sql, const char *want, qs_err *err)
+{
+    sqlite3_stmt *st = qs_sql(s, err, sql);
+    if (!st) return -err->code;
+    int rc = qs_sql_step(s, st, err);
+    if (rc != 1) return rc;
+    rc = !strcmp(qs_sql_peek(st, 0), want);
+    sqlite3_reset(st);
+    return rc;
+}
+
+/*
+ * SQLite does not wait for a lock by itself here. Where others are about to make the log of a new file, waiting helps; where
+ * they use one that is to be taken away, it does not.
+ */
 static int set_journal(qs_store *s, qs_err *err)
 {
-    const char *want = s->mode == QS_STORE_WAL ? "wal" : "delete";
-    const char *sql = s->mode == QS_STORE_WAL ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE";
-    double until = qs_now() + s->patience;
-    for (;;) {
-        sqlite3_stmt *st = qs_sql(s, err, sql);
-        if (!st) return -err->code;
-        int rc = sqlite3_step(st);
-        bool got = rc == SQLITE_ROW && !strcmp(qs_sql_peek(st, 0), want);
-        int code = rc == SQLITE_ROW ? 0 : qs_sql_fail(s, err);
-        sqlite3_reset(st);
-        if (got) break;
-        if (rc == SQLITE_ROW)
-            return qs_fail(err, QS_EIO, _("%s: cannot keep a %s journal here (a write-ahead log needs a local disk)"),
-                           s->path, want);
-        if (rc != SQLITE_BUSY || qs_now() > until) return code;
+    bool wal = s->mode == QS_STORE_WAL;
+    const char *want = wal ? "wal" : "delete", *sql = wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE";
+    double until = qs_now() + (wal ? s->patience : 1);
+    int rc;
+    while ((rc = ask_journal(s, sql, want, err)) < 0 && sqlite3_errcode(s->db) == SQLITE_BUSY && qs_now() < until)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    /* The last commits before a power cut may be gone, whole; a crash of the program loses nothing. */
-    return qs_sql_script(s, err, s->mode == QS_STORE_WAL ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+    if (rc < 0 && !wal && sqlite3_errcode(s->db) == SQLITE_BUSY)
+        return qs_fail(err, QS_EIO, _("%s: another process has it open with a write-ahead log"), s->path);
+    if (rc < 0) return rc;
+    if (!rc)
+        return qs_fail(err, QS_EIO, _("%s: cannot keep a journal of kind %s here (a write-ahead log needs a local disk)"), s->path,
+                       want);
+    /* With a log, the last commits before a power cut may be gone, whole; a crash of the program loses nothing. */
+    return qs_sql_script(s, err, wal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
 }
 
 /*
@@ -171,7 +181,8 @@ static int open_reader(qs_store *s, qs_err *err)
     if (access(s->path, R_OK)) return qs_fail(err, QS_EIO, "%s: %s", s->path, strerror(errno));
     int rc = open_file(s, s->path, SQLITE_OPEN_READWRITE, err);
     if (!rc) rc = check_or_make(s, err);
-    return rc == -QS_EIO && sqlite3_errcode(s->db) == SQLITE_CANTOPEN ? open_immutable(s, err) : rc;
+    int why = s->db ? sqlite3_errcode(s->db) : SQLITE_OK;
+    return rc == -QS_EIO && (why == SQLITE_CANTOPEN || why == SQLITE_READONLY) ? open_immutable(s, err) : rc;
 }
 
 static int open_writer(qs_store *s, qs_err *err)

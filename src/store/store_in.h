@@ -59,11 +59,11 @@ int qs_tx_look(qs_store *s, qs_err *err);
 
 /* ---- process.c ----------------------------------------------------------------------------------- */
 void qs_process_self(qs_process *p);
-/* Whether the process that began a run is gone; seen: when it was last heard of, as qs_time_text. */
+/* Whether the process that began a run is gone; seen: when it was last heard of, as qs_utc_text. */
 bool qs_process_gone(const qs_process *me, const char *host, int64_t pid, const char *born, const char *seen);
 /* Now plus `after` seconds, UTC, "2024-05-31T12:00:00.000Z": sorts by time. */
-#define QS_TIME_TEXT 32
-const char *qs_time_text(double after, char out[QS_TIME_TEXT]);
+#define QS_UTC_TEXT 32
+const char *qs_utc_text(double after, char out[QS_UTC_TEXT]);
 
 /* ---- numbers.c ------------------------------------------------------------------------------------ */
 /* A JSON array of the shortest numbers that read back the same; NaN is null, infinities are 1e999 and -1e999. malloc'd. */

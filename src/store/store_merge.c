@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -61,18 +62,30 @@ static int check_same(qs_store *s, const char *from, qs_err *err)
 
 static int merge(qs_store *s, const char *from, bool accept, qs_err *err)
 {
-    int rc = qs_tx_begin(s, err);
+    /* BEGIN IMMEDIATE would lock the other file too; this takes the lock of ours. */
+    int rc = qs_tx_look(s, err);
     if (rc) return rc;
-    if (!accept) rc = check_same(s, from, err);
+    rc = qs_sql_run(s, err, "DELETE FROM main.sweep WHERE false", "");
+    if (!rc && !accept) rc = check_same(s, from, err);
     if (!rc) rc = qs_sql_script(s, err, sweeps_sql);
     if (!rc) rc = qs_sql_script(s, err, runs_sql);
     return qs_tx_end(s, rc, err);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 int qs_store_merge(qs_store *s, const char *from, bool accept, qs_err *err)
 {
     qs_store *other = qs_store_open(from, QS_STORE_READ, err);      /* says what is wrong with it; keeps it from changing kind */
     if (!other) return -(err ? err->code : QS_EIO);
+    if (same_file(s->path, from)) {
+        qs_store_close(other);
+        return 0;
+    }
     char *name = qs_xstrdup(sqlite3_db_filename(other->db, "main"));
     int rc = qs_sql_run(s, err, "ATTACH ? AS there", "t", name);
     if (!rc) {

@@ -23,12 +23,12 @@ static int source_of(qs_store *s, const qs_sweep_info *i, int64_t *id, qs_err *e
 
 static int make_sweep(qs_store *s, const qs_sweep_info *i, int64_t *id, qs_err *err)
 {
-    char now[QS_TIME_TEXT];
+    char now[QS_UTC_TEXT];
     int64_t source = 0;
     int rc = source_of(s, i, &source, err);
     if (!rc)
         rc = qs_sql_run(s, err, "INSERT INTO sweep (name, made, source, grid) VALUES (?, ?, ?, ?)", "ttit", i->name,
-                        qs_time_text(0, now), source, i->grid);
+                        qs_utc_text(0, now), source, i->grid);
     *id = sqlite3_last_insert_rowid(s->db);
     return rc;
 }
@@ -193,7 +193,7 @@ static int may_begin(qs_store *s, int64_t cell, int64_t *last, qs_trial_status *
 
 static int begin(qs_store *s, int64_t cell, int64_t *run, qs_err *err)
 {
-    char now[QS_TIME_TEXT];
+    char now[QS_UTC_TEXT];
     int64_t last = 0;
     qs_trial_status status;
     int rc = may_begin(s, cell, &last, &status, err);
@@ -201,7 +201,7 @@ static int begin(qs_store *s, int64_t cell, int64_t *run, qs_err *err)
     /* One that died without a word: now it is written down. */
     if (last && status == QS_TRIAL_KILLED)
         rc = qs_sql_run(s, err, "UPDATE run SET status = 'killed', ended = ifnull(ended, seen) WHERE id = ?", "i", last);
-    qs_time_text(0, now);
+    qs_utc_text(0, now);
     if (!rc)
         rc = qs_sql_run(s, err, "INSERT INTO run (cell, source, status, began, host, pid, born, seen)"
                                 " SELECT c.id, s.source, 'running', ?1, ?2, ?3, ?4, ?1 FROM cell c JOIN sweep s"
@@ -248,8 +248,8 @@ static int add_series(qs_store *s, int64_t run, const qs_metric_series *x, qs_er
 
 static int end(qs_store *s, int64_t run, const qs_outcome *r, qs_err *err)
 {
-    char now[QS_TIME_TEXT];
-    qs_time_text(0, now);
+    char now[QS_UTC_TEXT];
+    qs_utc_text(0, now);
     int rc = qs_sql_run(s, err, "UPDATE run SET status = ?1, seconds = ?2, seed = ?3, error = ?4, text = ?5, ended = ?6,"
                                 " seen = ?6 WHERE id = ?7 AND status = 'running'", "tdittti",
                         qs_trial_status_name[r->status], r->seconds, (int64_t)r->seed, r->error, r->text, now, run);
@@ -279,10 +279,10 @@ int qs_store_abandon(qs_store *s, int64_t run, qs_err *err)
 
 int qs_store_alive(qs_store *s, qs_err *err)
 {
-    char now[QS_TIME_TEXT];
+    char now[QS_UTC_TEXT];
     int rc = qs_tx_begin(s, err);
     if (rc) return rc;
     rc = qs_sql_run(s, err, "UPDATE run SET seen = ? WHERE status = 'running' AND host = ? AND pid = ? AND born = ?", "ttit",
-                    qs_time_text(0, now), s->me.host, s->me.pid, s->me.born);
+                    qs_utc_text(0, now), s->me.host, s->me.pid, s->me.born);
     return qs_tx_end(s, rc, err);
 }

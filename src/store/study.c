@@ -57,19 +57,47 @@ static qs_value value_of(sqlite3_stmt *st)
     return v;
 }
 
-/* The number of this value, which is the list's or freed. near: where the cell before had it; values come in runs. */
-static int code_of(qs_param *p, qs_value v, int near)
+static size_t hash_of(const qs_value *v)
 {
-    size_t from = near < 0 ? 0 : (size_t)near;
-    for (size_t k = 0; k < p->nvalue; k++) {
-        size_t i = (from + k) % p->nvalue;
-        if (p->value[i].kind != v.kind || strcmp(p->value[i].text, v.text) != 0) continue;
-        free(v.text);
-        return (int)i;
+    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)v->kind;      /* FNV-1a */
+    for (const char *p = v->text; *p; p++) h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+    return (size_t)h;
+}
+
+/* Where v is in the table, or the free place where it belongs. */
+static int *find_slot(const qs_factor *f, const qs_value *v)
+{
+    size_t i = hash_of(v) & (f->nslot - 1);
+    for (; f->slot[i]; i = (i + 1) & (f->nslot - 1)) {
+        const qs_value *w = &f->value[f->slot[i] - 1];
+        if (w->kind == v->kind && !strcmp(w->text, v->text)) break;
     }
-    p->value = qs_xrealloc(p->value, (p->nvalue + 1) * sizeof *p->value);
-    p->value[p->nvalue] = v;
-    return (int)p->nvalue++;
+    return &f->slot[i];
+}
+
+/* Room for one more, the table at most half full; the list of values grows with it. */
+static void make_room(qs_factor *f)
+{
+    if (2 * (f->nvalue + 1) <= f->nslot) return;
+    f->nslot = f->nslot ? 4 * f->nslot : 16;
+    free(f->slot);
+    f->slot = qs_xcalloc(f->nslot, sizeof *f->slot);
+    f->value = qs_xrealloc(f->value, f->nslot / 2 * sizeof *f->value);
+    for (size_t i = 0; i < f->nvalue; i++) *find_slot(f, &f->value[i]) = (int)i + 1;
+}
+
+/* The number of this value, whose text is the list's from now on, or freed. */
+static int code_of(qs_factor *f, qs_value v)
+{
+    make_room(f);
+    int *at = find_slot(f, &v);
+    if (*at) {
+        free(v.text);
+    } else {
+        f->value[f->nvalue++] = v;
+        *at = (int)f->nvalue;
+    }
+    return *at - 1;
 }
 
 int qs_study_param(const qs_study *y, const char *name)
@@ -85,7 +113,7 @@ static size_t add_param(qs_study *y, const char *name)
 {
     size_t was = y->nparam++, n = y->t.nrow;
     y->param = qs_xrealloc(y->param, y->nparam * sizeof *y->param);
-    y->param[was] = (qs_param){.name = qs_xstrdup(name)};
+    y->param[was] = (qs_factor){.name = qs_xstrdup(name)};
     y->code = qs_xrealloc(y->code, n * y->nparam * sizeof *y->code);
     for (size_t i = n; i-- > 0;) {
         memmove(y->code + i * y->nparam, y->code + i * was, was * sizeof *y->code);
@@ -103,8 +131,7 @@ static int read_params(qs_store *s, qs_study *y, size_t row, qs_err *err)
     while ((rc = qs_sql_step(s, st, err)) == 1) {
         int known = qs_study_param(y, qs_sql_peek(st, 0));
         size_t p = known < 0 ? add_param(y, qs_sql_peek(st, 0)) : (size_t)known;
-        int near = row ? y->code[(row - 1) * y->nparam + p] : -1;
-        y->code[row * y->nparam + p] = code_of(&y->param[p], value_of(st), near);
+        y->code[row * y->nparam + p] = code_of(&y->param[p], value_of(st));
     }
     return rc;
 }
@@ -129,6 +156,7 @@ void qs_study_clear(qs_study *y)
     for (size_t i = 0; i < y->nparam; i++) {
         for (size_t k = 0; k < y->param[i].nvalue; k++) free(y->param[i].value[k].text);
         free(y->param[i].value);
+        free(y->param[i].slot);
         free(y->param[i].name);
     }
     free(y->param);

@@ -4,12 +4,14 @@
  * its processes leaves it whole or is named.
  */
 #include <math.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/sync.h"
-#include "store/store.h"
+#include "config.h"
+#include "store/groups.h"
 #include "../tap.h"
 #include "files.h"
 
@@ -151,6 +153,22 @@ static void test_changes(void)
     qs_store_close(s);
 }
 
+/* All cells of the file become done by one statement: a hundred thousand commits would test the disk. */
+static void all_done(const char *name)
+{
+    sqlite3 *db;
+    char *path = in_dir(dir, name);
+    ok(!sqlite3_open(path, &db)
+       && !sqlite3_exec(db, "BEGIN; INSERT INTO run (cell, source, status, began, ended, seconds, seed, host, pid, born, seen)"
+                            " SELECT id, 1, 'done', '', '', 1, 1, 'h', 1, 'b', '' FROM cell;"
+                            "INSERT INTO metric SELECT id, 0, 'accuracy', place / 2.0 FROM run JOIN"
+                            " (SELECT id AS c, place FROM cell) ON c = cell;"
+                            "INSERT INTO metric SELECT run, 1, 'loss', -x FROM metric; INSERT INTO metric SELECT run, 2, 'steps', x FROM"
+                            " metric WHERE place = 0; COMMIT;", NULL, NULL, NULL), "all done %s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    free(path);
+}
+
 /* 100,000 cells that are all done: what a sweep that is resumed waits for. */
 static void test_many(void)
 {
@@ -162,22 +180,171 @@ static void test_many(void)
     double t0 = qs_now();
     ok(!qs_store_cells(s, sweep, c, n, &err), "%zu cells are added", n);
     double t1 = qs_now();
-    int rc = 0;
-    for (size_t i = 0; i < n && !rc; i++) rc = finish(s, c[i].id, (double)i, &err);
+    all_done("many.db");
     double t2 = qs_now();
-    ok(!rc, "and done %s", err.msg);
-    qs_store_close(s);
-    s = open_at("many.db", QS_STORE_WAL);
-    double t3 = qs_now();
     ok(!qs_store_cells(s, sweep, c, n, &err) && c[n - 1].status == QS_TRIAL_DONE, "and found");
-    double t4 = qs_now();
+    double t3 = qs_now();
     qs_results t;
-    ok(!qs_store_results(s, "race", &t, &err) && t.nrow == n && t.row[n - 1].x[0] == (double)(n - 1), "and read");
-    double t5 = qs_now();
-    printf("# %zu cells: added %.2f s, done %.2f s, found %.2f s, read %.2f s\n", n, t1 - t0, t2 - t1, t4 - t3, t5 - t4);
+    ok(!qs_store_results(s, "race", &t, &err) && t.nrow == n && t.row[n - 1].x[0] == (double)(n - 1) / 2, "and read");
+    double t4 = qs_now();
     qs_results_clear(&t);
+    qs_study y;
+    ok(!qs_study_read(s, NULL, &y, &err) && y.nparam == 2 && y.param[1].nvalue == n, "with their parameters");
+    double t5 = qs_now();
+    printf("# %zu cells: added %.2f s, found %.2f s, read %.2f s, with parameters %.2f s\n", n, t1 - t0, t3 - t2, t4 - t3, t5 - t4);
+#ifndef QS_SANITIZED
+    ok(t3 - t2 < 1, "a sweep of %zu cells is found in under a second (%.2f s)", n, t3 - t2);
+#endif
+    qs_study_clear(&y);
     free_cells(c, n);
     qs_store_close(s);
+}
+
+/* A run costs a few commits; a cell must stay below 10 ms with its process. */
+static void test_cost(void)
+{
+    const size_t n = 200;
+    qs_err err = {0};
+    qs_store *s = open_at("cost.db", QS_STORE_WAL);
+    qs_trial *c = cells(n);
+    int rc = qs_store_cells(s, sweep_of(s, &info), c, n, &err);
+    double t0 = qs_now();
+    for (size_t i = 0; i < n && !rc; i++) rc = finish(s, c[i].id, (double)i, &err);
+    double ms = 1e3 * (qs_now() - t0) / (double)n;
+    ok(!rc, "%zu cells are done %s", n, err.msg);
+    printf("# a cell: %.3f ms\n", ms);
+    free_cells(c, n);
+    qs_store_close(s);
+}
+
+/* ---- merging ------------------------------------------------------------------------------------------- */
+enum { MERGED = 12 };
+
+/* Cells first, first + step, ... of the sweep, as a shard adds and runs them; NaN and times included. */
+static void shard(const char *name, const qs_sweep_info *i, size_t first, size_t step, qs_trial_status status)
+{
+    qs_err err = {0};
+    qs_store *s = open_at(name, QS_STORE_WAL);
+    qs_trial *all = cells(MERGED);
+    int64_t sweep = sweep_of(s, i), run;
+    for (size_t k = first; k < MERGED; k += step) {
+        double loss[] = {1.0 / (double)(k + 3), NAN};
+        qs_metric m[] = {{"accuracy", k == 5 ? NAN : 1.0 / (double)(k + 1)}, {"odd", -INFINITY}};
+        qs_metric_series l = {"loss", loss, 2};
+        qs_outcome o = {.status = status, .seconds = (double)k, .seed = k, .text = "{}", .metric = m, .series = &l,
+                        .nmetric = status == QS_TRIAL_DONE ? 1 + k % 2 : 0, .nseries = status == QS_TRIAL_DONE,
+                        .error = status == QS_TRIAL_DONE ? NULL : "broken"};
+        if (qs_store_cells(s, sweep, &all[k], 1, &err) || qs_store_begin(s, all[k].id, &run, &err)
+            || qs_store_end(s, run, &o, &err)) printf("# %s\n", err.msg);
+    }
+    free_cells(all, MERGED);
+    qs_store_close(s);
+}
+
+/* All that the results of a file say, as text. */
+static char *told(const char *name)
+{
+    qs_err err = {0};
+    qs_str b = {0};
+    qs_results t;
+    qs_store *s = open_at(name, QS_STORE_READ);
+    if (!s || qs_store_results(s, "race", &t, &err)) printf("# %s\n", err.msg);
+    for (size_t i = 0; i < t.nrow; i++) {
+        const qs_results_row *r = &t.row[i];
+        double *x;
+        size_t n;
+        qs_str_addf(&b, "%s %s %g %s", r->key, qs_trial_status_name[r->status], r->seconds, r->error ? r->error : "-");
+        for (size_t k = 0; k < t.nmetric; k++) qs_str_addf(&b, " %s=%a", t.metric[k], r->x[k]);
+        qs_store_series(s, "race", r->key, "loss", &x, &n, &err);
+        for (size_t k = 0; k < n; k++) qs_str_addf(&b, " %a", x[k]);
+        free(x);
+        qs_str_add(&b, "\n");
+    }
+    qs_results_clear(&t);
+    qs_store_close(s);
+    return b.s;
+}
+
+static int merge(const char *into, const char *from, bool accept, qs_err *err)
+{
+    qs_store *s = open_at(into, QS_STORE_WAL);
+    char *path = in_dir(dir, from);
+    int rc = qs_store_merge(s, path, accept, err);
+    free(path);
+    qs_store_close(s);
+    return rc;
+}
+
+static void test_merge(void)
+{
+    qs_err err = {0};
+    shard("whole.db", &info, 0, 1, QS_TRIAL_DONE);
+    for (size_t k = 0; k < 3; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "part%zu.db", k);
+        shard(name, &info, k, 3, QS_TRIAL_DONE);
+    }
+    ok(!merge("all.db", "part2.db", false, &err) && !merge("all.db", "part0.db", false, &err) && !merge("all.db", "part1.db", false, &err),
+       "three shards are merged, in any order %s", err.msg);
+    char *want = told("whole.db"), *got = told("all.db");
+    same(got, want, "the same as of one run");
+    free(got);
+    ok(!merge("all.db", "part1.db", false, &err) && !merge("all.db", "all.db", false, &err), "again, and with itself %s", err.msg);
+    got = told("all.db");
+    same(got, want, "changes nothing");
+    free(got);
+
+    shard("broken.db", &info, 0, 1, QS_TRIAL_FAILED);
+    ok(!merge("all.db", "broken.db", false, &err), "one where all failed, later");
+    got = told("all.db");
+    same(got, want, "does not replace what is done");
+    free(got);
+    ok(!merge("broken.db", "whole.db", false, &err), "the other way round");
+    got = told("broken.db");
+    same(got, want, "what is done replaces what failed");
+    free(got);
+
+    qs_sweep_info other = info;
+    other.script_hash = "other";
+    shard("other.db", &other, 0, 1, QS_TRIAL_DONE);
+    ok(merge("all.db", "other.db", false, &err) == -QS_ESTATE && strstr(err.msg, "another script"), "%s", err.msg);
+    got = told("all.db");
+    same(got, want, "and nothing of it is there");
+    free(got);
+    ok(!merge("all.db", "other.db", true, &err), "unless accepted");
+    other.script_hash = info.script_hash;
+    other.inputs = "{}";
+    shard("inputs.db", &other, 0, 1, QS_TRIAL_DONE);
+    ok(merge("whole.db", "inputs.db", false, &err) == -QS_ESTATE && strstr(err.msg, "other inputs"), "%s", err.msg);
+    ok(merge("all.db", "none.db", false, &err) == -QS_EIO && strstr(err.msg, "none.db"), "%s", err.msg);
+    free(want);
+}
+
+/* Of two that are done the later; what is still running stays behind. */
+static void test_merge_later(void)
+{
+    qs_err err = {0};
+    qs_results t;
+    qs_trial *c = cells(2);
+    const char *names[] = {"early.db", "late.db"};
+    for (int k = 0; k < 2; k++) {
+        int64_t run;
+        qs_store *s = open_at(names[k], QS_STORE_WAL);
+        qs_store_cells(s, sweep_of(s, &info), c, 2, &err);
+        finish(s, c[0].id, k, &err);
+        if (k) qs_store_begin(s, c[1].id, &run, &err);
+        qs_store_close(s);
+        usleep(5000);      /* times are in milliseconds */
+    }
+    for (int k = 0; k < 2; k++) {
+        ok(!merge(names[k], names[1 - k], false, &err), "%s takes the other", names[k]);
+        qs_store *s = open_at(names[k], QS_STORE_READ);
+        ok(!qs_store_results(s, "race", &t, &err) && t.nrow == 2 && t.row[0].x[0] == 1, "the later of two that are done");
+        ok(t.row[1].status == (k ? QS_TRIAL_RUNNING : QS_TRIAL_NONE), "a run that is not over stays where it is");
+        qs_results_clear(&t);
+        qs_store_close(s);
+    }
+    free_cells(c, 2);
 }
 
 int main(void)
@@ -185,7 +352,10 @@ int main(void)
     dir = tmp_dir();
     test_round_trip();
     test_changes();
+    test_merge();
+    test_merge_later();
     test_many();
+    test_cost();
     char *rm = qs_xasprintf("rm -rf '%s'", dir);
     if (system(rm)) printf("# %s is left\n", dir);
     free(rm);
