@@ -439,6 +439,36 @@ help.groups = {
      source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},
     {"run.number", 'run.number', "Its number among the session's runs, for qs.select{run=}, or nil."},
 }},
+{"Sweeps", {
+    {"qs.sweep", 'qs.sweep{name=, grid={param=values}, run=function(cell, job) ... end, where=, inputs=} -> sweep',
+     "Declares an experiment over all combinations of parameters; nothing runs. A file that ends with return " ..
+     "qs.sweep{...} is what `quantscope sweep` runs; sweep:run runs it from Lua. grid: a list of values or one value " ..
+     "(string, number, boolean) a parameter, or a list of cells {{bits=2, init=\"lsq\"}, ...}, whose parameters may differ. " ..
+     "where(cell): leaves out the cells it does not return true for. Order: nested loops over the names in alphabetical " ..
+     "order, the last one fastest; a list as it is. run(cell, job) computes one cell, in a worker process, with a fresh Lua " ..
+     "state that has run the file up to the sweep: so the file is cheap, and loads data inside run. It returns {metric = " ..
+     "number, ..., series={name={numbers}}}; strings and booleans are kept as notes. An error, nil, message, or a metric " ..
+     "that is NaN is a cell that failed (its metrics are kept); infinity is a number. job: seed (an integer below 2^53 from " ..
+     "the cell's parameters alone, the same on every machine), threads, sweep, key, progress(fraction, text). A whole number " ..
+     "is an integer in cell, 2.0 too. inputs: files whose change is noticed; the script and modules it requires are anyway. " ..
+     "name: letters, digits, . _ -.",
+     errors = "EARG a value that is no string, number or boolean, NaN, there twice; an empty grid; a name no file can have."},
+    {"qs.range", 'qs.range(from, to, step=1) -> {number, ...}',
+     "from, from + step, ... up to and with to; integers where from and step are. Empty where to lies the other way.",
+     errors = "EARG step 0; more than 10 million values."},
+    {"sweep", '#s, tostring(s)', "A declared sweep; #s counts its cells."},
+    {"sweep:run", 's:run{jobs=, db=, filter=, shard=, limit_seconds=, fresh=, accept_changes=, keep_failed=, journal=, quiet=, ' ..
+     'dry_run=} -> table',
+     "Runs what is left of the sweep, as `quantscope sweep` does (see there for what the options mean): in worker processes " ..
+     "that run the file it was declared in, up to its return or to this call. A sweep that was typed has no file: its cells " ..
+     "run here, one after the other. Returns {cells, done, before, failed, killed, timeout, seconds, db}; before: those of " ..
+     "done that were done when it began. dry_run: runs nothing, returns {{cell=, status=, runs=}, ...}. Ctrl-C stops it with " ..
+     "a database that the same call goes on from.",
+     errors = "EARG an option; ESTATE script, inputs or program changed since; EIO the database, an input, no program; EFORMAT."},
+    {"sweep:cells", 's:cells() -> {{param=value, ...}, ...}', "All cells, in order.", cost = "a table a cell."},
+    {"sweep.name", 's.name', "Its name."},
+    {"sweep.file", 's.file', "The script it was declared in, or nil."},
+}},
 {"Results", {
     {"qs.results", 'qs.results(path) -> results',
      "Opens a results database, as sweeps write them, for reading; also while a sweep writes. The schema: " ..

@@ -11,7 +11,8 @@
 #include "engine/session.h"
 #include "store/store.h"
 
-enum { QS_EXIT_OK = 0, QS_EXIT_FAIL = 1, QS_EXIT_USAGE = 2, QS_EXIT_FILE = 3, QS_EXIT_DIVERGED = 4, QS_EXIT_INT = 130 };
+enum { QS_EXIT_OK = 0, QS_EXIT_FAIL = 1, QS_EXIT_USAGE = 2, QS_EXIT_FILE = 3, QS_EXIT_DIVERGED = 4, QS_EXIT_INT = 130,
+       QS_EXIT_SIGNAL = 128 /* and its number */ };
 
 /* ---- the command line (main.c) ------------------------------------------------------- */
 typedef struct qs_args {
@@ -28,6 +29,11 @@ typedef struct qs_args {
     bool json, csv, no_config, help, version;
     const char *output, *title, *log, *x, *y;   /* of a picture; NULL: not given */
     double width, height, font;   /* of a picture; 0: not given */
+    /* sweep */
+    const char *db, *filter, *shard;
+    long jobs;                    /* -1: not given */
+    double limit;                 /* seconds; 0: not given */
+    bool fresh, resume, keep_failed, dry_run;
     const char *plot;             /* "braille" "block" "ascii", or NULL */
     const char *sweep, *by, *metric, *baseline;   /* of results */
     const char *journal;          /* "wal" "delete", or NULL */
@@ -45,6 +51,8 @@ int qs_cmd_merge(const qs_args *a);
 int qs_cmd_run(const qs_args *a);
 int qs_cmd_eval(const qs_args *a);       /* -e */
 int qs_cmd_repl(const qs_args *a);
+int qs_cmd_sweep(const qs_args *a);
+int qs_cmd_sweep_worker(const qs_args *a);
 int qs_cmd_workbench(const qs_args *a);
 
 /* --journal: how a results database is opened for writing. */

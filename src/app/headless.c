@@ -92,7 +92,7 @@ int qs_headless_lua(qs_headless *h, bool config)
 {
     qs_err err = {0};
     char *data = qs_path_data("");
-    qs_repl_opts o = {.session = h->session, .data = data};
+    qs_repl_opts o = {.session = h->session, .data = data, .program = "/proc/self/exe"};
     h->repl = qs_repl_new(&o, &err);
     free(data);
     if (!h->repl) return qs_say_err(&err);

@@ -20,7 +20,7 @@
 
 /* ---- the tables -------------------------------------------------------------------------- */
 typedef struct command {
-    const char *name, *synopsis, *doc;
+    const char *name, *synopsis, *doc;                 /* synopsis NULL: not for people */
     int (*run)(const qs_args *a);
     bool rows;        /* prints rows: a closed pipe ends it in good order */
     bool passes;      /* what follows its first argument is not ours */
@@ -36,6 +36,8 @@ static const command commands[] = {
     {"merge", "OUT.db IN.db...", N_("results databases into one"), qs_cmd_merge, false, false},
     {"run", N_("SCRIPT.lua [ARG...]"), N_("run a Lua script (-: standard input)"), qs_cmd_run, false, true},
     {"repl", "", N_("a plain Lua prompt"), qs_cmd_repl, false, false},
+    {"sweep", N_("FILE.lua"), N_("run a sweep: its cells in worker processes, results in a database"), qs_cmd_sweep, true, false},
+    {"sweep-worker", NULL, NULL, qs_cmd_sweep_worker, false, true},      /* started by sweep */
 };
 static const command eval = {"-e", "", "", qs_cmd_eval, false, false};
 
@@ -76,10 +78,19 @@ static const option_row options[] = {
     {"by", 0, N_("P,..."), N_("groups by these parameters (default: all but seed)"), TEXT, FIELD(by), 0, " results ", 0},
     {"metric", 0, N_("NAME"), N_("the metric (default: the first)"), TEXT, FIELD(metric), 0, " results ", 0},
     {"baseline", 0, N_("P=VALUE"), N_("differences from this one, in pairs"), TEXT, FIELD(baseline), 0, " results ", 0},
-    {"accept-changes", 0, NULL, N_("although script or inputs are not the same"), FLAG, FIELD(accept_changes), 0, " merge ", 0},
-    {"journal", 0, N_("KIND"), N_("wal, or delete for shared file systems"), TEXT, FIELD(journal), 0, " merge ", 0},
-    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve results ", 0},
-    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve results ", 0},
+    {"accept-changes", 0, NULL, N_("although script, inputs or program are not the same"), FLAG, FIELD(accept_changes), 0, " merge sweep ", 0},
+    {"journal", 0, N_("KIND"), N_("wal, or delete for shared file systems"), TEXT, FIELD(journal), 0, " merge sweep ", 0},
+    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve results sweep ", 0},
+    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve results sweep ", 0},
+    {"jobs", 0, N_("N"), N_("cells at a time (default: one a thread)"), LONG, FIELD(jobs), 0, " sweep ", 1},
+    {"db", 0, N_("FILE"), N_("the results database (default: NAME.db here)"), TEXT, FIELD(db), 0, " sweep ", 0},
+    {"filter", 0, N_("P=V|V,..."), N_("only cells with these values"), TEXT, FIELD(filter), 0, " sweep ", 0},
+    {"shard", 0, N_("I/N"), N_("the I-th of N parts of the cells"), TEXT, FIELD(shard), 0, " sweep ", 0},
+    {"resume", 0, NULL, N_("go on with what is left (default)"), FLAG, FIELD(resume), 0, " sweep ", 0},
+    {"fresh", 0, NULL, N_("forget what was run before"), FLAG, FIELD(fresh), 0, " sweep ", 0},
+    {"keep-failed", 0, NULL, N_("do not try failed cells again"), FLAG, FIELD(keep_failed), 0, " sweep ", 0},
+    {"limit-seconds", 0, N_("S"), N_("stop a cell that takes longer"), REAL, FIELD(limit), 0, " sweep ", 0},
+    {"dry-run", 0, NULL, N_("print the cells and which would run"), FLAG, FIELD(dry_run), 0, " sweep ", 0},
     {"plot", 0, N_("KIND"), N_("plots from braille, block or ascii characters (default: by locale)"), TEXT,
      FIELD(plot), 0, " - ", 0},
     {"color", 0, N_("WHEN"), N_("auto, 256, 8 or none"), TEXT, FIELD(color), 0, " - ", 0},
@@ -185,7 +196,7 @@ static int print_help(const command *only)
     for (int i = 0; i < NCOMMANDS; i++) {
         char left[64];
         const command *c = &commands[i];
-        if (only && c != only) continue;
+        if ((only && c != only) || !c->synopsis) continue;
         snprintf(left, sizeof left, "%s%s%s", c->name, *c->name && *c->synopsis ? " " : "",
                  *c->synopsis ? _(c->synopsis) : "");
         printf("  quantscope %-28s %s\n", left, _(c->doc));
@@ -356,7 +367,7 @@ static void tell_bundled(void)
 
 int main(int argc, char **argv)
 {
-    qs_args a = {.points = -1, .channel = -1, .threads = -1, .norm = 2};
+    qs_args a = {.points = -1, .channel = -1, .threads = -1, .norm = 2, .jobs = -1};
     const command *c;
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");      /* numbers look the same everywhere */

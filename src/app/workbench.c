@@ -146,7 +146,8 @@ static int make_lua(workbench *w, const qs_args *a)
 {
     qs_err err = {0};
     char *data = qs_path_data("");
-    qs_repl_opts o = {.session = w->session, .data = data, .sink = sink, .quit = qs_ui_quit, .ctx = w, .screen = true};
+    qs_repl_opts o = {.session = w->session, .data = data, .program = "/proc/self/exe", .sink = sink, .quit = qs_ui_quit,
+                        .ctx = w, .screen = true};
     w->repl = qs_repl_new(&o, &err);
     free(data);
     if (!w->repl) return qs_say_err(&err);

@@ -83,3 +83,19 @@ bool qs_ends_in(const char *s, const char *ending)
     size_t n = strlen(s), e = strlen(ending);
     return n > e && !strcasecmp(s + n - e, ending);
 }
+
+char *qs_file_read(const char *path, size_t *n, qs_err *err)
+{
+    char buf[1 << 14];
+    qs_str b = {0};
+    FILE *f = fopen(path, "re");
+    qs_str_add(&b, "");
+    for (size_t k; f && (k = fread(buf, 1, sizeof buf, f)) > 0;) qs_str_addn(&b, buf, k);
+    int bad = !f || ferror(f) ? errno : 0;
+    if (f) fclose(f);
+    *n = b.n;
+    if (!bad) return b.s;
+    free(b.s);
+    qs_fail(err, QS_EIO, "%s: %s", path, strerror(bad));
+    return NULL;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef QS_BASE_FILE_H
 #define QS_BASE_FILE_H
-/* Files that are either wholly there or not at all. */
+/* Files as a whole: read, or written so that they are either wholly there or not at all. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +14,9 @@
  * Returns 0; EIO, with the path and the system's reason. ESTATE: fresh, and the name is taken.  Thread: any.  Test: t_paper
  */
 int qs_file_write(const char *path, const void *data, size_t n, bool fresh, qs_err *err);
+
+/* All bytes of a file, malloc'd, with a NUL behind them; *n without it. NULL: EIO, with the path and the system's reason. */
+char *qs_file_read(const char *path, size_t *n, qs_err *err);
 
 /* Whether s ends in ending and is longer ("a.svg", ".svg"); letters of either case. */
 bool qs_ends_in(const char *s, const char *ending);

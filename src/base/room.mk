@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libqsbase.a
 libqsbase_a_SOURCES = src/base/err.c src/base/err.h src/base/mem.c src/base/mem.h src/base/rng.c src/base/rng.h \
-                       src/base/file.c src/base/file.h src/base/sync.c src/base/sync.h src/base/text.h
+                       src/base/file.c src/base/file.h src/base/sha256.c src/base/sha256.h src/base/sync.c src/base/sync.h \
+                       src/base/text.h
 # What a program that uses this room links; the rooms above add themselves in front.
 BASE_LIBS = libqsbase.a $(PTHREAD_LIBS)
 

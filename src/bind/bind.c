@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "config.h"
 
-static const char context_key, session_key, known_key, data_key;
+static const char context_key, session_key, known_key, data_key, program_key;
 
 /* ---- the context of a state -------------------------------------------------------------------- */
 void qs_bind_set_session(lua_State *L, qs_session *s)
@@ -52,6 +52,20 @@ const char *qs_bind_data(lua_State *L)
     const char *dir = type == LUA_TSTRING ? lua_tostring(L, -1) : QS_DATADIR;
     lua_pop(L, 1);   /* the registry keeps it */
     return dir;
+}
+
+void qs_bind_set_program(lua_State *L, const char *path)
+{
+    lua_pushstring(L, path);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
+}
+
+const char *qs_bind_program(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
+    const char *path = lua_tostring(L, -1);
+    lua_pop(L, 1);   /* the registry keeps it */
+    return path;
 }
 
 qs_ctl *qs_bind_ctl(lua_State *L) { return qs_session_ctl(qs_bind_session(L)); }
@@ -163,11 +177,11 @@ void qs_push_docs(lua_State *L, const qs_doc *docs)
 /* ---- userdata ---------------------------------------------------------------------------------- */
 const qs_type *const qs_bind_types[] = {&qs_type_model, &qs_type_tensor, &qs_type_index, &qs_type_format,
                                         &qs_type_quantizer, &qs_type_dataset, &qs_type_net, &qs_type_run, &qs_type_plot,
-                                        &qs_type_results, NULL};
+                                        &qs_type_results, &qs_type_sweep, NULL};
 
 void **qs_box(lua_State *L, const qs_type *type)
 {
-    void **box = lua_newuserdatauv(L, sizeof *box, 0);
+    void **box = lua_newuserdatauv(L, sizeof *box, 1);
     *box = NULL;
     luaL_setmetatable(L, type->name);
     return box;
@@ -394,6 +408,7 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_net_functions, 0);
     luaL_setfuncs(L, qs_bind_train_functions, 0);
     luaL_setfuncs(L, qs_bind_results_functions, 0);
+    luaL_setfuncs(L, qs_bind_sweep_functions, 0);
     push_functions(L, qs_bind_private);
     luaL_setfuncs(L, qs_bind_plot_private, 0);
     lua_setfield(L, -2, "private");

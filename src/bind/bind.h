@@ -29,6 +29,8 @@ typedef struct qs_bind {
     void (*on_cancel)(lua_State *L);        /* makes sure that pcall cannot swallow a cancel */
     lua_State *call[QS_BIND_DEPTH];         /* where registered initializations run, one a depth */
     int depth;
+    void (*leave)(lua_State *L);            /* ends what runs, past every pcall, as if it had come to its end */
+    const char *worker;                     /* a worker process: the name of the sweep whose cell it is to run; else NULL */
     char file_error[600];                   /* the last message about a file, to tell exit code 3 from 1 */
     char diverged[600];                     /* why a run diverged: exit code 4; "": none did */
 } qs_bind;
@@ -43,6 +45,10 @@ qs_ctl *qs_bind_ctl(lua_State *L);
 /* Where the bundled data lies (data/ of the source, or as installed); copied. Before or after qs_bind_open. */
 void qs_bind_set_data(lua_State *L, const char *dir);
 const char *qs_bind_data(lua_State *L);       /* never NULL; without a host that says: where it is installed */
+
+/* The program that worker processes run; NULL: the host did not say (a stock Lua). Copied. */
+void qs_bind_set_program(lua_State *L, const char *path);
+const char *qs_bind_program(lua_State *L);
 
 /* ---- results ------------------------------------------------------------------------------ */
 /* nil, "ECODE: message", "ECODE"; returns 3. ECANCEL raises. */
@@ -71,7 +77,7 @@ typedef struct qs_type {
 } qs_type;
 
 extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer, qs_type_dataset,
-                     qs_type_net, qs_type_run, qs_type_plot, qs_type_results;
+                     qs_type_net, qs_type_run, qs_type_plot, qs_type_results, qs_type_sweep;
 extern const qs_type *const qs_bind_types[];   /* all of them; NULL ends */
 
 /* An empty box of this type at the top; fill it at once. */
@@ -110,7 +116,8 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
 extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[],
-                      qs_bind_net_functions[], qs_bind_train_functions[], qs_bind_results_functions[];
+                      qs_bind_net_functions[], qs_bind_train_functions[], qs_bind_results_functions[],
+                      qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 
@@ -132,6 +139,14 @@ void qs_bind_sync(lua_State *L);
 /* As qs_repl_complete and qs_repl_words in repl.h. Runs no Lua code. */
 size_t qs_complete(lua_State *L, const char *word, char **out, size_t max);
 size_t qs_complete_words(lua_State *L, char ***out);
+
+/* ---- protected calls (repl.c) ------------------------------------------------------------------------------ */
+struct qs_repl;
+/*
+ * Calls fn with arg as light userdata, guarded and interruptible as a script is. Its exit code as in repl.h. message (where
+ * not NULL): why it failed, malloc'd, instead of saying it; NULL where it did not.
+ */
+int qs_repl_guard(struct qs_repl *r, lua_CFunction fn, void *arg, char **message);
 
 /* Registered initializations of a state that closes must not be called any more. */
 void qs_bind_forget_inits(qs_bind *b);

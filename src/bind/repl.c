@@ -277,6 +277,14 @@ static void screen_setup(lua_State *L)
     lua_settop(L, io - 1);
 }
 
+/* Raises until the job is over. */
+static void leave(lua_State *L)
+{
+    repl_of(L)->quitting = true;
+    hook_every_instruction(L);
+    give_up(L);
+}
+
 /* warn(): pieces of one message come one by one. */
 static void warning(void *ctx, const char *msg, int more)
 {
@@ -317,6 +325,7 @@ static int setup(lua_State *L)   /* (qs_repl *) */
     preload(L);
     qs_bind_set_session(L, r->o.session);
     if (r->o.data) qs_bind_set_data(L, r->o.data);
+    if (r->o.program) qs_bind_set_program(L, r->o.program);
     if (r->o.screen) screen_setup(L);
     if (r->o.sink) lua_setwarnf(L, warning, r);
     if (r->o.sink) lua_register(L, "print", print);
@@ -329,6 +338,7 @@ static int setup(lua_State *L)   /* (qs_repl *) */
     qs_bind *b = qs_bind_get(L);
     b->arm = hook_normal;
     b->on_cancel = hook_every_instruction;
+    b->leave = leave;
     qs_bind_follow(L);
     return 0;
 }
@@ -370,6 +380,8 @@ struct job {
     const char *path;          /* a file with */
     int argc;                  /* its arguments */
     char **argv;
+    lua_CFunction fn;          /* or a function with */
+    void *arg;                 /* its argument */
     bool plain;                /* the message needs no traceback: it is about the text itself */
     bool no_file;              /* the file could not be read */
     bool incomplete;           /* wants another line */
@@ -577,16 +589,17 @@ int qs_repl_line(qs_repl *r, const char *text)
     return cancelled ? -QS_ECANCEL : -QS_EARG;
 }
 
-/* Exit codes of DESIGN 5. */
-static int verdict(qs_repl *r, int status, const struct job *job)
+/* Exit codes of DESIGN 5. The message is said, or given where message is not NULL. */
+static int verdict(qs_repl *r, int status, const struct job *job, char **message)
 {
     const char *file = qs_bind_get(r->L)->file_error, *diverged = qs_bind_get(r->L)->diverged;
     if (r->quitting) return 0;
-    if (status == LUA_OK && *diverged) say(r, '!', diverged);
+    if (status == LUA_OK && *diverged && !message) say(r, '!', diverged);
     if (status == LUA_OK) return *diverged ? 4 : 0;
     bool cancelled = stopped(r);
     const char *msg = lua_tostring(r->L, -1);
-    say(r, '!', cancelled ? _("interrupted") : msg);
+    if (message) *message = qs_xstrdup(cancelled ? _("interrupted") : msg);
+    else say(r, '!', cancelled ? _("interrupted") : msg);
     if (cancelled) return 130;
     bool about_file = *file && strstr(msg, file);   /* assert(qs.load(...)), wherever it stands */
     return job->no_file || about_file ? 3 : *diverged && strstr(msg, diverged) ? 4 : 1;
@@ -595,13 +608,32 @@ static int verdict(qs_repl *r, int status, const struct job *job)
 int qs_repl_chunk(qs_repl *r, const char *text, const char *chunkname)
 {
     struct job job = {.text = text, .name = chunkname};
-    return verdict(r, run(r, run_chunk, &job), &job);
+    return verdict(r, run(r, run_chunk, &job), &job, NULL);
 }
 
 int qs_repl_file(qs_repl *r, const char *path, int argc, char **argv)
 {
     struct job job = {.path = path, .argc = argc, .argv = argv};
-    return verdict(r, run(r, run_file, &job), &job);
+    return verdict(r, run(r, run_file, &job), &job, NULL);
+}
+
+static int run_guarded(lua_State *L)
+{
+    const struct job *job = lua_touserdata(L, 1);
+    void *arg = job->arg;
+    lua_CFunction fn = job->fn;
+    lua_settop(L, 0);
+    lua_pushlightuserdata(L, arg);
+    return fn(L);
+}
+
+int qs_repl_guard(qs_repl *r, lua_CFunction fn, void *arg, char **message)
+{
+    struct job job = {.fn = fn, .arg = arg};
+    if (message) *message = NULL;
+    int code = verdict(r, run(r, run_guarded, &job), &job, message);
+    if (!r->o.screen) r->quitting = false;      /* what was left is over */
+    return code;
 }
 
 int qs_repl_call(qs_repl *r, const char *module, const char *function, const char *const *pairs, char **text, qs_err *err)

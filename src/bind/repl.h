@@ -15,6 +15,7 @@ typedef struct qs_repl qs_repl;
 typedef struct qs_repl_opts {
     qs_session *session;      /* injected */
     const char *data;         /* folder of the bundled data; NULL: where it is installed. Copied */
+    const char *program;      /* what worker processes of a sweep run; NULL: looked for. Copied */
     void (*sink)(void *ctx, char kind, const char *line);
     void (*quit)(int code);   /* screen only */
     void *ctx;

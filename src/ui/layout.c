@@ -314,7 +314,7 @@ static double train_progress(const qs_snap_train *t, char *out, size_t size)
     snprintf(out, size, _("training %.0f/%.0f"), r->t, r->total);
     if (!isnan(r->images_s))
         snprintf(out + strlen(out), size - strlen(out), _(" · %s img/s · %s left"), qs_fmt_count(a, r->images_s, 6),
-                 qs_time_text(b, r->left_s));
+                 qs_fmt_time(b, r->left_s));
     if (t->going > 1) snprintf(out + strlen(out), size - strlen(out), _(" · %zu runs"), t->going);
     return r->total > 0 ? r->t / r->total : -1;
 }

@@ -159,7 +159,7 @@ void qs_map_free(qs_ui *u);
 void qs_train_open(qs_ui *u, bool start);         /* the view of training, and back; start: the demonstration, if no run is there */
 void qs_train_demo(qs_ui *u, const char *init);   /* trains the bundled network at 2 bits from there */
 int qs_run_role(const qs_snap_run *r);
-const char *qs_time_text(char out[QS_FMT], double seconds);
+const char *qs_fmt_time(char out[QS_FMT], double seconds);
 void qs_site_draw(qs_ui *u, qs_rect r);           /* the quantizer looked at: values, levels, error, where it is pulled */
 
 /* ---- menu.c ---- */

@@ -22,7 +22,7 @@ static const qs_snap_run *current(const qs_ui *u) { return &u->s->train->run[u->
 
 int qs_run_role(const qs_snap_run *r) { return QS_ROLE_RUN0 + r->color; }
 
-const char *qs_time_text(char out[QS_FMT], double s)
+const char *qs_fmt_time(char out[QS_FMT], double s)
 {
     if (!isfinite(s)) snprintf(out, QS_FMT, "…");
     else if (s < 90) snprintf(out, QS_FMT, "%.0f s", ceil(s));
@@ -46,7 +46,7 @@ static void right_text(const qs_snap_run *r, char *t, size_t size)
     char a[QS_FMT], b[QS_FMT];
     snprintf(t, size, "%s", state_text(r->state));
     if (r->state == QS_SNAP_RUNNING && !isnan(r->images_s))
-        snprintf(t, size, _("%s img/s · %s left"), qs_fmt_count(a, r->images_s, 6), qs_time_text(b, r->left_s));
+        snprintf(t, size, _("%s img/s · %s left"), qs_fmt_count(a, r->images_s, 6), qs_fmt_time(b, r->left_s));
 }
 
 static void draw_percent(qs_ui *u, int y, int *x, int end, size_t which, const char *what, double v, int role, int attr)

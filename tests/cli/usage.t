@@ -4,7 +4,7 @@
 . "$top_srcdir/tests/cli/lib.sh"
 
 run --help; exits 0 "--help"
-for word in list compare curve plot run repl -e --json --format --threads; do
+for word in list compare curve plot sweep run repl -e --json --format --threads; do
     has out "(^|[ ,])$word" "--help names $word"
 done
 [ ! -s err ]; verdict $? "--help writes nothing to stderr"
@@ -36,6 +36,13 @@ wrong "a threads number of 0" 'threads' --threads 0 list small.safetensors
 wrong "run without a script" 'SCRIPT' run
 wrong "an argument behind -e" 'extra' -e 'x = 1' extra
 wrong "-e with a command" 'alone' -e 'x = 1' list small.safetensors
+wrong "sweep without a script" 'FILE' sweep
+wrong "sweep of two scripts" 'one FILE' sweep a.lua b.lua
+wrong "no job at all" 'jobs' sweep --jobs 0 a.lua
+wrong "a shard that is none" 'I/N' sweep --shard 3/2 a.lua
+wrong "a journal that is none" 'wal.*delete' sweep --journal memory a.lua
+wrong "fresh and resume" 'choose one' sweep --fresh --resume a.lua
+wrong "a worker started by hand" 'not by hand' sweep-worker
 wrong "repl with an argument" 'extra' repl extra
 wrong "an unknown kind of plot" 'crayon' --plot crayon small.safetensors
 wrong "the workbench without a terminal" 'quantscope list small.safetensors' small.safetensors

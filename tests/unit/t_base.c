@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "base/sync.h"
 #include "../tap.h"
 
@@ -87,5 +88,20 @@ int main(void)
     qs_rng_seed(&a, 7);
     qs_rng_seed(&b, 7);
     ok(qs_rng_next(&a) == qs_rng_next(&b), "the same seed, the same numbers");
+
+    /* FIPS 180-4's examples, and a length that leaves no room for the count in its last block. */
+    char hash[QS_SHA256_TEXT];
+    qs_sha256 h;
+    qs_sha256_init(&h);
+    qs_sha256_add(&h, "abc", 3);
+    same(qs_sha256_text(&h, hash), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "SHA-256 of abc");
+    qs_sha256_init(&h);
+    same(qs_sha256_text(&h, hash), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "of nothing");
+    qs_sha256_init(&h);
+    for (int i = 0; i < 1000000; i += 40) qs_sha256_add(&h, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 40);
+    same(qs_sha256_text(&h, hash), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "of a million");
+    qs_sha256_init(&h);
+    qs_sha256_add(&h, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56);
+    same(qs_sha256_text(&h, hash), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", "of 56 bytes");
     return done();
 }
