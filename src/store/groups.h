@@ -37,7 +37,7 @@ typedef struct qs_study {
 
 /*
  * sweep NULL: the only one there is. EARG: no such sweep, or there are several (the message names them); ERANGE: none;
- * EFORMAT: parameters that are no JSON object. Cost: qs_store_results and 3 us a cell.
+ * EFORMAT: parameters that are no JSON object. Cost: qs_store_results and 6 us a cell.
  */
 int qs_study_read(qs_store *s, const char *sweep, qs_study *out, qs_err *err);
 void qs_study_clear(qs_study *y);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Lists of numbers as JSON that any client of SQLite can read (json_each): about
- * 10 bytes a number that came from a float, 18 of one that did not.
+ * Lists of numbers as JSON that any client of SQLite can read (json_each). Cost:
+ * 19 bytes, 3 us to write and 0.5 us to read a number in general; 4 bytes and
+ * 0.6 us a small whole one.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,10 +12,10 @@
 #include "base/mem.h"
 #include "store/store_in.h"
 
-/* The fewest digits that read back the same: floats need 9, doubles 17, measured seconds and counts less. */
+/* As few digits as read back the same, roughly: counts need up to 6, what was typed 15, all others 17. */
 static void add_number(qs_str *b, double x)
 {
-    static const int digits[] = {6, 9, 15, 17};
+    static const int digits[] = {6, 15, 17};
     char text[40];
     if (isnan(x)) {
         qs_str_add(b, "null");

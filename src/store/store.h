@@ -19,7 +19,7 @@
  * long), EFORMAT (not a results database, of a newer version, damaged), EARG,
  * ESTATE. Whatever the error, nothing of that call is in the file.
  *
- * Cost: a write is 0.05 ms with a write-ahead log, and what a flush of the disk
+ * Cost: a write is 0.1 ms with a write-ahead log, and what a flush of the disk
  * takes, 1 to 20 ms, with a rollback journal.
  */
 #include <stdbool.h>

@@ -66,7 +66,7 @@ bool qs_process_gone(const qs_process *me, const char *host, int64_t pid, const 
 const char *qs_utc_text(double after, char out[QS_UTC_TEXT]);
 
 /* ---- numbers.c ------------------------------------------------------------------------------------ */
-/* A JSON array of the shortest numbers that read back the same; NaN is null, infinities are 1e999 and -1e999. malloc'd. */
+/* A JSON array of numbers with the digits to read back the same; NaN is null, infinities are 1e999 and -1e999. malloc'd. */
 char *qs_numbers_text(const double *x, size_t n);
 /* And back; *x malloc'd. false: the text is no such list. */
 bool qs_numbers_read(const char *text, double **x, size_t *n);
