@@ -6,3 +6,9 @@ TESTS += $(whole_tests)
 long_tests += $(long_whole_tests)
 dist_check_SCRIPTS += $(whole_tests) $(long_whole_tests)
 EXTRA_DIST += tests/cli/lib.sh tests/cli/make_data.py tests/cli/sweep_faults.py
+
+# Needs Slurm (slurm-wlm, munge) and GNU parallel, and half a minute: not a part of `make check`.
+check-slurm: quantscope
+	top_builddir='$(abs_top_builddir)' $(srcdir)/tests/slurm/check-slurm
+.PHONY: check-slurm
+EXTRA_DIST += scripts/slurm/sweep.sbatch tests/slurm/check-slurm tests/slurm/cluster tests/slurm/sweep.lua
