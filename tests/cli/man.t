@@ -26,7 +26,7 @@ run --help
 for option in $(grep -oE -e '--[a-z][a-z-]+' out | sort -u); do
     grep -qe "$option" text; verdict $? "the manual has $option"
 done
-for option in $(grep -oE -e '--[a-z][a-z-]+' text | sort -u); do
+for option in $(grep -vE '^(sbatch|parallel) ' text | grep -oE -e '--[a-z][a-z-]+' | sort -u); do   # not other programs'
     has out "$option" "the program has $option"
 done
 for command in $(sed -nE 's/^  quantscope ([a-z]+) .*/\1/p' out); do
