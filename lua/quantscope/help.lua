@@ -514,6 +514,12 @@ help.groups = {
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
     {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
      "offset, channel, parts, view, run, site, seek}: names and numbers; step and offset once they are known."},
+    {"qs.export", 'qs.export(what, path, {overwrite=false}) -> true',
+     "In the workbench: writes a picture of a pane as it is shown (what: \"list\", \"hist\", \"curve\", \"compare\", \"map\", \"train\") or " ..
+     "of the \"screen\". Plots become .svg, .pdf or .png as with plot:save; everything can be .txt, .ans (text with colours for a " ..
+     "terminal of 256) or .svg. The screen draws it from what it shows, and says where it was written or why not; up to 16 may wait. " ..
+     "As the keys e and E.",
+     errors = "EARG no such pane; ESTATE there is no screen."},
     {"qs.undo", 'qs.undo() -> selection', "Takes back the last selection.", errors = "ESTATE nothing to take back."},
     {"qs.pin", 'qs.pin() -> selection', "Pins the current quantizer as B beside the one that follows; again: " ..
      "lets it go.",

@@ -111,6 +111,30 @@ static int select_call(lua_State *L)
 static int undo(lua_State *L) { return serve(L, &(qs_pick){.set = QS_PICK_UNDO}); }
 static int pin(lua_State *L) { return serve(L, &(qs_pick){.set = QS_PICK_PIN}); }
 
+/* qs.export(what, path [, {overwrite=true}]): what the screen makes a picture of, as soon as it has a snapshot. */
+static int export(lua_State *L)
+{
+    static const char *const views[] = {"screen", "list", "hist", "curve", "compare", "map", "train", NULL};
+    static const char *const options[] = {"overwrite", NULL};
+    const char *what = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+    qs_pick p = {.set = QS_PICK_EXPORT};
+    qs_err err;
+    size_t i = 0;
+    qs_opt_table(L, 3);
+    p.export.overwrite = qs_opt_bool(L, 3, "overwrite", false);
+    while (views[i] && strcmp(views[i], what)) i++;
+    if (!views[i]) {
+        qs_fail(&err, QS_EARG, "qs.export: \"%s\" is none of screen, list, hist, curve, compare, map, train", what);
+        return qs_bind_fail(L, &err);
+    }
+    if (qs_opts_check(L, 3, "qs.export", options, &err) || put(p.export.what, sizeof p.export.what, "what", what, &err) ||
+        put(p.export.path, sizeof p.export.path, "path", path, &err) || qs_session_select(qs_bind_session(L), &p, &err))
+        return qs_bind_fail(L, &err);
+    qs_session_publish(qs_bind_session(L), false);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int push_current(lua_State *L)
 {
     const qs_selected *s = qs_session_selected(qs_bind_session(L));
@@ -251,4 +275,4 @@ void qs_bind_sync(lua_State *L)
 }
 
 const luaL_Reg qs_bind_session_functions[] = {
-    {"select", select_call}, {"current", current}, {"undo", undo}, {"pin", pin}, {"threads", threads}, {NULL, NULL}};
+    {"select", select_call}, {"current", current}, {"undo", undo}, {"pin", pin}, {"export", export}, {"threads", threads}, {NULL, NULL}};

@@ -115,7 +115,7 @@ uint64_t qs_board_viewport_seq(const qs_board *b) { return atomic_load(&b->view_
 /* Undo twice is two undos, but two steps are the second step. */
 static bool merges(const qs_pick *last, const qs_pick *p)
 {
-    return last->set == p->set && !(p->set & (QS_PICK_UNDO | QS_PICK_PIN));
+    return last->set == p->set && !(p->set & (QS_PICK_UNDO | QS_PICK_PIN | QS_PICK_EXPORT));
 }
 
 uint64_t qs_board_pick(qs_board *b, const qs_pick *p)

@@ -80,6 +80,14 @@ char *qs_pick_text(const qs_pick *p)
     if (p->set & QS_PICK_UNDO) return qs_xstrdup("qs.undo()");
     if (p->set & QS_PICK_PIN) return qs_xstrdup("qs.pin()");
     qs_str b = {0};
+    if (p->set & QS_PICK_EXPORT) {
+        qs_str_add(&b, "qs.export(");
+        add_text(&b, p->export.what);
+        qs_str_add(&b, ", ");
+        add_text(&b, p->export.path);
+        qs_str_add(&b, p->export.overwrite ? ", {overwrite=true})" : ")");
+        return b.s;
+    }
     const char *between = "";
     qs_str_add(&b, "qs.select{");
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

@@ -127,6 +127,8 @@ static void put_log(const qs_session *s, qs_snapshot *o)
     o->log = qs_xcalloc(o->nlog, sizeof *o->log);
     for (size_t i = 0; i < o->nlog; i++) o->log[i] = qs_xstrdup(qs_log_line(&s->log, o->log_first + i));
     o->status = copy(s->status);
+    o->exports = s->exports;
+    memcpy(o->export, s->export, sizeof o->export);
 }
 
 static void put_progress(const qs_session *s, qs_snapshot *o)

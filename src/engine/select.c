@@ -464,6 +464,15 @@ static int pin(qs_session *s, qs_err *err)
     return 0;
 }
 
+/* Kept for the UI, which finds it in the next snapshot: the worker does not draw. */
+static int ask_export(qs_session *s, const qs_export *e, qs_err *err)
+{
+    if (!s->board) return qs_fail(err, QS_ESTATE, _("export: there is no screen here; qs.plot(...):save(path) draws without one"));
+    if (!*e->path) return qs_fail(err, QS_EARG, _("export: the path is empty"));
+    s->export[s->exports++ % QS_SNAP_EXPORTS] = *e;
+    return 0;
+}
+
 int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err)
 {
     s->served++;
@@ -471,6 +480,7 @@ int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err)
     s->by_key = false;
     if (p->set & QS_PICK_UNDO) return undo(s, err);
     if (p->set & QS_PICK_PIN) return pin(s, err);
+    if (p->set & QS_PICK_EXPORT) return ask_export(s, &p->export, err);
     struct train_at at = s->train.at;
     int rc = train_pick(s, p, &at, err);
     if (rc) return rc;

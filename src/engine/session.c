@@ -232,7 +232,7 @@ void publish_now_and_then(qs_session *s)
 }
 
 /* ---- picks ------------------------------------------------------------------------------------------ */
-#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN | QS_PICK_RUN | QS_PICK_SITE | QS_PICK_SEEK)
+#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN | QS_PICK_RUN | QS_PICK_SITE | QS_PICK_SEEK | QS_PICK_EXPORT)
 
 /* A pick, echoed as the call it is. */
 static void serve_pick(qs_session *s, const qs_pick *p)

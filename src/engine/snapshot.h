@@ -179,6 +179,14 @@ typedef struct qs_snap_train {
     qs_snap_look look;
 } qs_snap_train;
 
+/* A picture of the screen that was asked for (qs.export, e, E): drawn by the UI from the snapshot it has. */
+#define QS_SNAP_EXPORTS 16
+typedef struct qs_export {
+    char what[16];            /* a view, or "screen" */
+    char path[256];
+    bool overwrite;           /* also over a file that is there */
+} qs_export;
+
 typedef struct qs_snapshot {
     atomic_int refs;
     uint64_t seq;
@@ -210,6 +218,9 @@ typedef struct qs_snapshot {
     size_t nlog;
     char **log;               /* each begins with a kind: '>' echo, '=' result, '!' error, ' ' print */
     char *status;             /* a message for the status line, or NULL */
+    /* exports asked for since the start; the last QS_SNAP_EXPORTS are here, number i at i % QS_SNAP_EXPORTS */
+    uint64_t exports;
+    qs_export export[QS_SNAP_EXPORTS];
 } qs_snapshot;
 
 /* Empty: numbers NaN, nothing there. Whoever fills one gives it blocks of their own for its pointers (malloc). */
@@ -242,12 +253,13 @@ void qs_board_set_viewport(qs_board *b, const qs_viewport *v);   /* UI; pokes th
 void qs_board_viewport(const qs_board *b, qs_viewport *v);       /* worker: the newest */
 uint64_t qs_board_viewport_seq(const qs_board *b);               /* grows with every change */
 
-/* ---- what the user picks: plain data, one call of `qs.select{...}`, qs.undo() or qs.pin() -------------- */
+/* ---- what the user picks: plain data, one call of `qs.select{...}`, qs.undo(), qs.pin() or qs.export() -------------- */
 enum {
     QS_PICK_MODEL = 1, QS_PICK_TENSOR = 2, QS_PICK_FORMAT = 4, QS_PICK_INIT = 8, QS_PICK_VIEW = 16, QS_PICK_STEP = 32,
     QS_PICK_OFFSET = 64, QS_PICK_CHANNEL = 128, QS_PICK_LEARN = 256,
     QS_PICK_UNDO = 512, QS_PICK_PIN = 1024,    /* these stand alone */
-    QS_PICK_RUN = 2048, QS_PICK_SITE = 4096, QS_PICK_SEEK = 8192
+    QS_PICK_RUN = 2048, QS_PICK_SITE = 4096, QS_PICK_SEEK = 8192,
+    QS_PICK_EXPORT = 16384                     /* alone too */
 };
 typedef struct qs_pick {
     unsigned set;             /* which of the fields below are meant */
@@ -257,6 +269,7 @@ typedef struct qs_pick {
     long run;                 /* from 1 */
     char site[96];            /* "conv2.weight" */
     double seek;              /* steps made: the last record until then; -1: as it trains */
+    qs_export export;
     uint64_t ticket;          /* given by qs_board_pick */
 } qs_pick;
 /* "qs.select{tensor=\"conv1.weight\", step=0.1}": the call that does the same, for the echo. malloc'd. */

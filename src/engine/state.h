@@ -215,6 +215,8 @@ struct qs_session {
     bool serving, nested;      /* in serve; that inside a running job */
     int locked;                /* the selection is in use: no serving now */
     uint64_t own_id;
+    uint64_t exports;          /* asked for since the start */
+    qs_export export[QS_SNAP_EXPORTS];
     qs_pick held;              /* taken from the board, and not served yet; set = 0: none */
     char doing[80];
     double done, doing_at;

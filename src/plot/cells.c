@@ -210,19 +210,4 @@ void qs_cells_ascii(qs_cells *g)
     for (size_t i = 0; i < n; i++) g->c[i].ch = g->c[i].ch ? ascii_of(g->c[i].ch) : L' ';
 }
 
-char *qs_cells_string(const qs_cells *g)
-{
-    qs_str out = {0};
-    qs_str_add(&out, "");
-    for (int y = 0; y < g->h; y++) {
-        const qs_cell *row = g->c + (size_t)y * (size_t)g->w;
-        int end = g->w;
-        while (end > 0 && row[end - 1].ch == L' ') end--;
-        for (int x = 0; x < end; x++) {
-            char b[5];
-            if (row[x].ch) qs_str_addn(&out, b, qs_utf8_put(row[x].ch, b));
-        }
-        qs_str_add(&out, "\n");
-    }
-    return out.s;
-}
+char *qs_cells_string(const qs_cells *g) { return qs_cells_text_of(g, (qs_rect){0, 0, g->h, g->w}); }

@@ -66,4 +66,10 @@ void qs_cells_ascii(qs_cells *g);
 /* The text of the grid: lines without trailing blanks, each with a newline, UTF-8. malloc'd. */
 char *qs_cells_string(const qs_cells *g);
 
+/* A part of the grid as a file, malloc'd: text as above; with the colours of a terminal of 256 (SGR); as SVG in a monospaced
+ * font on dark, whose letters can be searched and copied. What lies outside the grid is left out.  Test: t_paper */
+char *qs_cells_text_of(const qs_cells *g, qs_rect r);
+char *qs_cells_ansi(const qs_cells *g, qs_rect r);
+char *qs_cells_svg(const qs_cells *g, qs_rect r);
+
 #endif

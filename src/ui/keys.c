@@ -135,6 +135,7 @@ static void filter(qs_ui *u, int key)
     qs_ui_touch(u);
 }
 
+static void export(qs_ui *u, int key) { qs_export_open(u, key == 'E'); }
 static void explain(qs_ui *u, int key) { (void)key; qs_explain_start(u); }
 
 static void help(qs_ui *u, int key)
@@ -176,6 +177,7 @@ static const qs_key keys[] = {
     {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, false},
     {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, false},
     {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, false},
+    {{'e', 'E'}, "e", N_("export"), N_("writes this pane as a picture (.svg .pdf .png .txt .ans); E: the whole screen"), export, false},
     {{':'}, ":", N_("console"), N_("the Lua prompt; Escape returns"), console, true},
     {{'?'}, "?", N_("explain"), N_("explains the numbers on screen, one by one"), explain, true},
     {{QS_K_F1}, "F1", N_("keys"), N_("this page"), help, true},

@@ -432,4 +432,5 @@ void qs_ui_draw(qs_ui *u)
     if (u->pop == QS_POP_MENU) qs_menu_draw(u);
     if (u->pop == QS_POP_ASK) draw_ask(u);
     if (u->pop == QS_POP_FILTER) draw_filter(u);
+    if (u->pop == QS_POP_EXPORT) qs_export_draw(u);
 }

@@ -73,6 +73,7 @@ static void take_news(qs_ui *u)
     if (answer || s->running == 0) u->fresh = true;
     find_unfinished(u);
     qs_act_news(u);
+    qs_export_news(u);
     if (!s->running && !s->doing[0] && u->stage) {
         u->stage = 0;
         u->message[0] = 0;                                  /* "cancelled" is answered by the log */
@@ -154,6 +155,7 @@ void qs_ui_key(qs_ui *u, int key)
     if (u->pop == QS_POP_HELP) { qs_help_key(u, key); return; }
     if (u->pop == QS_POP_MENU) { qs_menu_key(u, key); return; }
     if (u->pop == QS_POP_FILTER) { filter_key(u, key); return; }
+    if (u->pop == QS_POP_EXPORT) { qs_export_key(u, key); return; }
     if (u->pop == QS_POP_ASK) {
         u->pop = QS_POP_NONE;
         if (key == 'y' || key == 'Y' || key == 'q') u->quit = 0;

@@ -33,7 +33,7 @@ typedef struct qs_spot {
 #define QS_SPOTS 1024
 
 /* ---- small states ------------------------------------------------------------------------- */
-enum { QS_POP_NONE, QS_POP_HELP, QS_POP_MENU, QS_POP_ASK, QS_POP_FILTER };
+enum { QS_POP_NONE, QS_POP_HELP, QS_POP_MENU, QS_POP_ASK, QS_POP_FILTER, QS_POP_EXPORT };
 
 typedef struct qs_menu {
     const char *title, *hint;
@@ -43,6 +43,9 @@ typedef struct qs_menu {
     char typed[128];
     void (*chosen)(struct qs_ui *u, const char *text);
 } qs_menu;
+
+/* A line that is typed into, with a cursor in it. */
+typedef struct qs_edit { char text[256]; size_t at; } qs_edit;
 
 typedef struct qs_ui {
     const qs_ui_opts *o;
@@ -83,6 +86,10 @@ typedef struct qs_ui {
     int pop;
     int pop_top;
     qs_menu menu;
+
+    /* export */
+    struct { char what[16]; qs_edit name; bool sure; uint64_t seen; } export;   /* sure: the file is there, and that is asked about */
+    struct qs_page *page;     /* where plots go beside the grid, or NULL */
 
     /* explain */
     qs_spot spot[QS_SPOTS];
@@ -141,6 +148,14 @@ const char *qs_cur_site(const qs_ui *u);
 double qs_cur_seek(const qs_ui *u);               /* steps made; -1: live */
 /* Drops what is answered, follows qs.select{view=}; called with every new snapshot. */
 void qs_act_news(qs_ui *u);
+
+/* ---- export.c ---- */
+void qs_export_open(qs_ui *u, bool screen);       /* asks for a name: for the pane that has the keys, or for the screen */
+void qs_export_key(qs_ui *u, int key);
+void qs_export_draw(qs_ui *u);
+void qs_export_news(qs_ui *u);                    /* writes what the snapshot asks for */
+/* Views draw plots by this: into the grid, and onto the page of an export. */
+void qs_ui_plot(qs_ui *u, const qs_plot *p, qs_rect r, qs_rect *area);
 
 /* ---- views ---- */
 typedef struct qs_view {

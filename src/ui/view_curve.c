@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "ui/names.h"
 #include "ui/screen.h"
 
 static bool usable(const qs_ui *u)
@@ -138,11 +139,13 @@ static void draw(qs_ui *u, qs_rect r)
     qs_marker m[64];
     qs_limit limit[2] = {{.x = qs_cur_step(u), .ch = L'┊', .role = QS_ROLE_CURSOR},
                          {.x = u->s->b.there ? u->s->b.step : NAN, .ch = L'┊', .role = QS_ROLE_B, .label = "B"}};
-    qs_plot p = {.x = x_axis(u), .y = y_axis(c), .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit,
+    char paper_title[400];
+    snprintf(paper_title, sizeof paper_title, "%s  %s", qs_tensor_label(u->s), u->s->sel.format);
+    qs_plot p = {.title = paper_title, .x_name = _("step"), .y_name = _("mean squared error"), .x = x_axis(u), .y = y_axis(c), .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit,
                  .nlimit = u->s->b.there ? 2 : 1, .marker = m, .nmarker = markers(u, m, 64), .y_width = in.w > 40 ? 7 : 0,
                  .x_line = true, .marker_rows = in.h >= 11 ? 3 : in.h >= 7 ? 2 : in.h >= 6 ? 1 : 0};
     qs_rect inner = {in.y, in.x, in.h, in.w - 1};
-    qs_plot_draw(&p, u->cs, &u->g, inner, &u->curve.area);
+    qs_ui_plot(u, &p, inner, &u->curve.area);
     draw_here(u, &p, u->curve.area);
     if (parts) draw_legend(u, u->curve.area);
     draw_foot(u, r);

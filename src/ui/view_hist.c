@@ -54,6 +54,8 @@ static qs_ruler ruler_of(const qs_snap_quant *q, int role)
     return (qs_ruler){q->level, q->cut, q->nlevel, q->clip_lo, q->clip_hi, (unsigned char)role};
 }
 
+static void title(const qs_ui *u, char *t, size_t size, int w);
+
 static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
 {
     const qs_snap_hist *h = &u->s->hist;
@@ -64,22 +66,26 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
     const double *count = quantized ? a->qbins : h->count;
     double top = highest(count, h->bins, cols);
     if (quantized && !u->hist.log_y && top > 0) top = fmax(top, highest(h->count, h->bins, cols));   /* the same scale */
-    qs_series s[2] = {{.kind = QS_PLOT_BARS, .y = count, .n = h->bins, .role = (unsigned char)(quantized ? role : QS_ROLE_BARS)},
-                      {.kind = QS_PLOT_LINE, .x = dx, .y = dy, .n = nd, .role = QS_ROLE_DENSITY}};
+    qs_series s[2] = {{.kind = QS_PLOT_BARS, .y = count, .n = h->bins, .role = (unsigned char)(quantized ? role : QS_ROLE_BARS),
+                       .label = quantized ? _("quantized") : _("weights")},
+                      {.kind = QS_PLOT_LINE, .x = dx, .y = dy, .n = nd, .role = QS_ROLE_DENSITY, .label = _("density")}};
     qs_ruler rulers[2];
     qs_limit limits[3];
     size_t nr = 0, nl = 0;
     if (a->there) {
         rulers[nr++] = ruler_of(a, role);
-        limits[nl++] = (qs_limit){.x = a->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP};
+        limits[nl++] = (qs_limit){.label = _("clip"), .x = a->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP};
         limits[nl++] = (qs_limit){.x = a->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP};
     }
     if (b->there) rulers[nr++] = ruler_of(b, QS_ROLE_B);
     if (u->hist.cursor_on) limits[nl++] = (qs_limit){.x = u->hist.cursor, .ch = L'│', .role = QS_ROLE_CURSOR, .over = true};
-    qs_plot p = {.x = x_axis(u), .y = {u->hist.log_y ? 0.5 : 0, top > 0 ? top * (u->hist.log_y ? 1.3 : 1.04) : 1, u->hist.log_y},
+    char name[700], paper_title[900];
+    title(u, name, sizeof name, 60);
+    snprintf(paper_title, sizeof paper_title, "%s%s%s%s%s", name, a->there ? "  " : "", a->there ? a->format : "", a->there ? " " : "", a->there ? a->init : "");
+    qs_plot p = {.title = paper_title, .x_name = _("value"), .y_name = _("count"), .x = x_axis(u), .y = {u->hist.log_y ? 0.5 : 0, top > 0 ? top * (u->hist.log_y ? 1.3 : 1.04) : 1, u->hist.log_y},
                  .series = s, .nseries = nd ? 2 : 1, .limit = limits, .nlimit = nl, .ruler = rulers, .nruler = nr,
                  .x_line = nr == 0, .x_labels = r.h >= 6};
-    qs_plot_draw(&p, u->cs, &u->g, r, area);
+    qs_ui_plot(u, &p, r, area);
     free(dx);
     free(dy);
 }

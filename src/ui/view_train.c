@@ -143,16 +143,16 @@ static void add_dashed(lines *l, double from, double to, double y, int role)
     add(l, x, v, DASHES * 3, role, 0);
 }
 
-static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels)
+static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels, const char *what)
 {
     const qs_snap_train *t = runs(u);
     double at = qs_cur_seek(u);
     qs_limit limit = {.x = at, .ch = L'┊', .role = QS_ROLE_CURSOR, .over = true};
     qs_rect area = {0};
     u->train.x = (qs_axis){0, last_step(t), false};
-    qs_plot p = {.x = u->train.x, .y = y, .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH,
+    qs_plot p = {.x_name = labels ? _("step") : NULL, .y_name = what, .x = u->train.x, .y = y, .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH,
                  .y_ticks = r.h > 3 ? 3 : 2, .x_labels = labels};
-    qs_plot_draw(&p, u->cs, &u->g, r, &area);
+    qs_ui_plot(u, &p, r, &area);
     u->train.area.x = area.x;
     u->train.area.w = area.w;
     return area;
@@ -232,8 +232,9 @@ static void draw_loss(qs_ui *u, qs_rect r)
     for (size_t k = 1; k <= t->nrun; k++) {                 /* the one looked at last, over the others */
         const qs_snap_run *n = &t->run[(t->cur + k) % t->nrun];
         add(&l, n->loss_t, n->mean, n->nloss, qs_run_role(n), n == now ? QS_BOLD : 0);
+        l.s[l.n - 1].label = n->name;
     }
-    qs_rect a = panel(u, r, y, &l, false);
+    qs_rect a = panel(u, r, y, &l, false, _("loss"));
     for (size_t i = 0; i < t->nrun; i++)
         if (t->run[i].nloss) mark_end(u, a, &y, i, t->run[i].t, t->run[i].loss);
     snprintf(text, sizeof text, isnan(now->loss) ? _("loss") : _("loss %s  rate %s"), qs_fmt_sig(b, now->loss, 3), qs_fmt_sig(c, now->lr, 2));
@@ -279,7 +280,7 @@ static void draw_accuracy(qs_ui *u, qs_rect r)
         const qs_snap_run *n = &t->run[(t->cur + k) % t->nrun];
         add_accuracy(&l, n, n == now ? QS_BOLD : 0);
     }
-    qs_rect a = panel(u, r, y, &l, false);
+    qs_rect a = panel(u, r, y, &l, false, _("accuracy, %"));
     for (size_t i = 0; i < t->nrun; i++) {
         const qs_snap_run *n = &t->run[i];
         if (n->neval) mark_end(u, a, &y, i, n->eval_t[n->neval - 1], 100 * n->eval[n->neval - 1]);
@@ -385,7 +386,7 @@ static void draw_steps(qs_ui *u, qs_rect r)
             add_scaled(&l, t->run[i].step_t, t->run[i].step, t->run[i].nstep, unit(u, cur), qs_run_role(&t->run[i]), 0);
     if (cur < t->nsite) add_scaled(&l, t->rec_t, t->site[cur].step, t->nrec, unit(u, cur), qs_run_role(current(u)), QS_BOLD);
     qs_axis y = steps_axis(&l, u->train.sizes);
-    qs_rect a = panel(u, (qs_rect){r.y + 1, r.x, r.h - 1, r.w - names}, y, &l, true);
+    qs_rect a = panel(u, (qs_rect){r.y + 1, r.x, r.h - 1, r.w - names}, y, &l, true, u->train.sizes ? _("step size") : _("steps against the first"));
     for (size_t i = 0; i < t->nrun && cur == t->site_cur && cur < t->nsite; i++)
         if (t->run[i].nstep && t->nrun > 1) mark_end(u, a, &y, i, t->run[i].t, t->run[i].step[t->run[i].nstep - 1] / unit(u, cur));
     if (names && a.h > 0) draw_names(u, r, a, &y);

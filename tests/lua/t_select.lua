@@ -51,4 +51,8 @@ for _ = 1, 1000 do
     local got, _, code = qs.undo()
     if not got then eq(code, "ESTATE", "undo ends with a word") break end
 end
+fails("ESTATE", "qs.plot", "a picture of a screen that is not there", qs.export("hist", "a.svg"))
+fails("EARG", "none of screen", "a pane that is none", qs.export("pie", "a.svg"))
+fails("EARG", "has no option", "an option that is none", qs.export("hist", "a.svg", {force = true}))
+raises("string", "no path", qs.export, "hist")
 tap.done()

@@ -30,7 +30,8 @@ static struct {
     bool pin;
     tensor *t;
     size_t nt, known;
-    uint64_t seq, selections, picked;
+    uint64_t seq, selections, picked, exports;
+    qs_export export[QS_SNAP_EXPORTS];
     char *log[LOG];
     uint64_t log_first;
     size_t nlog;
@@ -276,6 +277,8 @@ static void publish(void)
     s->seq = ++fk.seq;
     s->selection_seq = fk.selections;
     s->picked = fk.picked;
+    s->exports = fk.exports;
+    memcpy(s->export, fk.export, sizeof s->export);
     fill_list(s);
     if (t) {
         int bits = bits_of(fk.sel.format);
@@ -329,6 +332,7 @@ static void take(const qs_pick *p)
 {
     fk.status[0] = 0;
     if (p->set & QS_PICK_UNDO) { fk.sel = fk.before; return; }
+    if (p->set & QS_PICK_EXPORT) { fk.export[fk.exports++ % QS_SNAP_EXPORTS] = p->export; return; }
     if (p->set & QS_PICK_PIN) { fk.pin = !fk.pin; fk.pinned = fk.sel; return; }
     if (p->set & QS_PICK_FORMAT && bits_of(p->format) != atoi(p->format + strcspn(p->format, "0123456789"))) {
         snprintf(fk.status, sizeof fk.status, "EFORMAT: format \"%.60s\" does not exist", p->format);

@@ -75,6 +75,50 @@ keys x; gone 'takes the last choice back' "any key closes it"
 keys s; see ' · name ↑' "s sorts"
 keys S; see ' · name ↓' "S turns it round"
 
+# ---- export -------------------------------------------------------------------------
+keys 1 e; see "^ export list to face_detection_front.onnx-list.svg +Enter Esc$" "e asks for a name, and proposes one"
+keys Escape; gone '^ export list' "Esc writes nothing"
+keys 2 e; await 'export hist to'
+tm send-keys C-u; tm send-keys -l "$D/no/a.svg"; keys Enter
+see 'EIO: .*/no/a.svg: No such file or directory' "a folder that is not there is named"
+keys e C-a C-k; tm send-keys -l "$D/b.svgX"; keys BSpace Left Left Left Left BSpace a C-e Enter
+see 'written: .*/a.svg$' "the line is edited as readline's, and says where it was written"
+see '^ > qs.export\("hist", ".*/a.svg"\)' "and is the call that it is"
+keys e C-a C-k; tm send-keys -l "$D/a.svg"; keys Enter
+see 'a.svg is there already. Overwrite\? +y +n' "nothing is overwritten without being asked"
+cp "$D/a.svg" "$D/want.svg"; keys n; see 'export hist to .*/a.svg' "n goes back to the name"
+keys Enter y; see 'overwrite=true' "y writes over it"
+keys e C-u; tm send-keys -l "$D/a.gif"; keys Enter; see 'must end in .svg, .pdf, .png' "another ending is named"
+for v in 3 4 m; do keys $v e C-u; tm send-keys -l "$D/pane$v.svg"; keys Enter; see "written: .*/pane$v.svg" "the pane behind $v"; done
+keys E; see 'export screen to quantscope-screen.svg' "E: the whole screen"
+keys C-u; tm send-keys -l "$D/all.txt"; keys Enter; see 'written: .*/all.txt' "as text"
+keys E C-u; tm send-keys -l "$D/all.ans"; keys Enter; see 'written: .*/all.ans' "with colours"
+keys E C-u; tm send-keys -l "$D/all.svg"; keys Enter; see 'written: .*/all.svg' "as SVG"
+keys E C-u; tm send-keys -l "$D/all.png"; keys Enter; see 'written: .*/all.png' "as PNG"
+keys 2 w e C-u; tm send-keys -l "$D/wide.png"; keys Enter; see 'written: .*/wide.png' "a pane as PNG"; keys w
+python3 - "$D" <<'P' >"$D/judged" 2>&1
+import re, sys, xml.etree.ElementTree as ET
+d, S = sys.argv[1] + "/", "{http://www.w3.org/2000/svg}"
+def words(f): return ET.parse(d + f).getroot().find(S + "desc").text.split("\n")
+w = words("a.svg")
+assert any("depthwise" in x or "conv2d" in x for x in w) and "weights" in w and "value" in w and "count" in w, w
+w = words("pane3.svg")
+assert "mean squared error" in w and "mse" in w and "clipping" in w, w
+for f in ("pane4.svg", "panem.svg", "all.svg"):
+    t = ["".join(e.itertext()) for e in ET.parse(d + f).getroot().iter(S + "text")]
+    assert len(t) > 10 and all(re.match("[0-9 ]+$", e.get("x")) for e in ET.parse(d + f).getroot().iter(S + "text"))
+    if f == "pane4.svg": assert any("SQNR" in x for x in t) and not any("Tensors" in x for x in t), t
+    if f == "all.svg": assert any("Tensors" in x for x in t) and any("quantscope" in x for x in t), t
+lines = open(d + "all.txt", encoding="utf-8").read().split("\n")
+assert len(lines) == 25 and max(map(len, lines)) <= 80 and "─ Tensors ─" in lines[1], lines
+ans = open(d + "all.ans", encoding="utf-8").read()
+assert "\033[0;1;38;5;" in ans and "─ Tensors ─" in re.sub("\033\\[[0-9;]*m", "", ans)
+assert open(d + "all.png", "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+P
+[ ! -s "$D/judged" ]; verdict $? "an XML parser and a text reader find in them what was on screen"
+sed 's/^/# /' "$D/judged"
+[ -z "$(find "$D" -name '*.tmp*')" ]; verdict $? "no half file is left"
+
 # ---- the console ---------------------------------------------------------------
 keys :; see 'Esc panes' "the console has the keys"
 keys p r i n t '(' 1 ')' Enter; see '^ > print\(1\)$' "what was typed is echoed"

@@ -70,6 +70,14 @@ see ' 1 int2/uint2.*▸2 a branch' "both are in the legend"
 keys Left; see 'qs.select\{run=1\}' "Left: the other run"
 keys S; see '─ stopped by hand ─' "S stops, and the frame says why"
 keys p; see 'this run is stopped; b branches' "then it does not go on"
+keys e C-u; tm send-keys -l "$D/train.svg"; keys Enter; see 'written: .*/train.svg' "e: training as a picture"
+python3 - "$D/train.svg" <<'P' >"$D/judged" 2>&1
+import sys, xml.etree.ElementTree as ET
+w = ET.parse(sys.argv[1]).getroot().find("{http://www.w3.org/2000/svg}desc").text.split("\n")
+assert "loss" in w and "accuracy, %" in w and "steps against the first" in w and "mean squared error" in w, w
+P
+[ ! -s "$D/judged" ]; verdict $? "all its panels are on it"
+sed 's/^/# /' "$D/judged"
 keys T; see 'Train the bundled network again from' "T with runs: from which start"
 keys Escape C-c; see 'training pauses; p in its view goes on' "Ctrl-C pauses what trains"
 keys F1 End; see 'back and forth through the records' "F1 has the keys of the view"

@@ -120,6 +120,9 @@ static void texts(void)
 {
     text_is(&(qs_pick){.set = QS_PICK_UNDO}, "qs.undo()", "undo is a call");
     text_is(&(qs_pick){.set = QS_PICK_PIN}, "qs.pin()", "pin is a call");
+    text_is(&(qs_pick){.set = QS_PICK_EXPORT, .export = {"hist", "a \"b\".svg", false}}, "qs.export(\"hist\", \"a \\\"b\\\".svg\")", "so is an export");
+    text_is(&(qs_pick){.set = QS_PICK_EXPORT, .export = {"screen", "a.txt", true}}, "qs.export(\"screen\", \"a.txt\", {overwrite=true})",
+            "also over a file that is there");
     text_is(&(qs_pick){.set = QS_PICK_TENSOR | QS_PICK_STEP, .tensor = "conv1.weight", .step = 0.1},
             "qs.select{tensor=\"conv1.weight\", step=0.1}", "a number has no more digits than needed");
     text_is(&(qs_pick){.set = QS_PICK_MODEL | QS_PICK_CHANNEL | QS_PICK_VIEW,

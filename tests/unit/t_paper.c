@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Pictures: ranges, colours, what is written on a page, and what a failed write leaves. What others see in them: tests/cli/plot.t. */
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,8 +114,31 @@ static void pages(void)
     free(path);
 }
 
+static void cells(void)
+{
+    qs_cells g;
+    qs_cells_init(&g, 3, 12);
+    qs_cells_text(&g, 0, 0, 12, "plain", QS_ROLE_TEXT, 0);
+    qs_cells_text(&g, 1, 1, 12, "日<&>", QS_ROLE_INIT0, QS_BOLD);
+    qs_cells_put(&g, 2, 11, L' ', QS_ROLE_HEAT0, 0);
+    char *t = qs_cells_text_of(&g, (qs_rect){0, 0, 3, 12}), *a = qs_cells_ansi(&g, (qs_rect){0, 0, 3, 12});
+    char *s = qs_cells_svg(&g, (qs_rect){1, 0, 9, 99}), *none = qs_cells_ansi(&g, (qs_rect){5, 5, 2, 2});
+    ok(!strcmp(t, "plain\n 日<&>\n\n"), "cells as text");
+    ok(!strcmp(a, "plain\n \033[0;1;38;5;114m日<&>\033[0m\n           \033[0;38;5;231;48;5;124m \033[0m\n"), "with a terminal's colours");
+    ok(strstr(s, "font-weight=\"bold\" x=\"9 27 36 45\">日&lt;&amp;&gt;</text>") && strstr(s, "fill=\"#87d787\""), "as SVG, each letter at its place");
+    ok(strstr(s, "<rect x=\"99\" y=\"18\" width=\"9\" height=\"18\" fill=\"#af0000\"/>") && !strstr(s, "plain"), "its ground; only the part");
+    ok(!*none, "nothing outside the grid");
+    free(t);
+    free(a);
+    free(s);
+    free(none);
+    qs_cells_free(&g);
+}
+
 int main(void)
 {
+    setlocale(LC_ALL, "C.UTF-8");
+    cells();
     files();
     ranges();
     colors();
