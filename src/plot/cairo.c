@@ -587,22 +587,28 @@ static void draw_lonely(sheet *s, const qs_series *e)
     }
 }
 
-/* A point that lies on one that is drawn already is not drawn again: a million points stay a picture. */
+/* A point that lies on one that is drawn already is not drawn again, and many are small squares: a million stay a picture
+ * that can be opened. */
 static void draw_points(sheet *s, const qs_series *e)
 {
-    size_t cols = (size_t)(s->in.w * 2) + 2, rows = (size_t)(s->in.h * 2) + 2;
+    enum { MANY = 5000, AT_ONCE = 1000 };
+    bool many = e->n > MANY;
+    double r = s->em * (many ? 0.08 : e->n > 200 ? 0.16 : 0.24), per = many ? 1 / (1.5 * r) : 2;   /* places a unit of length */
+    size_t cols = (size_t)(s->in.w * per) + 2, rows = (size_t)(s->in.h * per) + 2, drawn = 0;
     unsigned char *seen = qs_xcalloc(cols * rows / 8 + 1, 1);
-    double r = s->em * (e->n > 5000 ? 0.08 : e->n > 200 ? 0.16 : 0.24);
     role_ink(s->pp, e->role, 1);
     for (size_t i = 0; i < e->n; i++) {
         double tx = qs_axis_at(&s->p->x, e->x[i]), ty = qs_axis_at(&s->p->y, e->y[i]);
         if (!(tx >= 0 && tx <= 1 && ty >= 0 && ty <= 1)) continue;
-        size_t at = (size_t)(ty * s->in.h * 2) * cols + (size_t)(tx * s->in.w * 2);
+        size_t at = (size_t)(ty * s->in.h * per) * cols + (size_t)(tx * s->in.w * per);
         if (seen[at / 8] >> at % 8 & 1) continue;
         seen[at / 8] = (unsigned char)(seen[at / 8] | 1 << at % 8);
-        cairo_arc(s->pp->cr, px(s, e->x[i]), py(s, e->y[i]), r, 0, 2 * M_PI);
-        cairo_fill(s->pp->cr);
+        double x = px(s, e->x[i]), y = py(s, e->y[i]);
+        if (many) cairo_rectangle(s->pp->cr, x - r, y - r, 2 * r, 2 * r);
+        else cairo_arc(s->pp->cr, x, y, r, 0, 2 * M_PI);
+        if (!many || ++drawn % AT_ONCE == 0) cairo_fill(s->pp->cr);
     }
+    cairo_fill(s->pp->cr);
     free(seen);
 }
 

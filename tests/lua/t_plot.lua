@@ -107,6 +107,12 @@ refused("fresh keeps what is there", "ESTATE", "is there already", p:save(base .
 tap.eq(read(base .. ".PNG"), png, "as it was")
 os.remove(base .. ".PNG")
 
+-- Many points: those that lie on each other are drawn once.
+local many = qs.randn {1000000, seed = 3}
+tap.ok(qs.plot {{y = many, kind = "points"}, {y = many}}:save(base .. ".svg"), "a million points and a line through them")
+tap.ok(#read(base .. ".svg") < 2e7, "are a file that can be opened", #read(base .. ".svg"))
+os.remove(base .. ".svg")
+
 -- Columns.
 local path = base .. ".csv"
 local f = assert(io.open(path, "w"))
