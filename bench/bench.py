@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import sweeps
 from screen import Screen
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -329,7 +330,7 @@ def main():
     p.add_argument("build")
     p.add_argument("--json", action="store_true")
     p.add_argument("--repeats", type=int, default=7)
-    p.add_argument("--only", help="kernel, index, curve, mse, quality, train, open or key")
+    p.add_argument("--only", help="kernel, index, curve, mse, quality, train, open, key or sweep")
     o = p.parse_args()
     build, t = os.path.abspath(o.build), Table(o.only)
     program = os.path.join(build, "quantscope")
@@ -343,6 +344,8 @@ def main():
             bench_open(t, program, folder, 2 * o.repeats)
         if t.wants("key"):
             bench_key(t, program, folder, large, o.repeats)
+        if t.wants("sweep"):
+            sweeps.bench(t, program, folder, o.repeats, interleaved, ms)
     if o.json:
         print(json.dumps(t.rows, indent=1))
     else:

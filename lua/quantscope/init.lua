@@ -3,9 +3,6 @@
 -- pleasanter in Lua is here and in the files beside it. The same file serves the console, headless runs and stock Lua.
 
 local core = require "quantscope.core"
-local help = require "quantscope.help"
-local pretty = require "quantscope.pretty"
-
 local nets = require "quantscope.nets"
 local runs = require "quantscope.runs"
 local plots = require "quantscope.plots"
@@ -28,14 +25,16 @@ if probe then
     core.private.data(top .. "data")
 end
 
+-- help and pretty are loaded when they are asked for: every cell of a sweep has a Lua state of its own.
+
 -- The text print would show for these values: tensors summarized, tables bounded.
 function qs.pretty(...)
-    return pretty.text(...)
+    return require "quantscope.pretty".text(...)
 end
 
 -- Prints what is known about x: a function, an object, or a name in a string.
 function qs.help(x)
-    print(help.text(x, qs, core.types))
+    print(require "quantscope.help".text(x, qs, core.types))
 end
 
 return qs

@@ -23,11 +23,13 @@ static bool is_utf8(const char *s)
 
 static void add_quoted(qs_str *out, const char *s)
 {
+    static const char special[] = "\"\\\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37";
     qs_str_add(out, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\') qs_str_addf(out, "\\%c", *s);
-        else if ((unsigned char)*s < 0x20) qs_str_addf(out, "\\u%04x", (unsigned)*s);
-        else qs_str_addn(out, s, 1);
+    for (size_t n; *s; s += n + (s[n] != 0)) {
+        n = strcspn(s, special);
+        qs_str_addn(out, s, n);
+        if (s[n] == '"' || s[n] == '\\') qs_str_addf(out, "\\%c", s[n]);
+        else if (s[n]) qs_str_addf(out, "\\u%04x", (unsigned)s[n]);
     }
     qs_str_add(out, "\"");
 }
@@ -510,7 +512,7 @@ void qs_sweep_cell_clear(qs_sweep_cell *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         free((char *)c->param[i].name);
-        free(c->param[i].value.s);
+        if (c->param[i].value.kind == QS_SWEEP_TEXT) free(c->param[i].value.s);
     }
     free_cell(c);
     *c = (qs_sweep_cell){0};

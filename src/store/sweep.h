@@ -24,9 +24,11 @@
 typedef enum qs_sweep_kind { QS_SWEEP_BOOL, QS_SWEEP_INTEGER, QS_SWEEP_REAL, QS_SWEEP_TEXT } qs_sweep_kind;
 typedef struct qs_sweep_value {
     qs_sweep_kind kind;
-    int64_t i;                 /* INTEGER; BOOL: 0 or 1 */
-    double x;                  /* REAL: finite */
-    char *s;                   /* TEXT: UTF-8 */
+    union {
+        int64_t i;             /* INTEGER; BOOL: 0 or 1 */
+        double x;              /* REAL: finite */
+        char *s;               /* TEXT: UTF-8 */
+    };
 } qs_sweep_value;
 
 typedef struct qs_sweep_param {
