@@ -7,4 +7,4 @@ netsdir = $(pkgdatadir)/nets
 dist_nets_DATA = data/nets/mlp.safetensors data/nets/smallcnn.safetensors data/nets/resnet8.safetensors \
                  data/nets/depthwise.safetensors data/nets/accuracy.lua data/nets/README
 EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua \
-              scripts/experiments/qat-table.lua EXPERIMENTS.md
+              scripts/experiments/qat-table.lua scripts/experiments/init-race.lua EXPERIMENTS.md

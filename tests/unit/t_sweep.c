@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../tap.h"
+#include "store/report.h"
 #include "store/sweep.h"
 
 static qs_sweep_value text(const char *s) { return (qs_sweep_value){.kind = QS_SWEEP_TEXT, .s = (char *)s}; }
@@ -96,8 +97,8 @@ static void test_keys(void)
     qs_sweep_free(s);
 
     /* Written down once: other machines and later versions must come to the same. */
-    ok(qs_key_seed("{\"bits\":2}") == 0 + qs_key_seed("{\"bits\":2}"), "a seed repeats");
-    ok(qs_key_seed("{\"bits\":2}") != qs_key_seed("{\"bits\":3}"), "and is the key's");
+    ok(qs_key_seed("{\"bits\":2}") == 2912676721716447, "the seed of a cell");
+    ok(qs_key_seed("{\"init\":\"lsq\",\"seed\":1}") == 7934344136931272, "is the key's");
 
     ok(refuse("a", real(NAN), &err) == -QS_EARG && strstr(err.msg, "finite"), "NaN is no value");
     ok(refuse("a", real(-INFINITY), &err) == -QS_EARG, "nor is infinity");
@@ -188,6 +189,51 @@ static void test_shards(void)
     qs_sweep_free(s);
 }
 
+/* What a worker reports comes over as it is. */
+static void test_lines(void)
+{
+    qs_err err;
+    qs_report r = {0};
+    qs_line l;
+    double loss[] = {1.0 / 3, NAN, INFINITY, -INFINITY, 5e-324, 1e308};
+    qs_report_metric(&r, "y", 0.1);
+    qs_report_metric(&r, "a \"b\"", -INFINITY);
+    qs_report_series(&r, "loss", loss, 6);
+    qs_report_series(&r, "empty", NULL, 0);
+    qs_report_text(&r, "note", "two\nlines \xff");
+    qs_report_flag(&r, "good", true);
+    qs_report_close(&r, 1.5);
+    char *line = qs_line_report(&r);
+    ok(line && line[strlen(line) - 1] == '\n' && strchr(line, '\n') == line + strlen(line) - 1, "one line");
+    ok(line && !qs_line_read(line, &l, &err) && l.kind == QS_LINE_REPORT && l.report.o.status == QS_TRIAL_DONE, "a report is read back");
+    const qs_outcome *o = &l.report.o;
+    ok(o->nmetric == 2 && !strcmp(o->metric[0].name, "a \"b\"") && isinf(o->metric[0].x) && o->metric[1].x - 0.1 == 0,
+       "metrics by name, infinity too");
+    ok(o->nseries == 2 && o->series[0].n == 0 && o->series[1].n == 6, "series");
+    ok(o->nseries == 2 && o->series[1].n == 6 && isnan(o->series[1].x[1]) && isinf(o->series[1].x[2]) && o->series[1].x[3] < 0 &&
+       memcmp(&o->series[1].x[4], &loss[4], 2 * sizeof *loss) == 0 && memcmp(o->series[1].x, loss, sizeof *loss) == 0, "to the bit");
+    same(o->text, "{\"note\":\"two\\nlines ?\",\"good\":true}", "texts and flags");
+    ok(o->seconds - 1.5 == 0 && !o->error, "and how long it took");
+    qs_line_clear(&l);
+    free(line);
+    qs_report_metric(&r, "z", NAN);
+    qs_report_clear(&r);
+    qs_report_metric(&r, "z", NAN);
+    qs_report_close(&r, 1);
+    ok(r.o.status == QS_TRIAL_FAILED && strstr(r.o.error, "z is not a number") && r.o.nmetric == 1, "NaN is a failure that keeps it");
+    qs_report_clear(&r);
+
+    line = qs_line_job("{\"a\":1}", 9007199254740991, 3);
+    ok(!qs_line_read(line, &l, &err) && l.kind == QS_LINE_JOB && l.seed == 9007199254740991 && l.threads == 3, "a job");
+    same(l.text, "{\"a\":1}", "its key");
+    qs_line_clear(&l);
+    free(line);
+    static const char *const bad[] = {"", "x", "[]", "{}", "{\"status\":1}", "{\"hello\":1}", "{\"status\":\"done\"}",
+                                      "{\"status\":\"done\",\"metrics\":[\"a\"],\"x\":\"[1,2]\"}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ok(qs_line_read(bad[i], &l, &err) == -QS_EFORMAT && !l.text && !l.report.metric, "no line: %s", bad[i]);
+}
+
 int main(void)
 {
     test_grid();
@@ -195,5 +241,6 @@ int main(void)
     test_list();
     test_filter();
     test_shards();
+    test_lines();
     return done();
 }
