@@ -21,7 +21,6 @@
 #define LINE_MOST ((size_t)256 << 20)      /* a report longer than this is none */
 #define SAID_MOST 4000                     /* a line printed */
 #define PATIENCE 10.0                      /* seconds a worker without a task has to end */
-#define STILLBORN 5                        /* in a row are no accident */
 
 extern char **environ;
 
@@ -40,7 +39,6 @@ struct qs_crew {
     char *program, *hello;
     char **argv;
     int script;                /* descriptor */
-    int stillborn;             /* workers in a row that were killed before they said a word */
     worker *w;                 /* (o.jobs) */
 };
 
@@ -326,7 +324,6 @@ static void ended(const hearing *h, const qs_report *r)
 static int greeted(const hearing *h, const char *hello)
 {
     h->w->greeted = true;
-    h->c->stillborn = 0;
     if (!strcmp(hello, h->c->hello)) return 0;
     return qs_fail(h->err, QS_ESTATE, _("%s is %s; this is %s: cells must all run with one program"), h->c->program, hello,
                    h->c->hello);
@@ -362,11 +359,11 @@ static void why(const hearing *h, int status, qs_report *r)
         qs_report_fail(r, QS_TRIAL_KILLED, _("the process is gone%s%s"), colon, w->last);
 }
 
-/* Not killed, and not a word: the program cannot run here. Its task is as it was. */
+/* Not a word, and nobody killed it: the program cannot run here. Its task is as it was. */
 static int stillborn(const hearing *h, int status, const char *reason)
 {
     if (h->w->greeted || h->w->late) return 0;
-    if (status >= 0 && WIFSIGNALED(status) && ++h->c->stillborn < STILLBORN) return 0;
+    if (status >= 0 && WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM)) return 0;
     return qs_fail(h->err, QS_EIO, _("%s: a worker process did not come up: %s"), h->c->program, reason);
 }
 

@@ -341,10 +341,10 @@ def test_changed():
 def test_bad_cells():
     write("bad.lua", """
         local qs = require "quantscope"
-        return qs.sweep{name = "bad", grid = {what = {"error", "exit", "segv", "loop", "nan", "fine", "loud"}}, run = function(cell)
+        return qs.sweep{name = "bad", grid = {what = {"error", "exit", "abort", "loop", "nan", "fine", "loud"}}, run = function(cell)
           if cell.what == "error" then local t; return t.x end
           if cell.what == "exit" then os.exit(7) end
-          if cell.what == "segv" then os.execute("kill -SEGV $PPID"); while true do end end
+          if cell.what == "abort" then os.execute("kill -ABRT $PPID"); while true do end end
           if cell.what == "loop" then while true do pcall(function() while true do end end) end end
           if cell.what == "nan" then return {x = 0/0, y = 2} end
           if cell.what == "loud" then io.write("no newline"); io.stderr:write("\\n\\27[31mred\\n") end
@@ -354,7 +354,7 @@ def test_bad_cells():
     ok(code == 1, "cells that fail: exit code 1", code, out)
     rows = dict((k, (s, e or "")) for k, s, e in query(
         "bad.db", "SELECT json_extract(params, '$.what'), status, error FROM run JOIN cell ON cell.id = run.cell"))
-    for what, status, word in (("error", "failed", "bad.lua:4"), ("exit", "failed", "exit code 7"), ("segv", "killed", "signal 11"),
+    for what, status, word in (("error", "failed", "bad.lua:4"), ("exit", "failed", "exit code 7"), ("abort", "killed", "signal 6"),
                                ("loop", "timeout", "3 s"), ("nan", "failed", "x is not a number"), ("fine", "done", ""),
                                ("loud", "done", "")):
         ok(rows[what][0] == status and word in rows[what][1], "%s: %s, with the reason" % (what, status), rows[what])
