@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "bind/repl.h"
+#include "store/watch.h"
 #include "ui/ui.h"
 
 typedef struct workbench {
@@ -22,6 +23,8 @@ typedef struct workbench {
     qs_repl *repl;
     qs_board *board;
     qs_jobs *jobs;
+    qs_watch *watch;
+    const char *results;       /* a results database that was named, or NULL */
 } workbench;
 
 /* ---- the worker's side --------------------------------------------------------------------- */
@@ -73,7 +76,7 @@ static bool idle(void *ctx)
     return qs_session_idle(w->session);
 }
 
-/* Called by the board, on either thread. */
+/* Called by the board, on either thread, and by the reader of results. */
 static void wake(void *ctx)
 {
     workbench *w = ctx;
@@ -116,11 +119,13 @@ static int open_bundled(workbench *w)
     return code;
 }
 
+/* What is named is a model, or a results database. */
 static int open_models(workbench *w, const qs_args *a)
 {
     qs_err err = {0};
     for (int i = 0; i < a->nrest; i++) {
-        if (!qs_session_open(w->session, a->rest[i], &err)) return cannot_open(a, i, &err);
+        if (qs_watch_can(a->rest[i])) w->results = a->rest[i];
+        else if (!qs_session_open(w->session, a->rest[i], &err)) return cannot_open(a, i, &err);
     }
     return 0;
 }
@@ -133,11 +138,16 @@ static int check_terminal(const qs_args *a)
     return QS_EXIT_USAGE;
 }
 
-/* Shows the first model from the start. */
+/* Shows the first model from the start, or the results that were named. */
 static int select_first(workbench *w)
 {
     qs_err err = {0};
     qs_pick p = {.set = QS_PICK_MODEL};
+    if (w->results) {
+        p.set |= QS_PICK_VIEW | QS_PICK_RESULTS;
+        snprintf(p.view, sizeof p.view, "results");
+        snprintf(p.results.file, sizeof p.results.file, "%s", w->results);
+    }
     snprintf(p.model, sizeof p.model, "%s", qs_session_model(w->session, 0)->path);
     return qs_session_select(w->session, &p, &err) ? qs_say_err(&err) : 0;
 }
@@ -173,8 +183,11 @@ static int show(workbench *w, const qs_args *a)
     w->board = qs_board_new(wake, poke, w);
     w->jobs = qs_jobs_start(&ops, &err);
     int code = w->jobs ? make_lua(w, a) : qs_say_err(&err);
+    if (!code && !(w->watch = qs_watch_start(poke, w, &err))) code = qs_say_err(&err);
     if (!code) {
+        qs_source results = qs_watch_source(w->watch);
         qs_session_attach(w->session, w->board, w->jobs);
+        qs_session_set_source(w->session, &results);
         code = select_first(w);
     }
     if (!code) {
@@ -186,7 +199,9 @@ static int show(workbench *w, const qs_args *a)
         code = qs_ui_run(&o, &err);
         if (code && *err.msg) qs_say("%s", err.msg);
     }
+    qs_watch_stop(w->watch);        /* it pokes the worker; the worker asks it until the end */
     if (w->jobs) qs_jobs_stop(w->jobs);
+    qs_watch_free(w->watch);
     free(history);
     return code;
 }
@@ -196,7 +211,7 @@ int qs_cmd_workbench(const qs_args *a)
     workbench w = {.session = qs_session_new()};
     int code = open_models(&w, a);
     if (!code) code = check_terminal(a);
-    if (!code && !a->nrest) code = open_bundled(&w);
+    if (!code && !qs_session_models(w.session)) code = open_bundled(&w);
     if (!code) code = show(&w, a);
     w.jobs = NULL;
     if (w.repl) qs_repl_free(w.repl);

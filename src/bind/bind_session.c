@@ -26,9 +26,13 @@ static int put(char *to, size_t size, const char *key, const char *text, qs_err 
 
 struct text_key { const char *key; unsigned bit; size_t at, size; };
 #define TEXT(name, bit) {#name, bit, offsetof(qs_pick, name), sizeof ((qs_pick *)0)->name}
+#define OF_RESULTS(key, name, bit) {key, bit, offsetof(qs_pick, results.name), sizeof ((qs_pick *)0)->results.name}
 static const struct text_key text_keys[] = {
     TEXT(model, QS_PICK_MODEL), TEXT(tensor, QS_PICK_TENSOR), TEXT(format, QS_PICK_FORMAT), TEXT(init, QS_PICK_INIT),
-    TEXT(view, QS_PICK_VIEW), TEXT(learn, QS_PICK_LEARN), TEXT(site, QS_PICK_SITE), {NULL, 0, 0, 0}};
+    TEXT(view, QS_PICK_VIEW), TEXT(learn, QS_PICK_LEARN), TEXT(site, QS_PICK_SITE),
+    OF_RESULTS("results", file, QS_PICK_RESULTS), OF_RESULTS("sweep", sweep, QS_PICK_SWEEP),
+    OF_RESULTS("by", by, QS_PICK_BY), OF_RESULTS("metric", metric, QS_PICK_METRIC),
+    OF_RESULTS("baseline", baseline, QS_PICK_BASELINE), OF_RESULTS("group", group, QS_PICK_GROUP), {NULL, 0, 0, 0}};
 
 /* The text that the value at the top stands for under this key: a string or one of our objects; NULL: neither. */
 static const char *text_of(lua_State *L, const char *key)
@@ -89,7 +93,7 @@ static long run_option(lua_State *L)
 static int select_call(lua_State *L)
 {
     static const char *const options[] = {"model", "tensor", "format", "init", "learn", "step", "offset", "channel",
-                                          "view", "run", "site", "seek", NULL};
+                                          "view", "run", "site", "seek", "results", "sweep", "by", "metric", "baseline", "group", NULL};
     qs_pick p = {0};
     qs_err err;
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -138,7 +142,7 @@ static int export(lua_State *L)
 static int push_current(lua_State *L)
 {
     const qs_selected *s = qs_session_selected(qs_bind_session(L));
-    lua_createtable(L, 0, 13);
+    lua_createtable(L, 0, 19);
     qs_set_text(L, "model", s->model);
     qs_set_text(L, "tensor", s->tensor);
     qs_set_text(L, "format", s->format);
@@ -150,6 +154,12 @@ static int push_current(lua_State *L)
         qs_set_text(L, "site", s->site);
         qs_set_number(L, "seek", s->seek);
     }
+    qs_set_text(L, "results", s->results.file);
+    qs_set_text(L, "sweep", s->results.sweep);
+    qs_set_text(L, "by", s->results.by);
+    qs_set_text(L, "metric", s->results.metric);
+    qs_set_text(L, "baseline", s->results.baseline);
+    qs_set_text(L, "group", s->results.group);
     if (!*s->tensor) return 1;
     if (s->step != 0) {
         qs_set_number(L, "step", s->step);

@@ -32,6 +32,12 @@ static const struct field {
     {QS_PICK_RUN, "run", INTEGER, offsetof(qs_pick, run)},
     {QS_PICK_SITE, "site", TEXT, offsetof(qs_pick, site)},
     {QS_PICK_SEEK, "seek", NUMBER, offsetof(qs_pick, seek)},
+    {QS_PICK_RESULTS, "results", TEXT, offsetof(qs_pick, results.file)},
+    {QS_PICK_SWEEP, "sweep", TEXT, offsetof(qs_pick, results.sweep)},
+    {QS_PICK_BY, "by", TEXT, offsetof(qs_pick, results.by)},
+    {QS_PICK_METRIC, "metric", TEXT, offsetof(qs_pick, results.metric)},
+    {QS_PICK_BASELINE, "baseline", TEXT, offsetof(qs_pick, results.baseline)},
+    {QS_PICK_GROUP, "group", TEXT, offsetof(qs_pick, results.group)},
 };
 
 static void add_text(qs_str *b, const char *s)

@@ -160,6 +160,7 @@ qs_snapshot *picture(qs_session *s, bool force)
     put_compare(s->view.cmp, o);
     o->list = list_snap(s, force);
     o->train = train_snap(s);
+    o->results = results_snap(s);
     put_log(s, o);
     put_progress(s, o);
     return o;

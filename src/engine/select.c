@@ -242,13 +242,13 @@ static int pick_learn(struct change *c, qs_err *err)
 
 static int pick_view(struct change *c, qs_err *err)
 {
-    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list", "train"};
+    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list", "train", "results"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(c->p->view, all[i])) {
             memcpy(c->n->view, c->p->view, sizeof c->n->view);
             return 0;
         }
-    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list, train"), c->p->view);
+    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list, train, results"), c->p->view);
 }
 
 static int pick_channel(struct change *c, qs_err *err)
@@ -482,7 +482,9 @@ int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err)
     if (p->set & QS_PICK_PIN) return pin(s, err);
     if (p->set & QS_PICK_EXPORT) return ask_export(s, &p->export, err);
     struct train_at at = s->train.at;
+    qs_results_at results = s->results.at;
     int rc = train_pick(s, p, &at, err);
+    if (!rc) rc = results_pick(p, &results, err);
     if (rc) return rc;
     struct sel n = sel_copy(&s->sel);
     struct change c = {.s = s, .p = p, .n = &n};
@@ -490,6 +492,7 @@ int qs_session_select(qs_session *s, const qs_pick *p, qs_err *err)
     rc = apply(&c, err);
     s->locked--;
     if (!rc) train_look_at(s, &at);
+    if (!rc) results_look_at(s, &results);
     if (rc || (same_sel(&n, &s->sel) && !strcmp(n.view, s->sel.view))) {
         sel_clear(&n);
         return rc;

@@ -47,6 +47,7 @@ void qs_session_free(qs_session *s)
     list_clear(&s->list);
     pin_clear(&s->pin);
     train_clear(s);
+    results_clear(s);
     for (size_t i = 0; i < s->nundo; i++) sel_clear(&s->undo[i]);
     free(s->undo);
     sel_clear(&s->sel);
@@ -171,6 +172,7 @@ const qs_selected *qs_session_selected(const qs_session *s)
     o.run = s->train.at.r ? (long)qs_session_run_number(s, s->train.at.r) : 0;
     memcpy(o.site, s->train.at.site, sizeof o.site);
     o.seek = s->train.at.seek;
+    o.results = s->results.at;
     return &o;
 }
 
@@ -202,6 +204,7 @@ void qs_session_publish(qs_session *s, bool force)
 {
     if (!s->board) return;
     train_follow(s, force);
+    results_follow(s);
     if (!(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
     s->quiet_since = qs_now();
@@ -232,7 +235,7 @@ void publish_now_and_then(qs_session *s)
 }
 
 /* ---- picks ------------------------------------------------------------------------------------------ */
-#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN | QS_PICK_RUN | QS_PICK_SITE | QS_PICK_SEEK | QS_PICK_EXPORT)
+#define HARMLESS (unsigned)(QS_PICK_VIEW | QS_PICK_LEARN | QS_PICK_RUN | QS_PICK_SITE | QS_PICK_SEEK | QS_PICK_EXPORT | QS_PICK_OF_RESULTS)
 
 /* A pick, echoed as the call it is. */
 static void serve_pick(qs_session *s, const qs_pick *p)
@@ -404,6 +407,7 @@ void qs_session_serve(qs_session *s)
         rc = view_update(s, NULL);
     } while (rc == -QS_ECANCEL && s->board && waiting_fields(s) && !s->view.stopped);
     work_done(s);
+    results_follow(s);
     if (picked || s->news) qs_session_publish(s, picked > 0 || !s->nested);
     s->serving = false;
 }

@@ -36,7 +36,9 @@ qs_model *qs_session_model(const qs_session *s, size_t i);
  * (What is kept and does not fit, an init for the new format, say, is no error: there is no quantizer then, and its note
  * says why.)
  * `run` is counted from 1; `site` is one of its quantizers, kept by name from run to run; `seek` is the last record that
- * was made until then, and goes back to -1 (as it trains) with another run. These three are not kept for undo.
+ * was made until then, and goes back to -1 (as it trains) with another run. Of results, another file or sweep takes what
+ * was chosen below it back to the defaults; a file that cannot be read is no error here, the picture says it. None of these
+ * is kept for undo.
  * UNDO: ESTATE when there is nothing to undo; a change of the view alone is not kept for it. PIN: the current quantizer
  * becomes B; again: lets it go. On another tensor B is its format and init there.
  * Cost: nothing is computed here but what a step by hand starts from.
@@ -72,6 +74,19 @@ qs_ctl *qs_session_ctl(qs_session *s);
  * time), then rows of the list, sampled, then exact. Gives way within 10 ms, or a training step, once a job, pick or poke
  * waits; picks are served in the middle of a step too. false: nothing left. */
 bool qs_session_idle(qs_session *s);
+
+/*
+ * Results of sweeps (results.c) come from a room above this one, through two calls that do not wait. `look`: what to show
+ * from now on (copied); shown: somebody sees it, so news is welcome. `take`: the newest picture, a reference; NULL: none
+ * since the last one. Whoever made the source pokes the worker when there is one to take.
+ */
+typedef struct qs_source {
+    void *ctx;
+    void (*look)(void *ctx, const qs_results_at *at, bool shown);
+    qs_snap_results *(*take)(void *ctx);
+} qs_source;
+/* Copied; before the first job. Without one what is picked of results is kept and not shown. */
+void qs_session_set_source(qs_session *s, const qs_source *src);
 
 /*
  * Runs (training.c). The session holds those it was given, in order, at most QS_RUNS_MAX: a new one then takes the place of

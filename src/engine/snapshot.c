@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Memory of snapshots: reference counts and freeing. Every pointer in a snapshot
- * is a block of its own that the snapshot owns, but for the list and the part on training, which are shared.
+ * is a block of its own that the snapshot owns, but for the list and the parts on training and on results, which are shared.
  */
 #include "engine/snapshot.h"
 
@@ -83,6 +83,43 @@ void qs_snap_train_unref(qs_snap_train *t)
     free(t);
 }
 
+qs_snap_results *qs_snap_results_new(void)
+{
+    qs_snap_results *r = qs_xcalloc(1, sizeof *r);
+    atomic_init(&r->refs, 1);
+    r->rate = r->left_s = NAN;
+    return r;
+}
+
+static void free_texts(char **text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) free(text[i]);
+    free(text);
+}
+
+static void free_series(qs_snap_series *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) FREE_ALL(s[i].name, s[i].at, s[i].mean, s[i].low, s[i].high);
+    free(s);
+}
+
+void qs_snap_results_unref(qs_snap_results *r)
+{
+    if (!r || atomic_fetch_sub(&r->refs, 1) != 1) return;
+    free_texts(r->sweeps, r->nsweep);
+    free_texts(r->param, r->nparam);
+    free_texts(r->metric, r->nmetric);
+    free_texts(r->by, r->nby);
+    for (size_t i = 0; i < r->ngroup; i++) {
+        free(r->group[i].name);
+        free_texts(r->group[i].value, r->nby);
+    }
+    free_series(r->series, r->nseries);
+    free_series(r->base, r->nbase);
+    FREE_ALL(r->error, r->group);
+    free(r);
+}
+
 static void clear_quant(qs_snap_quant *q)
 {
     void *const own[] = {q->level, q->cut, q->occupancy, q->qbins, q->formula, q->source, q->note};
@@ -111,5 +148,6 @@ void qs_snapshot_unref(qs_snapshot *s)
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     qs_snap_list_unref(s->list);
     qs_snap_train_unref(s->train);
+    qs_snap_results_unref(s->results);
     free(s);
 }

@@ -18,6 +18,16 @@
 #define QS_SPARK 8            /* cells of a spark-line, values 0..8 eighths */
 #define QS_SNAP_LOG 400       /* lines of log a snapshot carries at most */
 
+/* ---- which results are looked at: "" is the default, which the picture of them fills in ------------- */
+typedef struct qs_results_at {
+    char file[256];           /* results database; "": none */
+    char sweep[96];           /* default: the newest */
+    char by[256];             /* "bits,init": parameters that groups are made by; default: all but seed */
+    char metric[96];          /* default: the first */
+    char baseline[256];       /* a group by its name; default: none */
+    char group[256];          /* the one whose series are shown; default: the first */
+} qs_results_at;
+
 /* ---- what the user looks at (also inside a snapshot) ------------------------------ */
 typedef struct qs_selected {
     char model[256];          /* path */
@@ -28,10 +38,11 @@ typedef struct qs_selected {
     double step, offset;      /* of the channel looked at; all parts together: the medians */
     long channel;             /* part looked at; -1: all parts together */
     size_t parts;
-    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" "train" */
+    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" "train" "results" */
     long run;                 /* the run looked at, counted from 1; 0: none */
     char site[96];            /* its quantizer looked at; "": none */
     double seek;              /* steps made at the record looked at; -1: the newest there is, as it trains */
+    qs_results_at results;    /* as it was asked for */
 } qs_selected;
 
 /* ---- the list --------------------------------------------------------------------------- */
@@ -179,6 +190,43 @@ typedef struct qs_snap_train {
     qs_snap_look look;
 } qs_snap_train;
 
+/* ---- results of sweeps, in a database that others may be writing ------------------------------ */
+#define QS_SNAP_POINTS 400    /* of a series at most */
+
+typedef struct qs_snap_group {   /* cells that are alike in the parameters groups are made by */
+    char *name;               /* "bits=2,init=lsq" */
+    char **value;             /* (nby) of these parameters; "-": it has none */
+    size_t n, undefined, failed, left;      /* cells with the metric; done without it; failed; not done yet */
+    double mean, std, min, max, lo, hi;     /* of the metric; lo .. hi: 95 % interval of the mean; NaN: undefined */
+    bool baseline;
+    size_t pairs;
+    double diff, diff_lo, diff_hi, p;       /* this minus the baseline, in pairs, with interval; sign-flip test; NaN */
+} qs_snap_group;
+
+typedef struct qs_snap_series {  /* a series over the cells of a group */
+    char *name;
+    size_t cells;             /* that have it */
+    size_t n;                 /* <= QS_SNAP_POINTS */
+    double *at, *mean, *low, *high;         /* (n) place in the series from 1; mean, least, greatest; NaN: none is finite */
+} qs_snap_series;
+
+/* Shared between snapshots while nothing in it changes. */
+typedef struct qs_snap_results {
+    atomic_int refs;
+    qs_results_at at;         /* what it shows, defaults filled in as far as they are known */
+    char *error;              /* why there is nothing, or nothing newer; NULL */
+    size_t nsweep, sweep;     /* sweeps; the one shown */
+    char **sweeps;
+    size_t cells, done, failed, running, left;   /* its cells: the last four add up to the first */
+    double rate, left_s;      /* cells a second; seconds until none is left; NaN: not known */
+    size_t nparam, nmetric, nby, ngroup;
+    char **param, **metric;
+    char **by;                /* (nby) names of parameters */
+    qs_snap_group *group;     /* in the order of the values */
+    size_t nseries, nbase;
+    qs_snap_series *series, *base;          /* of the group looked at; of the baseline */
+} qs_snap_results;
+
 /* A picture of the screen that was asked for (qs.export, e, E): drawn by the UI from the snapshot it has. */
 #define QS_SNAP_EXPORTS 16
 typedef struct qs_export {
@@ -207,6 +255,7 @@ typedef struct qs_snapshot {
     size_t ncompare;
     qs_snap_compare_row *compare;
     qs_snap_train *train;     /* a reference; NULL: no run */
+    qs_snap_results *results; /* a reference; NULL: no database is open, or nothing is known of it yet */
     /* what goes on */
     uint64_t running;         /* job id, 0: none */
     size_t queued;
@@ -230,6 +279,8 @@ void qs_snapshot_unref(qs_snapshot *s);
 void qs_snap_list_unref(qs_snap_list *l);
 qs_snap_train *qs_snap_train_new(void);   /* as qs_snapshot_new */
 void qs_snap_train_unref(qs_snap_train *t);
+qs_snap_results *qs_snap_results_new(void);
+void qs_snap_results_unref(qs_snap_results *r);
 
 /* ---- the board: the newest snapshot -------------------------------------------------------------- */
 typedef struct qs_board qs_board;
@@ -259,7 +310,10 @@ enum {
     QS_PICK_OFFSET = 64, QS_PICK_CHANNEL = 128, QS_PICK_LEARN = 256,
     QS_PICK_UNDO = 512, QS_PICK_PIN = 1024,    /* these stand alone */
     QS_PICK_RUN = 2048, QS_PICK_SITE = 4096, QS_PICK_SEEK = 8192,
-    QS_PICK_EXPORT = 16384                     /* alone too */
+    QS_PICK_EXPORT = 16384,                    /* alone too */
+    QS_PICK_RESULTS = 1 << 15, QS_PICK_SWEEP = 1 << 16, QS_PICK_BY = 1 << 17, QS_PICK_METRIC = 1 << 18,
+    QS_PICK_BASELINE = 1 << 19, QS_PICK_GROUP = 1 << 20,
+    QS_PICK_OF_RESULTS = 63 << 15              /* all six */
 };
 typedef struct qs_pick {
     unsigned set;             /* which of the fields below are meant */
@@ -269,6 +323,7 @@ typedef struct qs_pick {
     long run;                 /* from 1 */
     char site[96];            /* "conv2.weight" */
     double seek;              /* steps made: the last record until then; -1: as it trains */
+    qs_results_at results;
     qs_export export;
     uint64_t ticket;          /* given by qs_board_pick */
 } qs_pick;

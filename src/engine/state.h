@@ -11,6 +11,7 @@
  * background.c  the numbers of those rows      sample.c  the same from a few values
  * training.c runs, steps between jobs          train_snap.c  runs as a part of a snapshot
  * train_look.c  the quantizer of a run that is looked at
+ * results.c  results of sweeps: what is looked at, and what comes from the source
  */
 #include "engine/log.h"
 #include "engine/session.h"
@@ -181,6 +182,14 @@ struct training {
     double made_at;
 };
 
+/* ---- results of sweeps ------------------------------------------------------------------------------ */
+struct results {
+    qs_source source;          /* take NULL: none */
+    qs_results_at at, told;    /* looked at; as the source was last told */
+    bool told_shown;
+    qs_snap_results *made;     /* the newest picture, a reference */
+};
+
 /* ---- the session --------------------------------------------------------------------------------- */
 struct file_id { uint64_t dev, ino; int64_t size, sec, nsec; bool there; };
 
@@ -204,6 +213,7 @@ struct qs_session {
     uint64_t cmp_clock;
     struct list list;
     struct training train;
+    struct results results;
     qs_log log;
     char *status;
     /* the screen */
@@ -301,6 +311,13 @@ void look_free(qs_snap_look *l);
 
 /* train_snap.c */
 qs_snap_train *train_snap(qs_session *s);                    /* a reference, or NULL */
+
+/* results.c */
+int results_pick(const qs_pick *p, qs_results_at *at, qs_err *err);   /* at: as it would be */
+void results_look_at(qs_session *s, const qs_results_at *at);
+void results_follow(qs_session *s);                          /* tells the source what is looked at; has it news? */
+qs_snap_results *results_snap(qs_session *s);                /* a reference, or NULL */
+void results_clear(qs_session *s);
 
 /* picture.c */
 qs_snapshot *picture(qs_session *s, bool force);

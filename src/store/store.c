@@ -199,6 +199,11 @@ static int open_writer(qs_store *s, qs_err *err)
 
 qs_store *qs_store_open(const char *path, qs_store_mode mode, qs_err *err)
 {
+    return qs_store_open_within(path, mode, 30, err);
+}
+
+qs_store *qs_store_open_within(const char *path, qs_store_mode mode, double patience, qs_err *err)
+{
     qs_err none;
     if (!err) err = &none;
     if (!*path) {
@@ -208,7 +213,7 @@ qs_store *qs_store_open(const char *path, qs_store_mode mode, qs_err *err)
     qs_store *s = qs_xcalloc(1, sizeof *s);
     s->path = qs_xstrdup(path);
     s->mode = mode;
-    s->patience = 30;
+    s->patience = patience;
     qs_process_self(&s->me);
     int rc = mode == QS_STORE_READ ? open_reader(s, err) : open_writer(s, err);
     if (!rc) return s;

@@ -38,6 +38,8 @@ typedef enum qs_store_mode {
 } qs_store_mode;
 
 qs_store *qs_store_open(const char *path, qs_store_mode mode, qs_err *err);
+/* The same with a patience of its own, in seconds, from the first look on. */
+qs_store *qs_store_open_within(const char *path, qs_store_mode mode, double patience, qs_err *err);
 void qs_store_close(qs_store *s);
 const char *qs_store_path(const qs_store *s);
 /* How long to wait for another process's lock; 30 s where it is not called. */
@@ -143,6 +145,8 @@ int qs_store_results(qs_store *s, const char *sweep, qs_results *out, qs_err *er
 void qs_results_clear(qs_results *t);
 /* A series of the last done run of a cell, malloc'd; *n 0 and *x NULL where there is none. */
 int qs_store_series(qs_store *s, const char *sweep, const char *key, const char *name, double **x, size_t *n, qs_err *err);
+/* The names of its series: sorted; each malloc'd, as is the list. */
+int qs_store_series_names(qs_store *s, const char *sweep, const char *key, char ***name, size_t *n, qs_err *err);
 /* Grows with every write of any process; counts from when this store was opened. Cheap: ask before reading again. */
 int qs_store_change(qs_store *s, int64_t *change, qs_err *err);
 

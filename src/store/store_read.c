@@ -252,6 +252,23 @@ int qs_store_series(qs_store *s, const char *sweep, const char *key, const char 
     return rc;
 }
 
+int qs_store_series_names(qs_store *s, const char *sweep, const char *key, char ***name, size_t *n, qs_err *err)
+{
+    sqlite3_stmt *st = qs_sql(s, err, "SELECT name FROM series WHERE run = (SELECT max(run.id) FROM run"
+                                      " JOIN cell ON cell.id = run.cell JOIN sweep ON sweep.id = cell.sweep"
+                                      " WHERE sweep.name = ?1 AND cell.key = ?2 AND run.status = 'done') ORDER BY name");
+    *name = NULL;
+    *n = 0;
+    if (!st) return -(err ? err->code : QS_EIO);
+    qs_sql_bind(st, "tt", sweep, key);
+    int rc;
+    while ((rc = qs_sql_step(s, st, err)) == 1) {
+        *name = qs_xrealloc(*name, (*n + 1) * sizeof **name);
+        (*name)[(*n)++] = qs_xstrdup(qs_sql_peek(st, 0));
+    }
+    return rc;
+}
+
 int qs_store_change(qs_store *s, int64_t *change, qs_err *err)
 {
     int64_t others = 0;

@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,30 @@ void qs_act_seek(qs_ui *u, double t)
     send(u, &p);
 }
 
+const char *qs_cur_group(const qs_ui *u)
+{
+    if (u->want.set & QS_PICK_GROUP) return u->want.results.group;
+    return !u->s ? "" : *u->s->sel.results.group || !u->s->results ? u->s->sel.results.group : u->s->results->at.group;
+}
+
+void qs_act_results(qs_ui *u, unsigned field, const char *text)
+{
+    static const struct { unsigned field; size_t at, size; } fields[] = {
+        {QS_PICK_SWEEP, offsetof(qs_pick, results.sweep), sizeof u->want.results.sweep},
+        {QS_PICK_BY, offsetof(qs_pick, results.by), sizeof u->want.results.by},
+        {QS_PICK_METRIC, offsetof(qs_pick, results.metric), sizeof u->want.results.metric},
+        {QS_PICK_BASELINE, offsetof(qs_pick, results.baseline), sizeof u->want.results.baseline},
+        {QS_PICK_GROUP, offsetof(qs_pick, results.group), sizeof u->want.results.group},
+    };
+    qs_pick p = {.set = field};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].field == field) copy((char *)&p + fields[i].at, fields[i].size, text);
+    u->want.set &= ~(unsigned)QS_PICK_GROUP;
+    if (field == QS_PICK_GROUP) u->want.results = p.results;
+    u->want.set |= field & QS_PICK_GROUP;
+    send(u, &p);
+}
+
 void qs_act_line(qs_ui *u, const char *lua)
 {
     qs_jobs_submit(u->o->jobs, lua);
@@ -193,6 +218,7 @@ static void follow_view(qs_ui *u)
         copy(u->seen_view, sizeof u->seen_view, v);
         for (int i = 1; i < QS_VIEWS; i++)
             if (!strcmp(qs_view_of(i)->name, v)) u->pane = i;
+        if (u->pane == QS_V_RESULTS) qs_ui_focus(u, QS_V_RESULTS);   /* which stands alone */
         return;
     }
     copy(u->seen_view, sizeof u->seen_view, v);

@@ -83,6 +83,12 @@ static void map(qs_ui *u, int key)
 
 static void train(qs_ui *u, int key) { qs_train_open(u, key == 'T'); }
 
+static void results(qs_ui *u, int key)
+{
+    (void)key;
+    qs_results_open(u);
+}
+
 static void step(qs_ui *u, int key)
 {
     static const struct { int key; double by; } moves[] = {
@@ -164,7 +170,7 @@ static void escape(qs_ui *u, int key)
 
 static const qs_key keys[] = {
     {{QS_K_TAB, QS_K_BACKTAB}, N_("Tab"), N_("pane"), N_("the next pane (Shift-Tab: the one before)"), next_pane, false},
-    {{'1', '2', '3', '4', '5', '6'}, "1..6", NULL, N_("tensors, weights, error curve, comparison, map, training"), number, false},
+    {{'1', '2', '3', '4', '5', '6', '7'}, "1..7", NULL, N_("tensors, weights, error curve, comparison, map, training, results"), number, false},
     {{'+', '=', '-'}, "+ -", N_("step"), N_("the step, 5 % up or down"), step, false},
     {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, N_("← →"), NULL, N_("the step, 1 % (with Shift 0.1 %)"), step, false},
     {{'[', ']'}, "[ ]", N_("bits"), N_("one bit less or more"), bits, false},
@@ -176,6 +182,7 @@ static const qs_key keys[] = {
     {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, false},
     {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, false},
     {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, false},
+    {{'R'}, "R", NULL, N_("results of sweeps, and back"), results, false},
     {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, false},
     {{'e', 'E'}, "e", N_("export"), N_("writes this pane as a picture (.svg .pdf .png .txt .ans); E: the whole screen"), export, false},
     {{':'}, ":", N_("console"), N_("the Lua prompt; Escape returns"), console, true},

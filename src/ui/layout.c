@@ -20,7 +20,8 @@ static int clamp(int v, int lo, int hi) { return v < lo ? lo : v > hi ? hi : v; 
 
 const qs_view *qs_view_of(int v)
 {
-    static const qs_view *const all[QS_VIEWS] = {&qs_view_list, &qs_view_hist, &qs_view_curve, &qs_view_compare, &qs_view_map, &qs_view_train};
+    static const qs_view *const all[QS_VIEWS] = {&qs_view_list, &qs_view_hist, &qs_view_curve, &qs_view_compare, &qs_view_map, &qs_view_train,
+                                                  &qs_view_results};
     return all[v];
 }
 
@@ -81,8 +82,9 @@ void qs_ui_layout(qs_ui *u)
     int top = u->h >= 16 ? 1 : 0, h = u->h - top - con - 1;
     memset(u->place, 0, sizeof u->place);
     u->con = (qs_rect){top + h, 0, con, u->w};
+    if (u->focus != QS_V_RESULTS && u->pane == QS_V_RESULTS) u->pane = u->results.back;   /* it is never beside another */
     bool big = u->w >= 110 && h >= 24, beside = u->w >= 140 && h >= 24;
-    if (u->wide || small(u) || (u->focus == QS_V_TRAIN && !beside)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
+    if (u->wide || small(u) || u->focus == QS_V_RESULTS || (u->focus == QS_V_TRAIN && !beside)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
     else if (beside && u->pane == QS_V_TRAIN) place_training(u, top, h);
     else if (big && u->pane != QS_V_TRAIN) place_all(u, top, h);
     else place_two(u, top, h);
@@ -168,8 +170,7 @@ static size_t visible_log(const qs_snapshot *s, const char **out, size_t max)
     return n;
 }
 
-/* Bytes of the next row of a text in w columns: up to its last blank, or as many as fit where there is none. */
-static size_t row_bytes(const char *s, int w)
+size_t qs_ui_row_bytes(const char *s, int w)
 {
     const char *p = s, *blank = NULL;
     int used = 0;
@@ -199,7 +200,7 @@ static int rows_of(const char *l, int w)
     int n = qs_text_width(l + 1) + 2, rows = 0;
     if (n <= w) return 1;
     char *t = log_text(l);
-    for (const char *s = t; *s; rows++) s += row_bytes(s, w);
+    for (const char *s = t; *s; rows++) s += qs_ui_row_bytes(s, w);
     free(t);
     return rows ? rows : 1;
 }
@@ -228,8 +229,8 @@ static void draw_log_line(qs_ui *u, const char *l, int y, int x, int w, int part
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
         if (looks[i].kind == l[0]) { role = looks[i].role; attr = looks[i].attr; }
     char *t = log_text(l), *s = t;
-    while (part-- > 0 && *s) s += row_bytes(s, w);
-    s[row_bytes(s, w)] = 0;
+    while (part-- > 0 && *s) s += qs_ui_row_bytes(s, w);
+    s[qs_ui_row_bytes(s, w)] = 0;
     qs_cells_text(&u->g, y, x, w, s, role, attr);
     free(t);
 }

@@ -305,7 +305,7 @@ static void start_state(qs_ui *u)
 {
     u->quit = -1;
     u->focus = QS_V_LIST;
-    u->pane = u->train.back = QS_V_HIST;
+    u->pane = u->train.back = u->results.back = QS_V_HIST;
     u->list.sort = 8;                                        /* the order of the file */
     u->hist.log_y = true;
     u->hist.lo = u->hist.hi = NAN;
@@ -340,6 +340,7 @@ out:
     qs_snapshot_unref(u->s);
     qs_cells_free(&u->g);
     free(u->list.order);
+    free(u->results.order);
     free(u->sent_text);
     free(u);
     return code;

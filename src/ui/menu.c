@@ -272,6 +272,56 @@ void qs_menu_again(qs_ui *u)
     qs_ui_touch(u);
 }
 
+/* ---- results ------------------------------------------------------------------------------------------ */
+
+static const qs_snap_results *shown_results(const qs_ui *u) { return u->s ? u->s->results : NULL; }
+
+static bool grouped(const qs_snap_results *r, const char *name)
+{
+    for (size_t i = 0; i < r->nby; i++)
+        if (!strcmp(r->by[i], name)) return true;
+    return false;
+}
+
+/* A parameter joins those that groups are made by, or leaves them; several with commas, or one that is typed, are taken as
+ * they stand. */
+static void by_chosen(qs_ui *u, const char *t)
+{
+    const qs_snap_results *r = shown_results(u);
+    qs_str b = {0};
+    if (!r) return;
+    bool is = false, in = grouped(r, t);
+    for (size_t i = 0; i < r->nparam; i++) is = is || !strcmp(r->param[i], t);
+    for (size_t i = 0; i < r->nparam && is; i++) {
+        const char *p = r->param[i];
+        if (strcmp(p, t) ? grouped(r, p) : !in) qs_str_addf(&b, "%s%s", b.n ? "," : "", p);
+    }
+    if (is && !b.n) qs_ui_say(u, true, "%s", _("at least one parameter must make groups"));
+    else qs_act_results(u, QS_PICK_BY, is ? b.s : t);
+    free(b.s);
+}
+
+void qs_menu_by(qs_ui *u)
+{
+    const qs_snap_results *r = shown_results(u);
+    if (!r || !r->nparam) return;
+    open_menu(u, _("Groups are made by"), _("Enter: in or out; or type all of them: bits,init"), by_chosen);
+    for (size_t i = 0; i < r->nparam; i++) add(u, r->param[i], grouped(r, r->param[i]) ? _("in") : _("averaged over"));
+    qs_ui_touch(u);
+}
+
+static void metric_chosen(qs_ui *u, const char *t) { qs_act_results(u, QS_PICK_METRIC, t); }
+
+void qs_menu_metric(qs_ui *u)
+{
+    const qs_snap_results *r = shown_results(u);
+    if (!r || !r->nmetric) return;
+    open_menu(u, _("Metric"), _("what the table shows"), metric_chosen);
+    for (size_t i = 0; i < r->nmetric; i++) add(u, r->metric[i], "");
+    point(&u->menu, r->at.metric);
+    qs_ui_touch(u);
+}
+
 /* ---- the page of keys ------------------------------------------------------------------------- */
 
 static int help_rows(qs_ui *u, qs_rect r, int y, const qs_key_table *t)

@@ -2,7 +2,8 @@ noinst_LIBRARIES += libqsui.a
 libqsui_a_SOURCES = src/ui/actions.c src/ui/console.c src/ui/console.h src/ui/explain.c src/ui/export.c src/ui/fmt.c src/ui/keys.c \
                      src/ui/keys.h src/ui/layout.c src/ui/loop.c src/ui/menu.c src/ui/names.c src/ui/names.h src/ui/screen.h \
                      src/ui/script.c src/ui/term.c src/ui/term.h src/ui/ui.h src/ui/view_compare.c src/ui/view_curve.c \
-                     src/ui/view_hist.c src/ui/view_list.c src/ui/view_map.c src/ui/view_site.c src/ui/view_train.c
+                     src/ui/view_hist.c src/ui/view_list.c src/ui/view_map.c src/ui/view_site.c src/ui/view_train.c \
+                     src/ui/view_results.c
 UI_LIBS = libqsui.a libqsengine.a $(PLOT_LIBS) $(CURSES_LIBS) $(READLINE_LIBS)
 
 # Screen tests on made-up numbers, in tmux.

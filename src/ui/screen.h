@@ -13,7 +13,7 @@
 #include "ui/ui.h"
 
 #define QS_FMT 32             /* bytes of a number as text */
-enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_VIEWS };
+enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_V_RESULTS, QS_VIEWS };
 
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
@@ -81,6 +81,7 @@ typedef struct qs_ui {
     struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
     struct { int metric; size_t row, col, top, left; struct qs_map_table *table; } map;
     struct { int back; bool flip_log, sizes; qs_rect area; qs_axis x; } train;   /* the view to go back to; where time runs, for the mouse */
+    struct { int back, sort; bool down, flip; size_t cur, top, n, *order; qs_rect rows; } results;   /* flip: the other end of the metric is best */
 
     /* popups */
     int pop;
@@ -123,6 +124,8 @@ void qs_ui_draw(qs_ui *u);                        /* everything into u->g */
 qs_rect qs_ui_frame(qs_ui *u, int view, qs_rect r, const char *title, const char *right, const char *foot);
 void qs_ui_focus(qs_ui *u, int view);
 size_t qs_ui_log_lines(const qs_ui *u);
+/* Bytes of the next row of a text in w columns: up to its last blank, or as many as fit where there is none. */
+size_t qs_ui_row_bytes(const char *s, int w);
 
 /* ---- actions.c ---- */
 void qs_act_tensor(qs_ui *u, const char *name);
@@ -137,6 +140,8 @@ void qs_act_granularity(qs_ui *u, const char *gran);
 void qs_act_run(qs_ui *u, long run);
 void qs_act_site(qs_ui *u, const char *name);
 void qs_act_seek(qs_ui *u, double t);
+/* One field of what is looked at of results: QS_PICK_SWEEP ... QS_PICK_GROUP. */
+void qs_act_results(qs_ui *u, unsigned field, const char *text);
 void qs_act_line(qs_ui *u, const char *lua);      /* a line as if it had been typed */
 void qs_act_undo(qs_ui *u);
 void qs_act_pin(qs_ui *u);
@@ -146,6 +151,7 @@ const char *qs_cur_format(const qs_ui *u);
 double qs_cur_step(const qs_ui *u);
 const char *qs_cur_site(const qs_ui *u);
 double qs_cur_seek(const qs_ui *u);               /* steps made; -1: live */
+const char *qs_cur_group(const qs_ui *u);         /* of results; "": none yet */
 /* Drops what is answered, follows qs.select{view=}; called with every new snapshot. */
 void qs_act_news(qs_ui *u);
 
@@ -166,7 +172,7 @@ typedef struct qs_view {
     void (*click)(qs_ui *u, int y, int x);        /* or NULL */
     void (*wheel)(qs_ui *u, int by);              /* or NULL */
 } qs_view;
-extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map, qs_view_train;
+extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map, qs_view_train, qs_view_results;
 const qs_view *qs_view_of(int v);
 void qs_map_free(qs_ui *u);
 
@@ -177,12 +183,17 @@ int qs_run_role(const qs_snap_run *r);
 const char *qs_fmt_time(char out[QS_FMT], double seconds);
 void qs_site_draw(qs_ui *u, qs_rect r);           /* the quantizer looked at: values, levels, error, where it is pulled */
 
+/* ---- view_results.c ---- */
+void qs_results_open(qs_ui *u);                   /* the view of results, and back */
+
 /* ---- menu.c ---- */
 void qs_menu_formats(qs_ui *u);
 void qs_menu_inits(qs_ui *u);
 void qs_menu_channels(qs_ui *u);
 void qs_menu_branch(qs_ui *u);                    /* a new run from here */
 void qs_menu_again(qs_ui *u);                     /* the demonstration from another start */
+void qs_menu_by(qs_ui *u);                        /* parameters that groups of results are made by */
+void qs_menu_metric(qs_ui *u);
 void qs_menu_key(qs_ui *u, int key);
 void qs_menu_draw(qs_ui *u);
 void qs_menu_close(qs_ui *u);
