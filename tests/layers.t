@@ -49,7 +49,7 @@ only 'readline/' ui/console.c app/repl.c
 only 'fftw3' num/fft.c
 only 'jansson' model/safetensors.c train/checkpoint.c store/sweep.c store/report.c app/
 only 'protobuf-c|.*pb-c\.h' model/onnx
-only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index
+only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index store/watch.c
 only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c
 only 'zlib' train/data_files.c
 only 'sqlite3' store/

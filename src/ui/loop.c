@@ -312,6 +312,7 @@ static void start_state(qs_ui *u)
     u->vp.hist_lo = u->vp.hist_hi = NAN;
     u->curve.parts = true;
     u->compare.sort = 5;                                     /* error against the least */
+    u->results.sort = -1;                                    /* the order of the values */
     u->dirty = u->fresh = true;
 }
 

@@ -20,12 +20,12 @@ static const qs_snap_results *shown(const qs_ui *u) { return u->s ? u->s->result
 
 /* ---- columns --------------------------------------------------------------------------- */
 enum { C_N, C_MEAN, C_HALF, C_STD, C_MIN, C_MAX, C_DIFF, C_DHALF, C_P, COLUMNS };
-enum { SORT_GRID = -1, SORT_NAME = -2 };
+enum { SORT_GRID = -1 };           /* in the order of the values */
 
 static const struct { const char *title; int w, prio; bool base; } columns[COLUMNS] = {
     [C_N]     = {N_("n"),     7, 0, false}, [C_MEAN]  = {N_("mean"), 9, 0, false}, [C_HALF] = {N_("±95%"), 8, 1, false},
     [C_STD]   = {N_("std"),   8, 3, false}, [C_MIN]   = {N_("min"),  9, 4, false}, [C_MAX]  = {N_("max"),  9, 6, false},
-    [C_DIFF]  = {N_("- B"),   9, 0, true},  [C_DHALF] = {N_("±95%"), 8, 2, true},  [C_P]    = {N_("p"),    6, 5, true},
+    [C_DIFF]  = {N_("diff B"),   9, 0, true},  [C_DHALF] = {N_("±95%"), 8, 2, true},  [C_P]    = {N_("p"),    6, 5, true},
 };
 
 static double value(const qs_snap_group *g, int col)
