@@ -504,19 +504,23 @@ help.groups = {
 }},
 {"The session", {
     {"qs.select", 'qs.select{model=, tensor=, format=, init=, learn=, step=, offset=, channel=, view=, ' ..
-     'run=, site=, seek=} -> selection',
+     'run=, site=, seek=, results=, sweep=, by=, metric=, baseline=, group=} -> selection',
      "What all panes show, and the console's m, t, f, q follow. What is not named stays: a new tensor keeps " ..
      "format and init, a step makes the init \"by hand\". channel: the part looked at, from 0; -1 all " ..
-     "together. view: list, hist, curve, compare, map, explain, train. run: the run looked at, from 1; site: one " ..
+     "together. view: list, hist, curve, compare, map, explain, train, results. run: the run looked at, from 1; site: one " ..
      "of its " ..
-     "quantizers; seek: as it was after so many steps, -1 as it trains. model, tensor, format and run may be objects. " ..
+     "quantizers; seek: as it was after so many steps, -1 as it trains. results: a results database, " ..
+     "read by the view of that name as long as it grows; sweep: one in it (\"\": the newest); by: the parameters groups are made by, \"init,bits\" (\"\": all but seed); metric: the one shown; " ..
+     "baseline: the group the others are compared with, \"init=mse\" or \"bits=2,init=mse\" (\"\": none); group: the one whose " ..
+     "series are shown. model, tensor, format and run may be objects. " ..
      "Nothing changes if anything is wrong.",
      errors = "EARG, EFORMAT, EIO, EUNSUP with the field that is wrong."},
     {"qs.current", 'qs.current() -> selection', "What is selected: {model, tensor, format, init, learn, step, " ..
-     "offset, channel, parts, view, run, site, seek}: names and numbers; step and offset once they are known."},
+     "offset, channel, parts, view, run, site, seek, results, sweep, by, metric, baseline, group}: names and numbers; step and " ..
+     "offset once they are known; of results, what was asked for."},
     {"qs.export", 'qs.export(what, path, {overwrite=false}) -> true',
-     "In the workbench: writes a picture of a pane as it is shown (what: \"list\", \"hist\", \"curve\", \"compare\", \"map\", \"train\") or " ..
-     "of the \"screen\". Plots become .svg, .pdf or .png as with plot:save; everything can be .txt, .ans (text with colours for a " ..
+     "In the workbench: writes a picture of a pane as it is shown (what: \"list\", \"hist\", \"curve\", \"compare\", \"map\", \"train\", " ..
+     "\"results\") or of the \"screen\". Plots become .svg, .pdf or .png as with plot:save; everything can be .txt, .ans (text with colours for a " ..
      "terminal of 256) or .svg. The screen draws it from what it shows, and says where it was written or why not; up to 16 may wait. " ..
      "As the keys e and E.",
      errors = "EARG no such pane; ESTATE there is no screen."},

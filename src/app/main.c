@@ -27,7 +27,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"", N_("[MODEL...]"), N_("the workbench; with no MODEL on the bundled one"), qs_cmd_workbench, false, false},
+    {"", N_("[MODEL...]"), N_("the workbench; with no MODEL on the bundled one; also on a results database"), qs_cmd_workbench, false, false},
     {"list", N_("MODEL"), N_("tensors, types, shapes, statistics"), qs_cmd_list, true, false},
     {"compare", N_("MODEL"), N_("every initialization on every tensor and format"), qs_cmd_compare, true, false},
     {"curve", N_("MODEL --tensor NAME"), N_("the error at every step"), qs_cmd_curve, true, false},

@@ -8,10 +8,10 @@ UI_LIBS = libqsui.a libqsengine.a $(PLOT_LIBS) $(CURSES_LIBS) $(READLINE_LIBS)
 
 # Screen tests on made-up numbers, in tmux.
 check_PROGRAMS += tests/ui/fake
-tests_ui_fake_SOURCES = tests/ui/fake.c tests/ui/fake_train.h
+tests_ui_fake_SOURCES = tests/ui/fake.c tests/ui/fake_train.h tests/ui/fake_results.h
 tests_ui_fake_LDADD   = $(UI_LIBS)
-long_tests += tests/ui/screen.t tests/ui/train.t
-dist_check_SCRIPTS += tests/ui/screen.t tests/ui/train.t
+long_tests += tests/ui/screen.t tests/ui/train.t tests/ui/results.t
+dist_check_SCRIPTS += tests/ui/screen.t tests/ui/train.t tests/ui/results.t
 EXTRA_DIST += tests/ui/golden
 
 check_PROGRAMS += tests/unit/t_ui

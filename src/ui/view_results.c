@@ -245,33 +245,33 @@ static void widen(const qs_snap_series *s, double *lo, double *hi, double *end)
 }
 
 /* The mean, and with several cells a band from their least to their greatest. */
-static size_t add_lines(qs_series *l, const qs_snap_series *s, int role)
+static size_t add_lines(qs_series *l, const qs_snap_series *s, const char *group, int role)
 {
     size_t n = 0;
     if (!s) return 0;
     if (s->cells > 1)
         l[n++] = (qs_series){.kind = QS_PLOT_BAND, .x = s->at, .y = s->low, .y2 = s->high, .n = s->n, .role = (unsigned char)role};
-    l[n++] = (qs_series){.kind = QS_PLOT_LINE, .x = s->at, .y = s->mean, .n = s->n, .role = (unsigned char)role, .attr = QS_BOLD};
+    l[n++] = (qs_series){.kind = QS_PLOT_LINE, .x = s->at, .y = s->mean, .n = s->n, .role = (unsigned char)role, .attr = QS_BOLD,
+                         .label = group};
     return n;
 }
 
 static void draw_one_series(qs_ui *u, qs_rect r, const qs_snap_series *a, const qs_snap_series *b)
 {
     double lo = INFINITY, hi = -INFINITY, end = 1;
+    const qs_results_at *at = &shown(u)->at;
     qs_series lines[4];
-    char t[120];
-    size_t n = add_lines(lines, b, QS_ROLE_B);
-    n += add_lines(lines + n, a, QS_ROLE_A);
+    size_t n = add_lines(lines, b, at->baseline, QS_ROLE_B);
+    n += add_lines(lines + n, a, at->group, QS_ROLE_A);
     widen(a, &lo, &hi, &end);
     widen(b, &lo, &hi, &end);
-    snprintf(t, sizeof t, "%s", a->name);
-    qs_cells_text(&u->g, r.y, r.x + 7, r.w - 7, t, QS_ROLE_TITLE, 0);
+    qs_cells_text(&u->g, r.y, r.x + 7, r.w - 7, a->name, QS_ROLE_TITLE, 0);
     if (!(lo <= hi)) return;
     double air = hi > lo ? 0.05 * (hi - lo) : fmax(fabs(hi) * 0.1, 1e-9);
     qs_axis y = lo > 0 && hi / lo > 30 ? (qs_axis){lo / 1.2, hi * 1.2, true} : (qs_axis){lo - air, hi + air, false};
     qs_plot p = {.x = {1, end > 1 ? end : 2, false}, .y = y, .series = lines, .nseries = n, .y_width = 7, .y_ticks = r.h > 6 ? 4 : 2,
-                 .x_labels = true};
-    qs_plot_draw(&p, u->cs, &u->g, (qs_rect){r.y + 1, r.x, r.h - 1, r.w}, NULL);
+                 .x_labels = true, .x_name = _("place in the series"), .y_name = a->name};
+    qs_ui_plot(u, &p, (qs_rect){r.y + 1, r.x, r.h - 1, r.w}, NULL);
 }
 
 static int draw_key(qs_ui *u, int y, int x, int end, const char *sign, const char *name, size_t cells, int role)
@@ -304,17 +304,29 @@ static void draw_series(qs_ui *u, qs_rect r)
 }
 
 /* ---- what is said around it ------------------------------------------------------------------------------ */
-static void right_text(const qs_snap_results *r, char *t, size_t size)
+/* How the sweep comes on, in so many columns: what does not fit is left out, the least important first. */
+static void right_text(const qs_snap_results *r, int room, char *t, size_t size)
 {
-    char b[QS_FMT];
-    snprintf(t, size, _("%zu of %zu done"), r->done, r->cells);
-    if (r->failed) snprintf(t + strlen(t), size - strlen(t), _(" · %zu failed"), r->failed);
-    if (r->running) snprintf(t + strlen(t), size - strlen(t), _(" · %zu running"), r->running);
-    if (r->left) snprintf(t + strlen(t), size - strlen(t), _(" · %zu left"), r->left);
+    enum { DONE, FAILED, RUNNING, LEFT, RATE, TO_GO, PARTS };
+    static const int order[PARTS] = {DONE, FAILED, LEFT, TO_GO, RUNNING, RATE};
+    char part[PARTS][60] = {""}, b[QS_FMT];
+    snprintf(part[DONE], sizeof *part, _("%zu/%zu done"), r->done, r->cells);
+    if (r->failed) snprintf(part[FAILED], sizeof *part, _("%zu failed"), r->failed);
+    if (r->running) snprintf(part[RUNNING], sizeof *part, _("%zu running"), r->running);
+    if (r->left) snprintf(part[LEFT], sizeof *part, _("%zu left"), r->left);
     if (!isnan(r->rate)) {
-        snprintf(t + strlen(t), size - strlen(t), _(" · %s/s"), qs_fmt_sig(b, r->rate, 2));
-        snprintf(t + strlen(t), size - strlen(t), " · %s", qs_time_text(b, r->left_s));
+        snprintf(part[RATE], sizeof *part, _("%s/s"), qs_fmt_sig(b, r->rate, 2));
+        snprintf(part[TO_GO], sizeof *part, _("%s to go"), qs_fmt_time(b, r->left_s));
     }
+    for (int i = 0; i < PARTS; i++) {
+        char *p = part[order[i]];
+        room -= qs_text_width(p) + (i ? 3 : 0);
+        if (i && room < 0) *p = '\0';
+        if (i && !*p) room += 3;
+    }
+    *t = '\0';
+    for (int i = 0; i < PARTS; i++)
+        if (*part[i]) snprintf(t + strlen(t), size - strlen(t), "%s%s", *t ? " · " : "", part[i]);
 }
 
 static void draw_lines(qs_ui *u, qs_rect in, const char *head, const char *const *line, int n)
@@ -352,14 +364,20 @@ static void title(const qs_ui *u, char *t, size_t size)
     const qs_snap_results *r = shown(u);
     snprintf(t, size, _("Results  %s"), r->at.sweep);
     if (r->nsweep > 1) snprintf(t + strlen(t), size - strlen(t), _("  %zu of %zu"), r->sweep + 1, r->nsweep);
-    if (*r->at.metric)
-        snprintf(t + strlen(t), size - strlen(t), "  %s %s", r->at.metric, less_is_better(u, r->at.metric) ? _("(less is better)") : _("(more is better)"));
+    if (*r->at.metric) snprintf(t + strlen(t), size - strlen(t), "  %s %s", r->at.metric, less_is_better(u, r->at.metric) ? "↓" : "↑");
+}
+
+/* Which end of the metric is best in words, where there is room for them. */
+static void add_sense(const qs_ui *u, int room, char *t, size_t size)
+{
+    const char *metric = shown(u)->at.metric, *says = less_is_better(u, metric) ? _("less is better") : _("more is better");
+    if (*metric && qs_text_width(says) + 3 <= room) snprintf(t + strlen(t), size - strlen(t), " (%s)", says);
 }
 
 static void draw(qs_ui *u, qs_rect r)
 {
     const qs_snap_results *o = shown(u);
-    char t[300], right[200];
+    char t[400], right[400];
     u->results.rows = (qs_rect){0};
     u->results.n = 0;
     if (!o || !o->nsweep) {
@@ -370,7 +388,9 @@ static void draw(qs_ui *u, qs_rect r)
         return;
     }
     title(u, t, sizeof t);
-    right_text(o, right, sizeof right);
+    int room = r.w - 12 - qs_text_width(t);
+    right_text(o, room, right, sizeof right);
+    add_sense(u, room - qs_text_width(right), t, sizeof t);
     qs_rect in = qs_ui_frame(u, QS_V_RESULTS, r, t, right, o->error ? o->error : o->at.file);
     in.x++;
     in.w -= 2;

@@ -55,4 +55,19 @@ fails("ESTATE", "qs.plot", "a picture of a screen that is not there", qs.export(
 fails("EARG", "none of screen", "a pane that is none", qs.export("pie", "a.svg"))
 fails("EARG", "has no option", "an option that is none", qs.export("hist", "a.svg", {force = true}))
 raises("string", "no path", qs.export, "hist")
+
+-- results of sweeps: kept as asked for; a wider choice takes what depends on it back to the default
+fails("ESTATE", "sweep: no results database is open", "a sweep of no database", qs.select{sweep = "race"})
+local r = qs.select{view = "results", results = "none.db", sweep = "race", by = "init,bits", metric = "loss", baseline = "init=mse"}
+eq(table.concat({r.view, r.results, r.sweep, r.by, r.metric, r.baseline}, " "), "results none.db race init,bits loss init=mse",
+   "what is looked at of results, in one call; a file that is not there yet is no error")
+r = qs.select{group = "init=lsq,bits=2", by = "bits"}
+eq(r.group, "init=lsq,bits=2", "a group named with its parameters is kept")
+r = qs.select{by = "init"}
+eq(tostring(r.group) .. tostring(r.baseline) .. r.metric, "nilnilloss", "other groups: no baseline, the same metric")
+r = qs.select{sweep = "walk"}
+eq(tostring(r.by) .. tostring(r.metric) .. r.results, "nilnilnone.db", "another sweep: its own defaults")
+r = qs.select{results = "other.db"}
+eq(r.results .. tostring(r.sweep), "other.dbnil", "another file: its newest sweep")
+fails("EARG", "by is too long", "a list that is too long", qs.select{by = ("x"):rep(1000)})
 tap.done()

@@ -3,7 +3,8 @@
  * The screen without an engine: a worker whose numbers are made up, repeatable
  * and cheap. Screen tests drive it through QUANTSCOPE_SCRIPT or in tmux.
  *
- *     fake [-n TENSORS] [-c CHARSET] [-m names] [-r RUNS]     jobs: sleep MS, stuck MS (ignores ^C), fail, more, anything else
+ *     fake [-n TENSORS] [-c CHARSET] [-m names] [-r RUNS] [-d DATABASE] [-x ERROR]
+ *                                                         jobs: sleep MS, stuck MS (ignores ^C), fail, more, anything else
  */
 #include <locale.h>
 #include <math.h>
@@ -15,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "fake_results.h"
 #include "fake_train.h"
 #include "ui/ui.h"
 
@@ -303,6 +305,8 @@ static void publish(void)
     fk.sel.parts = strstr(fk.sel.format, "@channel") ? 24 : 1;
     ft_selected(&fk.sel);
     s->train = ft_picture();
+    fk.sel.results = fr.at;
+    s->results = fr_picture();
     s->sel = fk.sel;
     s->running = qs_jobs_running(fk.jobs);
     snprintf(s->doing, sizeof s->doing, "%s", fk.doing);
@@ -340,6 +344,7 @@ static void take(const qs_pick *p)
     }
     fk.before = fk.sel;
     ft_take(p);
+    fr_take(p);
     if (p->set & QS_PICK_TENSOR) snprintf(fk.sel.tensor, sizeof fk.sel.tensor, "%s", p->tensor);
     if (p->set & QS_PICK_FORMAT) snprintf(fk.sel.format, sizeof fk.sel.format, "%s", p->format);
     if (p->set & QS_PICK_INIT) snprintf(fk.sel.init, sizeof fk.sel.init, "%s", p->init);
@@ -441,10 +446,12 @@ int main(int argc, char **argv)
     const char *charset = NULL, *style = "conv";
     qs_err err = {0};
     fk.nt = 37;
-    for (int c; (c = getopt(argc, argv, "n:c:m:r:")) >= 0;) {
+    for (int c; (c = getopt(argc, argv, "n:c:m:r:d:x:")) >= 0;) {
         if (c == 'n') fk.nt = (size_t)atol(optarg);
         if (c == 'c') charset = optarg;
         if (c == 'm') style = optarg;
+        if (c == 'd') fr_open(optarg);
+        if (c == 'x') fr.error = optarg;
         for (int i = 0; c == 'r' && i < atoi(optarg); i++)
             ft_add((const char *const[]){"int2/uint2 mse lsq", "int2/uint2 lsq lsq", "int2/uint2 minmax lsq"}[i % 3], 120 + 60 * (i % 3), 300,
                    QS_SNAP_PAUSED);
