@@ -161,6 +161,7 @@ int qs_cmd_sweep_worker(const qs_args *a)
     int code = 0, got = 0;
     if (a->nrest < 3) return qs_usage(_("a worker process is started by `quantscope sweep`, not by hand"));
     if (qs_hand_open(&hand, (pid_t)atol(a->rest[0]), &err)) return qs_say_err(&err);
+    setvbuf(stdout, NULL, _IOLBF, 0);      /* what a cell prints is seen when it does, and not lost with it */
     if (qs_hand_tell(&hand, qs_line_hello(qs_program_text()), &err)) code = qs_say_err(&err);
     while (!code && (got = qs_hand_next(&hand, &job, &err)) == 1) {
         code = run_cell(a, &job);

@@ -174,11 +174,13 @@ static int ask_where(lua_State *L, int fn, qs_sweep *s, qs_err *err)
     return rc;
 }
 
-/* The file that called qs.sweep, and with which arguments. */
+/* The file whose code called qs.sweep, and with which arguments. */
 static void find_file(lua_State *L, qs_declared *d)
 {
     lua_Debug ar;
-    if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar) || *ar.source != '@' || access(ar.source + 1, R_OK)) return;
+    int level = 1;
+    while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) && *ar.what == 'C') level++;      /* through pcall */
+    if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "S", &ar) || *ar.source != '@' || access(ar.source + 1, R_OK)) return;
     d->file = qs_xstrdup(ar.source + 1);
     if (lua_getglobal(L, "arg") == LUA_TTABLE && lua_rawgeti(L, -1, 0) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), d->file)) {
         size_t n = lua_rawlen(L, -2);

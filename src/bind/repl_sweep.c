@@ -49,6 +49,7 @@ static int run_script(lua_State *L)
 static int run_cell(lua_State *L)
 {
     struct worker_call *w = lua_touserdata(L, 1);
+    qs_bind_get(L)->worker = NULL;      /* a sweep that the cell runs is one of its own */
     if (!qs_sweep_push_wanted(L))
         return luaL_error(L, "%s declares no sweep \"%s\" when it is run by itself", w->c->path, w->c->name);
     qs_call_cell(L, 2, w->cell, w->c, w->out);

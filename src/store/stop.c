@@ -9,6 +9,7 @@ static const int signals[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 static struct sigaction size_before;
 static struct sigaction before[SIGNALS];
 static atomic_int got;
+static int depth;      /* a cell that runs in this process may run a sweep of its own */
 
 static void note(int sig)
 {
@@ -23,6 +24,7 @@ static void note(int sig)
 void qs_stop_begin(void)
 {
     struct sigaction sa = {.sa_handler = note};
+    if (depth++) return;
     sigemptyset(&sa.sa_mask);
     atomic_store(&got, 0);
     sigaction(SIGXFSZ, NULL, &size_before);
@@ -35,6 +37,7 @@ void qs_stop_begin(void)
 
 void qs_stop_end(void)
 {
+    if (--depth) return;
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &before[i], NULL);
     sigaction(SIGXFSZ, &size_before, NULL);
 }

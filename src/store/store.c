@@ -53,11 +53,14 @@ typedef enum kind { OURS, EMPTY } kind;
 /* What the file is; an error where it is neither. */
 static int look(qs_store *s, kind *out, qs_err *err)
 {
-    int64_t app = 0, version = 0, tables = 0;
-    int rc = qs_sql_number(s, err, &app, "PRAGMA application_id", "");
-    if (rc >= 0) rc = qs_sql_number(s, err, &version, "PRAGMA user_version", "");
-    if (rc >= 0) rc = qs_sql_number(s, err, &tables, "SELECT count(*) FROM sqlite_schema", "");
+    /* One statement sees one state of the file: another process may be making the schema. */
+    sqlite3_stmt *st = qs_sql(s, err, "SELECT (SELECT count(*) FROM sqlite_schema), (SELECT user_version FROM pragma_user_version),"
+                                      " (SELECT application_id FROM pragma_application_id)");
+    if (!st) return -err->code;
+    int rc = qs_sql_step(s, st, err);
     if (rc < 0) return rc;
+    int64_t tables = sqlite3_column_int64(st, 0), version = sqlite3_column_int64(st, 1), app = sqlite3_column_int64(st, 2);
+    sqlite3_reset(st);
     *out = !app && !version && !tables ? EMPTY : OURS;
     if (*out == EMPTY) return 0;
     if (app != QS_STORE_APPLICATION)

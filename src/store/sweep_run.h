@@ -84,7 +84,8 @@ bool qs_sweep_wants(const qs_sweep_opts *o, qs_trial_status status);
 
 /* ---- signals (stop.c) -------------------------------------------------------------------------------------- */
 /* From begin to end SIGINT, SIGTERM and SIGHUP are noted instead of ending the program; a handler that was there is called
- * too. Signals that are ignored stay ignored. SIGXFSZ (ulimit -f) is an error of the write, as a full disk. One at a time. */
+ * too. Signals that are ignored stay ignored. SIGXFSZ (ulimit -f) is an error of the write, as a full disk. Pairs may stand inside
+ * each other; one thread. */
 void qs_stop_begin(void);
 void qs_stop_end(void);
 int qs_stop_signal(void);      /* the first that came since qs_stop_begin, or 0 */

@@ -390,7 +390,7 @@ def test_shards():
 
 
 def main():
-    rng = random.Random(4)
+    rng = random.Random(int(os.environ.get("SEED", "4")))
     work = tempfile.mkdtemp(prefix="sweep.", dir=os.path.join(BUILD, "tests"))
     os.chdir(work)
     os.environ.pop("QUANTSCOPE_THREADS", None)

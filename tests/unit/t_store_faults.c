@@ -139,6 +139,32 @@ static void test_two(qs_store_mode mode, const char *name)
 }
 
 /* ---- a writer that is killed --------------------------------------------------------------------------------- */
+/* Several find no file at once: one makes the schema, all find it, and none takes it half made for something else. */
+static void test_made_at_once(qs_store_mode mode, const char *name)
+{
+    enum { ROUNDS = 30, PROCESSES = 4 };
+    int bad = 0;
+    for (int r = 0; r < ROUNDS; r++) {
+        char *file = qs_xasprintf("%s-%d", name, r);
+        double at = qs_now() + 0.003;
+        pid_t pid[PROCESSES];
+        for (int k = 0; k < PROCESSES; k++) {
+            pid[k] = fork();
+            if (pid[k]) continue;
+            while (qs_now() < at) continue;
+            qs_err err = {0};
+            qs_store *s = open_at(file, mode, &err);
+            if (!s) printf("# %s\n", err.msg);
+            qs_store_close(s);
+            fflush(stdout);
+            _exit(!s);
+        }
+        for (int k = 0, status; k < PROCESSES; k++) bad += waitpid(pid[k], &status, 0) != pid[k] || status != 0;
+        free(file);
+    }
+    ok(!bad, "%s: %d processes make it at once, %d times", name, PROCESSES, ROUNDS);
+}
+
 static void test_kill(qs_store_mode mode, const char *name)
 {
     qs_rng r;
@@ -468,6 +494,8 @@ int main(void)
     dir = tmp_dir();
     test_two(QS_STORE_WAL, "two-wal.db");
     test_two(QS_STORE_DELETE, "two-delete.db");
+    test_made_at_once(QS_STORE_WAL, "once-wal.db");
+    test_made_at_once(QS_STORE_DELETE, "once-delete.db");
     test_kill(QS_STORE_WAL, "kill-wal.db");
     test_kill(QS_STORE_DELETE, "kill-delete.db");
     test_alive();
