@@ -141,6 +141,17 @@ def running(db):
     return query(db, "SELECT count(*) FROM run WHERE status = 'running'")[0][0]
 
 
+def await_cells(p, db, n=1):
+    """Until that many cells were begun, or the sweep is over; however slow the machine."""
+    for _ in range(int(LONG / 0.02)):
+        try:
+            if p.poll() is not None or query(db, "SELECT count(*) FROM run")[0][0] >= n:
+                return
+        except sqlite3.Error:   # there is no database yet
+            pass
+        time.sleep(0.02)
+
+
 def completes(db, what, *args):
     """The same command again, until it is done (a kill may have cost cells, which run again)."""
     code, out = sweep(*args, db=db)
@@ -202,7 +213,7 @@ def test_killed_parent(rng, everything):
 
 def test_terminated():
     p = start("--jobs", "2", db="term.db")
-    time.sleep(0.3)
+    await_cells(p, "term.db", 5)
     p.terminate()
     code, out = finish(p)
     ok(code == 143 or (code == 0 and counted_once("term.db")), "SIGTERM: exit code 143", code, out[-1000:])
@@ -264,9 +275,9 @@ def test_two_at_once():
 
 def test_other_dies():
     a = start("--jobs", "2", db="heir.db")
-    time.sleep(0.3)
+    await_cells(a, "heir.db", 3)
     b = start("--jobs", "2", db="heir.db")
-    time.sleep(0.2)
+    await_cells(b, "heir.db", 10)
     a.kill()
     finish(a)
     code, out = finish(b)
