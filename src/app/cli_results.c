@@ -216,7 +216,7 @@ static int make_groups(report *r, qs_err *err)
 {
     size_t n = 0;
     char **by = r->a->by ? qs_cut_list(r->a->by, &n) : NULL;
-    int rc = qs_groups_make(&r->y, (const char *const *)by, n, r->a->metric, r->a->baseline, &r->g, err);
+    int rc = qs_groups_make(&r->y, (const char *const *)by, n, r->a->metric, r->a->baseline, NULL, &r->g, err);
     free(by);
     if (!rc && r->g.nby > MOST_BY)
         rc = qs_fail(err, QS_EARG, _("groups by %zu parameters: at most %d, choose with --by"), r->g.nby, MOST_BY);

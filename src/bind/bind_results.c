@@ -327,7 +327,7 @@ static int table_of(lua_State *L)   /* r:table{sweep=, by=, metric=, baseline=} 
     qs_groups *g = qs_scratch(L, sizeof *g, groups_clear);
     const char **by = read_by(L, 2, &nby);
     const char *baseline = read_baseline(L, 2, y, &err);
-    if (err.code || qs_groups_make(y, by, nby, qs_opt_text(L, 2, "metric"), baseline, g, &err)) return fail(L, &err);
+    if (err.code || qs_groups_make(y, by, nby, qs_opt_text(L, 2, "metric"), baseline, qs_bind_ctl(L), g, &err)) return fail(L, &err);
     push_groups(L, y, g, baseline);
     qs_scratch_done(L, 4);
     qs_scratch_done(L, 3);

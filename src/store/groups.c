@@ -231,18 +231,26 @@ static void pair_up(work *w, size_t k, size_t base, double *scratch)
     g->p = qs_infer_flip(scratch, n);
 }
 
-static void compare_groups(work *w, double *scratch)
+static void compare_group(work *w, size_t k, double *scratch)
 {
-    qs_groups *o = w->out;
-    for (size_t k = 0; k < o->n; k++) {
-        size_t b = base_of(w, k);
-        if (b == k) o->g[k].baseline = true;
-        else if (b < o->n) pair_up(w, k, b, scratch);
+    size_t b = base_of(w, k);
+    if (b == k) w->out->g[k].baseline = true;
+    else if (b < w->out->n) pair_up(w, k, b, scratch);
+}
+
+static int all_groups(work *w, bool compared, double *scratch, const qs_ctl *ctl, qs_err *err)
+{
+    size_t n = w->out->n;
+    for (size_t k = 0; k < n; k++) {
+        if (qs_ctl_check(ctl, "groups", (double)k / (double)n, err)) return -QS_ECANCEL;
+        sum_up(w, k, scratch);
+        if (compared) compare_group(w, k, scratch);
     }
+    return 0;
 }
 
 int qs_groups_make(const qs_study *y, const char *const *by, size_t nby, const char *metric, const char *baseline,
-                   qs_groups *out, qs_err *err)
+                   const qs_ctl *ctl, qs_groups *out, qs_err *err)
 {
     size_t n = y->t.nrow, np = y->nparam;
     work w = {.y = y, .out = out, .order = qs_xcalloc(np + 1, sizeof *w.order), .row = qs_xcalloc(n + 1, sizeof *w.row),
@@ -255,8 +263,7 @@ int qs_groups_make(const qs_study *y, const char *const *by, size_t nby, const c
     if (!rc) rc = choose_base(&w, baseline, err);
     if (!rc) {
         cut(&w);
-        for (size_t k = 0; k < out->n; k++) sum_up(&w, k, scratch);
-        if (baseline) compare_groups(&w, scratch);
+        rc = all_groups(&w, baseline != NULL, scratch, ctl, err);
     }
     free(scratch);
     free(w.order);

@@ -7,6 +7,7 @@
  * of them: mean, spread, interval, and the difference from a baseline in pairs
  * of cells that are alike in everything else.
  */
+#include "base/sync.h"
 #include "stat/infer.h"
 #include "store/store.h"
 
@@ -72,10 +73,11 @@ typedef struct qs_groups {
 /*
  * by: names, NULL: all parameters but "seed". metric NULL: the first. baseline: "init=mse" or "init=mse,bits=4" with
  * parameters of `by`, or NULL: the group that has these values and else the same; cells are paired that agree in all
- * parameters not in `by`. EARG: a name or value that is not there (the message says which are).
+ * parameters not in `by`. EARG: a name or value that is not there (the message says which are). ctl: asked once a group.
+ * Cost: of qs_infer_mean and, with a baseline, qs_infer_flip for each group.
  */
 int qs_groups_make(const qs_study *y, const char *const *by, size_t nby, const char *metric, const char *baseline,
-                   qs_groups *out, qs_err *err);
+                   const qs_ctl *ctl, qs_groups *out, qs_err *err);
 void qs_groups_clear(qs_groups *g);
 
 #endif

@@ -43,6 +43,8 @@ struct qs_watch {
     ino_t ino;
     int64_t change;            /* of what has been read */
     double read_at, rest_until;
+    const qs_results_at *doing;                     /* what a picture is being made of */
+    bool due;                                       /* one was abandoned */
     char why[sizeof ((qs_err *)0)->msg];            /* what went wrong the last time; "": nothing */
 };
 
@@ -63,6 +65,7 @@ static void forget(qs_watch *w)
     qs_reading *r = &w->r;
     qs_store_close(r->s);
     qs_store_free_sweeps(r->sweep, r->nsweep);
+    qs_watch_ungroup(r);
     if (r->there) qs_study_clear(&r->y);
     *r = (qs_reading){0};
 }
@@ -123,6 +126,7 @@ static int read_all(qs_watch *w, const char *sweep, qs_err *err)
     if (!rc) rc = qs_study_read(r->s, rows[cur].name, &y, err);
     if (rc) return rc;
     bool other = !r->there || strcmp(r->y.sweep, y.sweep);
+    qs_watch_ungroup(r);
     if (r->there) qs_study_clear(&r->y);
     r->y = y;
     r->there = true;
@@ -165,6 +169,20 @@ static int look(qs_watch *w, const qs_results_at *at, qs_err *err)
     return 1;
 }
 
+/* Is the picture that is being made wanted no more? Another group alone is no reason: its groups are the same. */
+static int pointless(void *ctx, const char *what, double done)
+{
+    qs_watch *w = ctx;
+    (void)what, (void)done;
+    pthread_mutex_lock(&w->mu);
+    const qs_results_at *a = &w->at, *b = w->doing;
+    bool same = !strcmp(a->file, b->file) && !strcmp(a->sweep, b->sweep) && !strcmp(a->by, b->by) && !strcmp(a->metric, b->metric) &&
+                !strcmp(a->baseline, b->baseline);
+    bool is = w->quit || !same;
+    pthread_mutex_unlock(&w->mu);
+    return is;
+}
+
 /* A picture, or NULL where the last one still holds. */
 static qs_snap_results *turn(qs_watch *w, const qs_results_at *at, bool asked)
 {
@@ -181,10 +199,14 @@ static qs_snap_results *turn(qs_watch *w, const qs_results_at *at, bool asked)
         w->change = -1;
     }
     char *text = rc < 0 ? qs_xasprintf("%s: %s", qs_code_name(rc), err.msg) : NULL;
-    bool news = rc > 0 || asked || strcmp(w->why, text ? text : "");
+    bool news = rc > 0 || asked || w->due || strcmp(w->why, text ? text : "");
     snprintf(w->why, sizeof w->why, "%s", text ? text : "");
     free(text);
-    return news ? qs_watch_picture(&w->r, at, *w->why ? w->why : NULL) : NULL;
+    qs_ctl ctl = {.poll = pointless, .ctx = w};
+    w->doing = at;
+    qs_snap_results *o = news ? qs_watch_picture(&w->r, at, *w->why ? w->why : NULL, &ctl) : NULL;
+    w->due = news && !o;
+    return o;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  *     qs_session_set_source(session, &results);
  *
  * It asks qs_store_change four times a second while what it reads is shown, reads
- * again only where that says so, and rests four times as long as reading took.
+ * again only where that says so, and rests four times as long as reading took.  Test: t_watch
  */
 #include "engine/session.h"
 
@@ -20,7 +20,7 @@ typedef struct qs_watch qs_watch;
 
 /* changed: called on the thread of the watch whenever there is a new picture to take. NULL: EIO, no thread. */
 qs_watch *qs_watch_start(void (*changed)(void *ctx), void *ctx, qs_err *err);
-/* Ends the thread, once a read that goes on is over: `changed` is not called any more, the source still answers. */
+/* Ends the thread, once a read that goes on is over (groups and their statistics are abandoned): `changed` is not called any more, the source still answers. */
 void qs_watch_stop(qs_watch *w);
 /* Stops it, and frees. NULL allowed, in both. */
 void qs_watch_free(qs_watch *w);

@@ -16,11 +16,18 @@ typedef struct qs_reading {
     size_t nsweep, cur;        /* the sweep that y is of */
     bool there;                /* y has been read */
     qs_study y;
+    bool grouped;              /* g has been made of it, as `as` says; why: what of that could not be, or NULL */
+    qs_groups g;
+    qs_results_at as;
+    char *why;
     struct { double t; size_t over; } mark[QS_RATE_POINTS];   /* cells that were over at these moments, oldest first */
     size_t nmark;
 } qs_reading;
 
-/* The picture of it; why: what went wrong, or NULL. Never NULL. */
-qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why);
+/* The picture of it; why: what went wrong, or NULL. Groups are made only where they are other ones than the last time.
+ * NULL: ctl abandoned it. */
+qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why, const qs_ctl *ctl);
+/* The groups are no more those of y. */
+void qs_watch_ungroup(qs_reading *r);
 
 #endif

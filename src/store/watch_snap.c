@@ -36,19 +36,38 @@ static const char **cut_names(char *copy, size_t *n)
 }
 
 /* ---- groups ------------------------------------------------------------------------------- */
-/* As asked for; where that cannot be, *why says so and the defaults are shown. */
-static void make_groups(const qs_study *y, const qs_results_at *at, qs_groups *g, char **why)
+void qs_watch_ungroup(qs_reading *r)
+{
+    if (r->grouped) qs_groups_clear(&r->g);
+    free(r->why);
+    r->why = NULL;
+    r->grouped = false;
+}
+
+static bool same_groups(const qs_results_at *a, const qs_results_at *b)
+{
+    return !strcmp(a->by, b->by) && !strcmp(a->metric, b->metric) && !strcmp(a->baseline, b->baseline);
+}
+
+/* As asked for; where that cannot be, the defaults, and r->why says so. false: abandoned. */
+static bool make_groups(qs_reading *r, const qs_results_at *at, const qs_ctl *ctl)
 {
     qs_err err;
     char by[sizeof at->by];
     size_t n;
+    if (r->grouped && same_groups(at, &r->as)) return true;
+    qs_watch_ungroup(r);
     memcpy(by, at->by, sizeof by);
     const char **name = cut_names(by, &n);
-    int rc = qs_groups_make(y, name, n, *at->metric ? at->metric : NULL, *at->baseline ? at->baseline : NULL, g, &err);
+    int rc = qs_groups_make(&r->y, name, n, *at->metric ? at->metric : NULL, *at->baseline ? at->baseline : NULL, ctl, &r->g, &err);
     free(name);
-    if (!rc) return;
-    if (!*why) *why = qs_xasprintf("%s: %s", qs_code_name(rc), err.msg);
-    qs_groups_make(y, NULL, 0, NULL, NULL, g, NULL);
+    if (rc && rc != -QS_ECANCEL) {
+        r->why = qs_xasprintf("%s: %s", qs_code_name(rc), err.msg);
+        rc = qs_groups_make(&r->y, NULL, 0, NULL, NULL, ctl, &r->g, NULL);
+    }
+    r->grouped = !rc;
+    r->as = *at;
+    return r->grouped;
 }
 
 static void put_group(const qs_study *y, const qs_groups *g, size_t k, qs_snap_group *o)
@@ -181,9 +200,10 @@ static void free_bundles(bundle *all, size_t n)
     free(all);
 }
 
-static int read_group(qs_reading *r, const qs_groups *g, size_t k, qs_snap_series **out, size_t *nout, qs_err *err)
+static int read_group(qs_reading *r, size_t k, qs_snap_series **out, size_t *nout, qs_err *err)
 {
     const qs_study *y = &r->y;
+    const qs_groups *g = &r->g;
     bundle *all = NULL;
     size_t n = 0, cells = 0;
     int rc = 0;
@@ -205,7 +225,7 @@ static size_t group_named(const qs_snap_results *o, const char *name)
     return o->ngroup;
 }
 
-static void put_series(qs_reading *r, const qs_groups *g, qs_snap_results *o, char **why)
+static void put_series(qs_reading *r, qs_snap_results *o)
 {
     qs_err err;
     size_t k = group_named(o, o->at.group), b = group_named(o, o->at.baseline);
@@ -213,9 +233,9 @@ static void put_series(qs_reading *r, const qs_groups *g, qs_snap_results *o, ch
     if (k == o->ngroup) k = 0;
     snprintf(o->at.group, sizeof o->at.group, "%s", o->ngroup ? o->group[k].name : "");
     if (!r->s || !o->ngroup) return;
-    rc = read_group(r, g, k, &o->series, &o->nseries, &err);
-    if (!rc && b < o->ngroup && b != k) rc = read_group(r, g, b, &o->base, &o->nbase, &err);
-    if (rc && !*why) *why = qs_xasprintf("%s: %s", qs_code_name(rc), err.msg);
+    rc = read_group(r, k, &o->series, &o->nseries, &err);
+    if (!rc && b < o->ngroup && b != k) rc = read_group(r, b, &o->base, &o->nbase, &err);
+    if (rc && !o->error) o->error = qs_xasprintf("%s: %s", qs_code_name(rc), err.msg);
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
@@ -249,13 +269,15 @@ static const char *nth_sweep(const qs_reading *r, size_t i) { return r->sweep[i]
 static const char *nth_param(const qs_reading *r, size_t i) { return r->y.param[i].name; }
 static const char *nth_metric(const qs_reading *r, size_t i) { return r->y.t.metric[i]; }
 
-qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why)
+qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why, const qs_ctl *ctl)
 {
+    bool some = r->there && r->cur < r->nsweep;
+    if (some && !make_groups(r, at, ctl)) return NULL;
     qs_snap_results *o = qs_snap_results_new();
-    qs_groups g = {0};
     o->at = *at;
+    if (!why && some) why = r->why;
     o->error = why ? qs_xstrdup(why) : NULL;
-    if (!r->there || r->cur >= r->nsweep) return o;
+    if (!some) return o;
     o->nsweep = r->nsweep;
     o->sweeps = copy_texts(r->nsweep, nth_sweep, r);
     o->sweep = r->cur;
@@ -265,9 +287,7 @@ qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const 
     o->param = copy_texts(r->y.nparam, nth_param, r);
     o->nmetric = r->y.t.nmetric;
     o->metric = copy_texts(r->y.t.nmetric, nth_metric, r);
-    make_groups(&r->y, at, &g, &o->error);
-    put_groups(&r->y, &g, o);
-    put_series(r, &g, o, &o->error);
-    qs_groups_clear(&g);
+    put_groups(&r->y, &r->g, o);
+    put_series(r, o);
     return o;
 }

@@ -374,6 +374,16 @@ static void add_sense(const qs_ui *u, int room, char *t, size_t size)
     if (*metric && qs_text_width(says) + 3 <= room) snprintf(t + strlen(t), size - strlen(t), " (%s)", says);
 }
 
+/* Was something asked for that the picture does not show yet? */
+static bool pending(const qs_ui *u)
+{
+    const qs_results_at *a = &u->s->sel.results, *b = &shown(u)->at;
+    const char *const both[][2] = {{a->sweep, b->sweep}, {a->by, b->by}, {a->metric, b->metric}, {a->baseline, b->baseline}};
+    for (size_t i = 0; i < sizeof both / sizeof *both; i++)
+        if (*both[i][0] && strcmp(both[i][0], both[i][1])) return true;
+    return false;
+}
+
 static void draw(qs_ui *u, qs_rect r)
 {
     const qs_snap_results *o = shown(u);
@@ -391,7 +401,7 @@ static void draw(qs_ui *u, qs_rect r)
     int room = r.w - 12 - qs_text_width(t);
     right_text(o, room, right, sizeof right);
     add_sense(u, room - qs_text_width(right), t, sizeof t);
-    qs_rect in = qs_ui_frame(u, QS_V_RESULTS, r, t, right, o->error ? o->error : o->at.file);
+    qs_rect in = qs_ui_frame(u, QS_V_RESULTS, r, t, right, o->error ? o->error : pending(u) ? _("as asked for: coming ...") : o->at.file);
     in.x++;
     in.w -= 2;
     arrange(u);

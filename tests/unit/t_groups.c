@@ -93,7 +93,7 @@ static void test_groups(const qs_study *y)
 {
     qs_err err = {0};
     qs_groups g;
-    ok(!qs_groups_make(y, NULL, 0, NULL, "init=mse", &g, &err) && g.nby == 3 && g.n == 6, "by all but the seed: 6 groups %s", err.msg);
+    ok(!qs_groups_make(y, NULL, 0, NULL, "init=mse", NULL, &g, &err) && g.nby == 3 && g.n == 6, "by all but the seed: 6 groups %s", err.msg);
     same(g.label[2], "by_n", "a parameter that is called as a column");
     const qs_group *a = group_of(y, &g, "2", "adaptive"), *m = group_of(y, &g, "2", "mse");
     ok(m && m->baseline && m->diff.n == 0 && isnan(m->p), "the baseline is not compared with itself");
@@ -114,10 +114,10 @@ static void test_groups(const qs_study *y)
     qs_groups_clear(&g);
 
     const char *by[] = {"init"};
-    ok(!qs_groups_make(y, by, 1, "loss", "init=mse", &g, &err) && g.n == 3 && g.g[1].diff.n == 8, "by one: pairs agree in bits and seed");
+    ok(!qs_groups_make(y, by, 1, "loss", "init=mse", NULL, &g, &err) && g.n == 3 && g.g[1].diff.n == 8, "by one: pairs agree in bits and seed");
     near(g.g[1].diff.mean, 0.05, 1e-9, "of the metric that was named");
     qs_groups_clear(&g);
-    ok(!qs_groups_make(y, by, 0, NULL, NULL, &g, &err) && g.n == 1 && g.g[0].stat.n == 27, "by nothing: all in one");
+    ok(!qs_groups_make(y, by, 0, NULL, NULL, NULL, &g, &err) && g.n == 1 && g.g[0].stat.n == 27, "by nothing: all in one");
     qs_groups_clear(&g);
 }
 
@@ -125,7 +125,7 @@ static void refused(const qs_study *y, const char *by, const char *metric, const
 {
     qs_err err = {0};
     qs_groups g;
-    ok(qs_groups_make(y, by ? &by : NULL, by ? 1 : 0, metric, baseline, &g, &err) == -QS_EARG && strstr(err.msg, word), "%s", err.msg);
+    ok(qs_groups_make(y, by ? &by : NULL, by ? 1 : 0, metric, baseline, NULL, &g, &err) == -QS_EARG && strstr(err.msg, word), "%s", err.msg);
 }
 
 int main(void)
@@ -155,7 +155,7 @@ int main(void)
     ok(qs_study_read(s, NULL, &none, &err) == -QS_EARG && strstr(err.msg, "a, b"), "%s", err.msg);
     ok(!qs_study_read(s, "b", &none, &err) && none.t.nrow == 0, "a sweep without cells");
     qs_groups g;
-    ok(!qs_groups_make(&none, NULL, 0, NULL, NULL, &g, &err) && g.n == 0 && g.metric == -1, "has no groups");
+    ok(!qs_groups_make(&none, NULL, 0, NULL, NULL, NULL, &g, &err) && g.n == 0 && g.metric == -1, "has no groups");
     qs_groups_clear(&g);
     qs_study_clear(&none);
     qs_trial bad = {.key = "k", .params = "no JSON"};

@@ -336,7 +336,7 @@ static int read_all(const char *name, qs_err *err)
         rc = qs_study_read(s, "race", &y, err);
     }
     if (!rc) {
-        rc = qs_groups_make(&y, NULL, 0, NULL, NULL, &g, err);
+        rc = qs_groups_make(&y, NULL, 0, NULL, NULL, NULL, &g, err);
         if (!rc) qs_groups_clear(&g);
         for (size_t i = 0; i < y.t.nrow && !rc; i++) {
             rc = qs_store_series(s, "race", y.t.row[i].key, "loss", &x, &n, err);
