@@ -19,6 +19,7 @@
 typedef struct facts {
     const qs_snapshot *s;
     const qs_snap_row *row;              /* of the list, or NULL */
+    const qs_snap_group *group;          /* of results, or NULL */
     const char *init, *formula, *source, *format;
     double step, clip, mse, sqnr, mse_ratio, step_ratio, clipped, ms;
     double power;                        /* mean(x^2) */
@@ -33,6 +34,7 @@ static facts facts_of(const qs_ui *u, const qs_spot *p)
                .clip = a->clip_hi, .mse = a->mse, .sqnr = a->sqnr, .mse_ratio = a->mse_ratio, .step_ratio = a->step_ratio,
                .clipped = a->clipped, .ms = NAN, .power = a->nmse > 0 ? a->mse / a->nmse : NAN};
     if (p->view == QS_V_LIST || p->view == QS_V_MAP) f.row = s->list && p->row < s->list->n ? &s->list->row[p->row] : NULL;
+    if (p->view == QS_V_RESULTS && s->results && p->row < s->results->ngroup) f.group = &s->results->group[p->row];
     if (p->view == QS_V_COMPARE && p->row < s->ncompare) {
         const qs_snap_compare_row *c = &s->compare[p->row];
         f.init = c->init; f.formula = c->formula; f.source = c->source; f.step = c->step; f.clip = c->clip; f.mse = c->mse;
@@ -265,6 +267,70 @@ static void t_slope(const facts *f, qs_str *o)
     qs_str_addf(o, _("%s; below 0.05 it is at its least\n"), sig(a, -f->v));
 }
 
+/* ---- of a group of results ------------------------------------------------------------------------ */
+static void t_cells(const facts *f, qs_str *o)
+{
+    const qs_snap_group *g = f->group;
+    qs_str_add(o, _("cells of the group that are done and have the metric as a finite number\n"));
+    qs_str_addf(o, _("%zu; %zu done without, %zu failed, %zu not done yet\n"), g->n, g->undefined, g->failed, g->left);
+}
+
+static void t_group_mean(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("mean of the metric over the cells of the group\n"));
+    qs_str_addf(o, _("%s: %s over %zu cells, 95 %% interval %s .. %s\n"), f->s->results->at.metric, sig(a, f->group->mean), f->group->n,
+                sig(b, f->group->lo), sig(c, f->group->hi));
+}
+
+/* n values gave lo .. hi around mean. */
+static void interval_text(qs_str *o, size_t n, double lo, double hi)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    if (n < 20) qs_str_add(o, _("half the 95 % interval of the mean = t(0.975; n - 1) std / sqrt(n), Student's t\n"));
+    else qs_str_add(o, _("half the 95 % interval of the mean, bias-corrected and accelerated bootstrap\n"));
+    qs_str_addf(o, _("n = %zu: %s .. %s, half %s\n"), n, sig(a, lo), sig(b, hi), sig(c, (hi - lo) / 2));
+    if (n >= 20) qs_str_add(o, _("Efron 1987, Better Bootstrap Confidence Intervals\n"));
+}
+
+static void t_interval(const facts *f, qs_str *o) { interval_text(o, f->group->n, f->group->lo, f->group->hi); }
+static void t_diff_interval(const facts *f, qs_str *o) { interval_text(o, f->group->pairs, f->group->diff_lo, f->group->diff_hi); }
+
+static void t_group_std(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("std = sqrt( sum (x - mean)^2 / (n - 1) ) over the cells of the group\n"));
+    qs_str_addf(o, "%s, n = %zu\n", sig(a, f->group->std), f->group->n);
+}
+
+static void t_least(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_addf(o, _("the least value among %zu cells\n%s\n"), f->group->n, sig(a, f->v));
+}
+
+static void t_greatest(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_addf(o, _("the greatest value among %zu cells\n%s\n"), f->group->n, sig(a, f->v));
+}
+
+static void t_diff(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("mean of this minus baseline, over pairs of cells that agree in all parameters the groups are not made by\n"));
+    qs_str_addf(o, _("%s over %zu pairs, 95 %% interval %s .. %s\n"), sig(a, f->group->diff), f->group->pairs, sig(b, f->group->diff_lo),
+                sig(c, f->group->diff_hi));
+}
+
+static void t_p(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    qs_str_add(o, _("the chance of a mean difference at least as far from 0 if the sign of each were a coin's: two-sided sign-flip test\n"));
+    qs_str_addf(o, _("p = %s; %zu pairs cannot give less than %s\n"), sig(a, f->group->p), f->group->pairs, sig(b, ldexp(2, -(int)f->group->pairs)));
+    qs_str_add(o, _("Fisher 1935, The Design of Experiments, section 21\n"));
+}
+
 static const struct { const char *title; void (*text)(const facts *, qs_str *); } kinds[QS_NUMS] = {
     [QS_N_COUNT] = {N_("Count"), t_count},              [QS_N_STD] = {N_("Standard deviation"), t_std},
     [QS_N_KURT] = {N_("Kurtosis"), t_kurt},             [QS_N_SQNR] = {N_("SQNR"), t_sqnr},
@@ -278,6 +344,11 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
     [QS_N_RUN_LEVELS] = {N_("Levels"), t_run_levels},   [QS_N_RUN_ENTROPY] = {N_("Entropy"), t_run_entropy},
     [QS_N_OSCILLATE] = {N_("Oscillating weights"), t_oscillate}, [QS_N_LSQ_R] = {N_("LSQ's R"), t_lsq_r},
     [QS_N_PULL] = {N_("Where the loss pulls"), t_pull}, [QS_N_SLOPE] = {N_("Where the squared error pulls"), t_slope},
+    [QS_N_CELLS] = {N_("Cells"), t_cells},              [QS_N_GROUP_MEAN] = {N_("Mean"), t_group_mean},
+    [QS_N_INTERVAL] = {N_("Interval of the mean"), t_interval}, [QS_N_GROUP_STD] = {N_("Standard deviation"), t_group_std},
+    [QS_N_LEAST] = {N_("Minimum"), t_least},            [QS_N_GREATEST] = {N_("Maximum"), t_greatest},
+    [QS_N_DIFF] = {N_("Difference from the baseline"), t_diff}, [QS_N_DIFF_INTERVAL] = {N_("Interval of the difference"), t_diff_interval},
+    [QS_N_P] = {N_("p of the difference"), t_p},
     [QS_N_GAIN] = {N_("What a step a channel gains"), t_gain}, [QS_N_ROUND] = {N_("Rounding error"), t_round},
 };
 
@@ -300,6 +371,7 @@ static const char *owner(const qs_ui *u, const qs_spot *p, const facts *f)
 {
     const qs_snap_train *t = u->s->train;
     if (p->view == QS_V_COMPARE) return f->init;
+    if (f->group) return f->group->name;
     if (p->view != QS_V_TRAIN || !t) return f->row ? f->row->name : u->s->sel.tensor;
     return p->kind == QS_N_ACCURACY ? t->run[t->cur].name : t->site[t->site_cur].name;
 }
@@ -320,6 +392,7 @@ void qs_explain_start(qs_ui *u)
         const qs_spot *p = &u->spot[i];
         bool here = p->view == u->focus;
         bool row = u->focus != QS_V_LIST || (u->s && u->s->list && !strcmp(u->s->list->row[p->row < u->s->list->n ? p->row : 0].name, qs_cur_tensor(u)));
+        if (u->focus == QS_V_RESULTS) row = u->results.cur < u->results.n && p->row == u->results.order[u->results.cur];
         if (here && row && (!best || (p->kind == QS_N_SQNR && best->kind != QS_N_SQNR && u->focus == QS_V_LIST))) best = p;
     }
     if (!best && u->nspot) best = &u->spot[0];
@@ -405,7 +478,7 @@ void qs_explain_draw(qs_ui *u)
 {
     const qs_spot *p = find(u);
     qs_str t = {0};
-    if (!p || !u->s || (p->view == QS_V_TRAIN && !u->s->train)) { u->explain = false; return; }
+    if (!p || !u->s || (p->view == QS_V_TRAIN && !u->s->train) || (p->view == QS_V_RESULTS && !facts_of(u, p).group)) { u->explain = false; return; }
     facts f = facts_of(u, p);
     qs_str_add(&t, "");
     kinds[p->kind].text(&f, &t);

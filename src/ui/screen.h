@@ -21,13 +21,15 @@ enum qs_num {
     QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
     /* of a run and of its quantizer that is looked at */
     QS_N_ACCURACY, QS_N_RUN_STEP, QS_N_RUN_ERROR, QS_N_RUN_CLIPPED, QS_N_RUN_LEVELS, QS_N_RUN_ENTROPY, QS_N_OSCILLATE, QS_N_LSQ_R,
-    QS_N_PULL, QS_N_SLOPE, QS_NUMS
+    QS_N_PULL, QS_N_SLOPE,
+    /* of a group of results */
+    QS_N_CELLS, QS_N_GROUP_MEAN, QS_N_INTERVAL, QS_N_GROUP_STD, QS_N_LEAST, QS_N_GREATEST, QS_N_DIFF, QS_N_DIFF_INTERVAL, QS_N_P, QS_NUMS
 };
 typedef struct qs_spot {
     int y, x, w;
     enum qs_num kind;
     int view;
-    size_t row;               /* of the list or of the comparison; SIZE_MAX: the current quantizer */
+    size_t row;               /* of the list, the comparison, the groups of results; SIZE_MAX: the current quantizer */
     double value;
 } qs_spot;
 #define QS_SPOTS 1024

@@ -22,10 +22,16 @@ static const qs_snap_results *shown(const qs_ui *u) { return u->s ? u->s->result
 enum { C_N, C_MEAN, C_HALF, C_STD, C_MIN, C_MAX, C_DIFF, C_DHALF, C_P, COLUMNS };
 enum { SORT_GRID = -1 };           /* in the order of the values */
 
-static const struct { const char *title; int w, prio; bool base; } columns[COLUMNS] = {
-    [C_N]     = {N_("n"),     7, 0, false}, [C_MEAN]  = {N_("mean"), 9, 0, false}, [C_HALF] = {N_("±95%"), 8, 1, false},
-    [C_STD]   = {N_("std"),   8, 3, false}, [C_MIN]   = {N_("min"),  9, 4, false}, [C_MAX]  = {N_("max"),  9, 6, false},
-    [C_DIFF]  = {N_("diff B"),   9, 0, true},  [C_DHALF] = {N_("±95%"), 8, 2, true},  [C_P]    = {N_("p"),    6, 5, true},
+static const struct { const char *title; int w, prio; bool base; enum qs_num kind; } columns[COLUMNS] = {
+    [C_N]     = {N_("n"),      7, 0, false, QS_N_CELLS},
+    [C_MEAN]  = {N_("mean"),   9, 0, false, QS_N_GROUP_MEAN},
+    [C_HALF]  = {N_("±95%"),   8, 1, false, QS_N_INTERVAL},
+    [C_STD]   = {N_("std"),    8, 3, false, QS_N_GROUP_STD},
+    [C_MIN]   = {N_("min"),    9, 4, false, QS_N_LEAST},
+    [C_MAX]   = {N_("max"),    9, 6, false, QS_N_GREATEST},
+    [C_DIFF]  = {N_("diff B"), 9, 0, true, QS_N_DIFF},
+    [C_DHALF] = {N_("±95%"),   8, 2, true, QS_N_DIFF_INTERVAL},
+    [C_P]     = {N_("p"),      6, 5, true, QS_N_P},
 };
 
 static double value(const qs_snap_group *g, int col)
@@ -145,7 +151,6 @@ static char *text_of(char b[QS_FMT], const qs_snap_group *g, int col)
         else memcpy(b, n, QS_FMT);
         return b;
     }
-    if (isnan(v)) return memcpy(b, "-", 2);
     if (col == C_DIFF && v > 0) {
         b[0] = '+';
         char rest[QS_FMT];
@@ -182,8 +187,9 @@ static void draw_row(qs_ui *u, qs_rect in, int y, size_t k, const int *keys, con
     }
     for (int c = 0; c < COLUMNS; c++) {
         if (!width[c]) continue;
-        bool none = columns[c].base && g->baseline;
-        qs_cells_right(&u->g, y, x, width[c], none ? "" : text_of(b, g, c), role_of(g, c, i == best), attr);
+        bool none = columns[c].base && g->baseline, number = c == C_N || !isnan(value(g, c));
+        if (number && !none) qs_ui_number(u, QS_V_RESULTS, y, x, width[c], text_of(b, g, c), columns[c].kind, i, value(g, c), role_of(g, c, i == best), attr);
+        else qs_cells_right(&u->g, y, x, width[c], none ? "" : "-", QS_ROLE_DIM, 0);
         x += width[c] + GAP;
     }
     if (cur && u->focus == QS_V_RESULTS && !u->con_focus) qs_cells_mark(&u->g, (qs_rect){y, in.x, 1, in.w}, QS_SELECTED);

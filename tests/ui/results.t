@@ -41,6 +41,8 @@ vars='LC_ALL=C NO_COLOR=1' shot results-ascii-110x30.txt 110x30 '-d results.db' 
 shot results-menu-80x24.txt 80x24 '-d results.db' R g
 shot results-error-80x24.txt 80x24 "-d results.db -x 'EFORMAT: results.db: the file is damaged (database disk image is malformed)'" R
 
+shot results-explain-110x36.txt 110x36 '-d results.db' R Space Down '?' Right Right Right Right Right Right Right
+
 # ---- keys -----------------------------------------------------------------------------
 screen() { tm capture-pane -p; }
 keys() { for k; do tm send-keys "$k"; sleep 0.05; done; }
@@ -59,7 +61,9 @@ see '  loss ↓ ─' "of a loss less is better without being told"
 keys g s e e d Enter; see 'qs.select\{by="bits,init,seed"\}' "g: a parameter more"
 keys g b i t s Enter; see 'qs.select\{by="init"\}' "a parameter less"
 keys g s e e d , i n i t Enter; see 'qs.select\{by="seed,init"\}' "all of them, typed"
-keys Left; see 'qs.select\{sweep="walk"\}' "Left: the other sweep"
+keys '?'; see '─ Cells  bits=2,init=mse ─' "?: the numbers of the group looked at explain themselves"
+keys Right; see '─ Mean  bits=2,init=mse ─' "one after the other"
+keys Escape Left; see 'qs.select\{sweep="walk"\}' "Left: the other sweep"
 see '^╭─ Results  walk  1 of 2' "which is shown"
 keys 7 Space; see 'qs.select\{baseline="bits=2,init=mse"\}' "7 is the view; Space pins"
 keys Space; see 'qs.select\{baseline=""\}' "Space again lets go"
