@@ -5,7 +5,7 @@ whole_tests = tests/layers.t tests/cli/usage.t tests/cli/sweep.t tests/cli/plot.
 TESTS += $(whole_tests)
 long_tests += $(long_whole_tests)
 dist_check_SCRIPTS += $(whole_tests) $(long_whole_tests)
-EXTRA_DIST += tests/cli/lib.sh tests/cli/make_data.py tests/cli/sweeping.py tests/cli/sweep_faults.py
+EXTRA_DIST += tests/cli/lib.sh tests/cli/terminal.sh tests/cli/make_data.py tests/cli/sweeping.py tests/cli/sweep_faults.py
 
 # Needs Slurm (slurm-wlm, munge) and GNU parallel, and half a minute: not a part of `make check`.
 check-slurm: quantscope

@@ -87,29 +87,34 @@ int qs_sql_step(qs_store *s, sqlite3_stmt *st, qs_err *err)
     return code;
 }
 
-int qs_sql_run(qs_store *s, qs_err *err, const char *sql, const char *kinds, ...)
+/* Compiled and bound; NULL: err. */
+static sqlite3_stmt *bound(qs_store *s, qs_err *err, const char *sql, const char *kinds, va_list ap)
 {
     sqlite3_stmt *st = qs_sql(s, err, sql);
-    if (!st) return -(err ? err->code : QS_EIO);
+    if (st) bind(st, kinds, ap);
+    return st;
+}
+
+int qs_sql_run(qs_store *s, qs_err *err, const char *sql, const char *kinds, ...)
+{
     va_list ap;
     va_start(ap, kinds);
-    bind(st, kinds, ap);
+    sqlite3_stmt *st = bound(s, err, sql, kinds, ap);
     va_end(ap);
-    return qs_sql_step(s, st, err);
+    return st ? qs_sql_step(s, st, err) : -(err ? err->code : QS_EIO);
 }
 
 int qs_sql_number(qs_store *s, qs_err *err, int64_t *out, const char *sql, const char *kinds, ...)
 {
-    sqlite3_stmt *st = qs_sql(s, err, sql);
-    if (!st) return -(err ? err->code : QS_EIO);
     va_list ap;
     va_start(ap, kinds);
-    bind(st, kinds, ap);
+    sqlite3_stmt *st = bound(s, err, sql, kinds, ap);
     va_end(ap);
-    int rc = qs_sql_step(s, st, err);
-    if (rc == 1) *out = sqlite3_column_int64(st, 0);
-    if (rc == 1) sqlite3_reset(st);
-    return rc;
+    int rc = st ? qs_sql_step(s, st, err) : -(err ? err->code : QS_EIO);
+    if (rc != 1) return rc;
+    *out = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return 1;
 }
 
 int qs_sql_script(qs_store *s, qs_err *err, const char *sql)

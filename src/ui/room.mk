@@ -12,7 +12,7 @@ tests_ui_fake_SOURCES = tests/ui/fake.c tests/ui/fake_train.h tests/ui/fake_resu
 tests_ui_fake_LDADD   = $(UI_LIBS)
 long_tests += tests/ui/screen.t tests/ui/train.t tests/ui/results.t
 dist_check_SCRIPTS += tests/ui/screen.t tests/ui/train.t tests/ui/results.t
-EXTRA_DIST += tests/ui/golden
+EXTRA_DIST += tests/ui/lib.sh tests/ui/golden
 
 check_PROGRAMS += tests/unit/t_ui
 TESTS += tests/unit/t_ui

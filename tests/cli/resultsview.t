@@ -3,22 +3,9 @@
 # A results database on the screen while another process writes it (sweeping.py): it grows, is grouped, compared, sorted;
 # and files that are missing, damaged, locked or something else.
 . "$top_srcdir/tests/cli/lib.sh"
-
-if ! command -v tmux >/dev/null; then
-    echo "1..0 # SKIP tmux is not here: it is the terminal"
-    exit 0
-fi
-unset TMUX NO_COLOR QUANTSCOPE_SCRIPT
-LC_ALL=C.UTF-8 XDG_CONFIG_HOME=$work/xdg XDG_STATE_HOME=$work/xdg
-export LC_ALL XDG_CONFIG_HOME XDG_STATE_HOME
-mux() { tmux -u -f /dev/null -S "$work/tmux" "$@"; }
+. "$top_srcdir/tests/cli/terminal.sh"
 trap 'mux kill-server 2>/dev/null; exec 8>&- 9>&-; rm -rf "$work"' EXIT
-screen() { mux capture-pane -p >out 2>/dev/null; }
-keys() { for k; do mux send-keys "$k"; sleep 0.1; done; }
 line() { keys :; mux send-keys -l "$1"; keys Enter Escape; }
-await() { for i in $(seq "${2:-150}"); do screen; grep -qE -e "$1" out && return 0; sleep 0.1; done; return 1; }
-see() { await "$1"; verdict $? "$2"; }
-gone() { for i in $(seq 150); do screen; grep -qE -e "$1" out || return 0; sleep 0.1; done; return 1; }
 
 # ---- live ----------------------------------------------------------------------------
 mkfifo more lock

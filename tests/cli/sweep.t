@@ -45,14 +45,7 @@ if ! command -v tmux >/dev/null; then
     n=$((n + 1)); echo "ok $n - the console # SKIP tmux is not here: it is the terminal"
     finish
 fi
-unset TMUX NO_COLOR
-mux() { tmux -u -f /dev/null -S "$work/tmux" "$@"; }
-trap 'mux kill-server 2>/dev/null; rm -rf "$work"' EXIT
-screen() { mux capture-pane -p >out 2>/dev/null; }
-see() { # regex, title
-    for i in $(seq 200); do screen; grep -qE -e "$1" out && break; sleep 0.1; done
-    has out "$1" "$2"
-}
+. "$top_srcdir/tests/cli/terminal.sh"
 : >err
 mux new-session -d -x 130 -y 50 "LC_ALL=C.UTF-8 TERM=screen-256color QUANTSCOPE_PROGRAM= '$qs' '$work/small.safetensors'; sleep 100"
 see "F1 keys" "the workbench"; sleep 0.5

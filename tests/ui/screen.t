@@ -1,32 +1,15 @@
 #!/bin/sh
 # The screen, as its user sees it: keys go in through tmux, text comes out.
 # Made-up numbers (tests/ui/fake), so that only the screen is tested.
-fake=${top_builddir:-.}/tests/ui/fake
-if ! command -v tmux >/dev/null 2>&1; then echo "1..0 # SKIP tmux is not installed"; exit 0; fi
-run=0; S=qsui$$.0
-D=$(mktemp -d) || exit 1
-n=0; bad=0
-unset NO_COLOR TMUX QUANTSCOPE_SCRIPT
-LC_ALL=C.UTF-8; export LC_ALL
-tm() { tmux -u -L "$S" "$@"; }
-trap 'tm kill-server 2>/dev/null; rm -rf "$D"' EXIT INT TERM
+. "${top_srcdir:-.}/tests/ui/lib.sh"
+run=0
 
-verdict() { # status, what
-    n=$((n+1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; tm capture-pane -p 2>/dev/null | sed 's/^/# /'; fi
-}
-screen() { tm capture-pane -p; }
 start() { # WxH, command
     tm kill-server 2>/dev/null
-    run=$((run+1)); S=qsui$$.$run
+    run=$((run+1)); S=qs-screen-$$.$run
     tm -f /dev/null new-session -d -s a -x "${1%x*}" -y "${1#*x}" "PS1='$ ' ENV= exec sh" && sleep 0.2
     tm send-keys "TERM=xterm-256color FAKE_HISTORY=$D/history $2" Enter
 }
-keys() { for k in "$@"; do tm send-keys "$k"; sleep 0.05; done; }
-# Waits (10 s at most) for a line that matches.
-await() { i=0; while [ $i -lt 100 ]; do if screen | grep -qE -e "$1"; then return 0; fi; sleep 0.1; i=$((i+1)); done; return 1; }
-see() { await "$1"; verdict $? "$2"; }
-gone() { i=0; while [ $i -lt 100 ]; do if ! screen | grep -qE -e "$1"; then break; fi; sleep 0.1; i=$((i+1)); done; [ $i -lt 100 ]; verdict $? "$2"; }
 
 # ---- 80 x 24 ------------------------------------------------------------------
 start 80x24 "$fake"
