@@ -70,10 +70,9 @@ line 'qs.select{results="race.db"}'; see '29/30' "the file again"
 "$python" -c 'import sqlite3, sys
 db = sqlite3.connect("race.db", isolation_level=None); db.execute("BEGIN EXCLUSIVE"); sys.stdin.read()' <lock &
 exec 8>lock
-line 'qs.select{metric="steps_to_90"}'; see 'EIO: race.db: another process has had it locked' "a locked file is said"
-see '╭─ Results  race' "what was read stays in sight"
-# the next row in the order of the metric, or of the one before where the lock came first
-keys Down; see 'qs.select\{group="bits=(4,init=mse|2,init=lsq)"\}' "and keys work"
+line 'qs.select{metric="steps_to_90", group="bits=2,init=mse"}'; see 'EIO: race.db: another process has had it locked' "a locked file is said"
+see '▸ +2 +mse +5 +49\.0' "what was read stays in sight, and can be asked anew"
+keys Down; see 'qs.select\{group="bits=4,init=mse"\}' "and keys work"
 exec 8>&-; wait
 gone 'EIO'; verdict $? "and once it is free all is well"
 
