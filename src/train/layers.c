@@ -165,7 +165,7 @@ static bool any_strange(const struct step *s)
 static void conv_count(qs_plan *p, struct step *s, const qs_conv_at *a, size_t k)
 {
     size_t o = at(p, k, s->nx), n = len(p, s->ny);
-    bool numbers = qs_site_codes(s->asite, s->x + o, o, len(p, s->nx), (uint8_t *)(uintptr_t)a->codes) && !any_strange(s);
+    bool numbers = qs_site_codes(s->asite, s->x + o, o, len(p, s->nx), s->codes + mine(p, s->nx)) && !any_strange(s);
     if (numbers) qs_conv_forward_codes(s->job[qs_worker()], a);
     for (size_t i = 0; !numbers && i < n; i++) a->y[i] = NAN;
 }
