@@ -61,8 +61,19 @@ static void find_unfinished(qs_ui *u)
     if (s->log_first + s->nlog > u->log_seen) u->log_seen = s->log_first + s->nlog;
 }
 
+/* The status line shows the queue as it is while it is drawn: a line that ends after its last snapshot is news too. */
+static void take_queue(qs_ui *u)
+{
+    uint64_t running = qs_jobs_running(u->o->jobs);
+    size_t queued = qs_jobs_queued(u->o->jobs);
+    if (running != u->seen_running || queued != u->seen_queued) u->dirty = true;
+    u->seen_running = running;
+    u->seen_queued = queued;
+}
+
 static void take_news(qs_ui *u)
 {
+    take_queue(u);
     qs_snapshot *s = qs_board_get(u->o->board);
     if (!s) return;
     if (s == u->s || (u->s && s->seq == u->s->seq)) { qs_snapshot_unref(s); return; }
@@ -228,6 +239,7 @@ static void resize(qs_ui *u)
 void qs_ui_draw_now(qs_ui *u)
 {
     resize(u);
+    take_queue(u);
     qs_ui_draw(u);
     if (u->ascii) qs_cells_ascii(&u->g);
     qs_term_show(&u->g, u->cur_y, u->cur_x);
@@ -240,6 +252,7 @@ static void signals(qs_ui *u)
     qs_signals *g = &qs_term_signals;
     if (g->intr) { g->intr = 0; qs_ui_interrupt(u); }
     if (g->term) u->quit = 128 + g->term;
+    if (g->stop) { g->stop = 0; qs_term_suspend(); }
     if (g->winch || g->cont) {
         if (g->cont) qs_term_refresh();
         g->winch = g->cont = 0;

@@ -103,6 +103,8 @@ typedef struct qs_ui {
     /* messages */
     char message[300];
     bool message_bad;
+    uint64_t seen_running;    /* the queue when it was last looked at: what the status line shows */
+    size_t seen_queued;
     uint64_t stage_job;       /* job that Ctrl-C was pressed for */
     int stage;
     uint64_t sent_id;         /* the last line submitted, and its text */

@@ -25,7 +25,7 @@ qs_signals qs_term_signals;
 
 static qs_jobs *waker;
 static qs_cells shadow;                  /* what the terminal shows */
-static bool running, all_again;
+static bool running, all_again, stops;
 static int depth;                       /* colours in use: 0, 8, 256 */
 static struct termios before;           /* as it was, for the crash handler */
 static char goodbye[256];               /* leave the alternate screen, show the cursor, plain text */
@@ -125,6 +125,7 @@ static void on_signal(int s)
     }
     if (s == SIGWINCH) qs_term_signals.winch = 1;
     if (s == SIGCONT) qs_term_signals.cont = 1;
+    if (s == SIGTSTP) qs_term_signals.stop = 1;
     if (s == SIGTERM || s == SIGHUP) qs_term_signals.term = s;
     qs_jobs_wake(waker);
     errno = e;
@@ -149,7 +150,12 @@ static void handle(int s, void (*fn)(int), int flags)
 static void signals_start(void)
 {
     static const int ours[] = {SIGINT, SIGWINCH, SIGTERM, SIGHUP, SIGCONT};
+    struct sigaction was;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) handle(ours[i], on_signal, SA_RESTART);
+    /* curses would leave the screen inside its handler, whatever it was in the middle of; a shell without job control
+     * ignores the signal, and so do its programs */
+    stops = sigaction(SIGTSTP, NULL, &was) == 0 && was.sa_handler != SIG_IGN;
+    if (stops) handle(SIGTSTP, on_signal, SA_RESTART);
     handle(SIGPIPE, SIG_IGN, 0);
 #ifndef QS_SANITIZED
     static const int crash[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -168,6 +174,7 @@ static void signals_stop(void)
 #endif
         handle(ours[i], SIG_DFL, 0);
     }
+    if (stops) handle(SIGTSTP, SIG_DFL, 0);
 }
 
 /* ---- start and end ---------------------------------------------------------------------- */
@@ -239,6 +246,17 @@ void qs_term_stop(void)
     endwin();
     signals_stop();
     qs_cells_free(&shadow);
+}
+
+void qs_term_suspend(void)
+{
+    if (!stops) return;
+    curs_set(1);
+    endwin();
+    handle(SIGTSTP, SIG_DFL, 0);
+    raise(SIGTSTP);                             /* returns when the shell lets us go on */
+    handle(SIGTSTP, on_signal, SA_RESTART);
+    qs_term_signals.cont = 1;                   /* also where nobody could stop us (an orphaned process group) */
 }
 
 void qs_term_die(void)

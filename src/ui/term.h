@@ -9,13 +9,15 @@
 #include "plot/cells.h"
 
 /* Set by signal handlers, read and cleared by the loop. */
-typedef struct qs_signals { volatile sig_atomic_t intr, winch, term, cont; } qs_signals;
+typedef struct qs_signals { volatile sig_atomic_t intr, winch, term, cont, stop; } qs_signals;
 extern qs_signals qs_term_signals;
 
 /* colors as in qs_ui_opts. jobs: whose wake pipe the handlers write and whose work SIGINT cancels.
  * -QS_EUNSUP without a terminal, or one that cannot do it. */
 int qs_term_start(int colors, qs_jobs *jobs, qs_err *err);
 void qs_term_stop(void);
+/* Gives the terminal to the shell as SIGTSTP does; returns when it is ours again, and cont is set. */
+void qs_term_suspend(void);
 /* Ends the program as SIGINT does, the terminal restored. */
 void qs_term_die(void) __attribute__((noreturn));
 
