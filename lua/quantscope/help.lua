@@ -320,7 +320,11 @@ help.groups = {
      "\"curve\", t, format, inits (points, lo, hi, part; strong=\"mse\", the initialization that stands out); \"train\", a list of runs or " ..
      "{name = {run or numbers, ...}} (metric=\"loss\" or \"accuracy\", smooth, band=\"interval\", \"range\" or \"std\": several of one " ..
      "name, as over seeds, are a mean with a band; the interval is Student's, 95 %); \"steps\", run (relative, only); \"heat\", a list of " ..
-     "rows or a tensor (rows, columns, lo, hi, log, high_is_best); \"csv\", path (x, y, kind). All take title, xlabel, ylabel, xmin, xmax, " ..
+     "rows or a tensor (rows, columns, lo, hi, log, high_is_best); \"csv\", path (x, y, kind). Of a results database, path or object, the " ..
+     "cells where={bits=2} of sweep= in groups by= (default: all parameters but seed that have several values): \"series\" (series=, the " ..
+     "one to show; x=, a series along the axis; smooth, values in a running mean; band), a curve a group; \"metric\" (metric=; x=, a parameter that is a number, along the " ..
+     "axis; band), a curve a group, intervals as in results:table; \"grid\" (metric=, by two: rows, columns; lo, hi, log, high_is_best), " ..
+     "means as a heat map. At most 8 curves. All take title, xlabel, ylabel, xmin, xmax, " ..
      "ymin, ymax, xlog, ylog, limits. By table: a list of series {y=, x=1..n, y2=, kind=\"line\" \"points\" \"bars\" or \"band\" (from y to " ..
      "y2), name=, color=\"run1\"..\"run8\" or \"init:lsq\", bold=}, with the same options and markers={{x=, name=, color=, strong=}}, " ..
      "limits={{x=, name=, color=}}, rulers={{levels=, thresholds=, color=}}, or heat={{...}}. Numbers are tables or tensors; nil, NaN " ..
@@ -482,13 +486,13 @@ help.groups = {
     {"results:sweeps", 'r:sweeps() -> {{name, script, program, made, cells, done, failed, running, left}, ...}',
      "The sweeps in the order they were made (UTC); their cells counted. failed: also killed and out of time.",
      errors = "EIO, EFORMAT."},
-    {"results:cells", 'r:cells{sweep=, where={bits=2}} -> {{key, params={}, metrics={}, status, error, seconds}, ...}',
-     "Every cell in the order of the grid, those that have all values of `where`. status: none, running, done, " ..
+    {"results:cells", 'r:cells{sweep=, where={bits=2, init={"lsq", "mse"}}} -> {{key, params={}, metrics={}, status, error, seconds}, ...}',
+     "Every cell in the order of the grid, of `where` those that have each value, or one of a list. status: none, running, done, " ..
      "failed, killed, timeout, of the last run; metrics of the last run that is done.",
      errors = "EARG no such sweep, parameter or value; ERANGE no sweep yet; EIO, EFORMAT.",
      cost = "1 s for 100,000 cells."},
-    {"results:table", 'r:table{sweep=, by={"init", "bits"}, metric=, baseline={init="mse"}} -> {row, ...}',
-     "Groups of cells that are alike in the parameters `by` (default: all but seed; a name or a list): one row each " ..
+    {"results:table", 'r:table{sweep=, where=, by={"init", "bits"}, metric=, baseline={init="mse"}} -> {row, ...}',
+     "Groups of cells (of `where` only those) that are alike in the parameters `by` (default: all but seed; a name or a list): one row each " ..
      "with these parameters and n, mean, std (n-1), min, max, lo and hi (95 % interval of the mean) of the metric " ..
      "(default: the first) over cells that are done; undefined (done, but NaN or infinite or not there), failed " ..
      "and left count the others. With a baseline (also as text: \"init=mse\") the other rows have diff, diff_lo, " ..
@@ -498,6 +502,8 @@ help.groups = {
      errors = "EARG no such sweep, parameter, value or metric; ERANGE no sweep yet; EIO, EFORMAT.",
      source = "below 20 values Student's t, else bootstrap (BCa, Efron 1987), 10,000 samples, fixed seed; sign flips " ..
      "(Fisher 1935) exact below 20 pairs, else 99,999 random ones."},
+    {"results:series_names", 'r:series_names{sweep=} -> {name, ...}', "The names of all series of cells that are done, sorted.",
+     errors = "EARG no such sweep; ERANGE no sweep yet; EIO, EFORMAT."},
     {"results:series", 'r:series(name, {sweep=, where={bits=2}}) -> {{key, params={}, x={number, ...}}, ...}',
      "The series of that name of every cell that is done and has it. Numbers that are NaN stay NaN: a list has no holes.",
      errors = "EARG no such sweep, parameter or value; ERANGE no sweep yet; EIO, EFORMAT."},

@@ -174,27 +174,38 @@ local function groups(v)
     return list
 end
 
-local function train(o, v)
-    local metric, band = o.metric or "loss", o.band or "interval"
-    if not bands[band] then return fail("EARG", "qs.plot: band \"%s\" is none of interval, range, std", tostring(band)) end
-    if metric ~= "loss" and metric ~= "accuracy" then return fail("EARG", "qs.plot: metric \"%s\" is none of loss, accuracy", tostring(metric)) end
-    local d, list, several = {xlabel = "step", ylabel = metric, title = "Training", ylog = metric == "loss" and not (o.ymin and o.ymin <= 0)}, groups(v), false
+local said = {interval = "mean, 95 % interval", range = "mean, least to most", std = "mean, standard deviation"}
+
+-- Adds a curve to d for each group {name=, track, ...}, with a band where it has several tracks {x=, y=}.
+local function put_groups(d, list, band, quantity)
+    local lines, several = {}, false
     for i, g in ipairs(list) do
-        local tracks = {}
-        for k, one in ipairs(g) do tracks[k] = track(one, metric, o) end
-        local x, mean, lo, hi = combine(tracks, band)
+        local x, mean, lo, hi = combine(g, band)
         local color = "run" .. (i - 1) % 8 + 1
-        if #tracks > 1 then
+        if #g > 1 then
             several = true
             d[#d + 1] = {kind = "band", x = x, y = lo, y2 = hi, color = color}
         end
-        d[#d + 1] = {x = x, y = mean, name = #tracks > 1 and ("%s (%d)"):format(g.name, #tracks) or g.name, color = color}
-        for k = 1, #mean do d.ylog = d.ylog and mean[k] > 0 end
+        lines[i] = {x = x, y = mean, name = #g > 1 and ("%s (%d)"):format(g.name, #g) or g.name, color = color}
+        for k = 1, #mean do d.ylog = d.ylog and not (mean[k] <= 0 or lo[k] <= 0) end
+    end
+    table.move(lines, 1, #lines, #d + 1, d)      -- over all bands
+    d.ylabel = several and ("%s (%s)"):format(quantity, said[band]) or quantity
+    return d
+end
+
+local function bad_band(o) return fail("EARG", "qs.plot: band \"%s\" is none of interval, range, std", tostring(o.band)) end
+
+local function train(o, v)
+    local metric = o.metric or "loss"
+    if o.band and not bands[o.band] then return bad_band(o) end
+    if metric ~= "loss" and metric ~= "accuracy" then return fail("EARG", "qs.plot: metric \"%s\" is none of loss, accuracy", tostring(metric)) end
+    local list = groups(v)
+    for _, g in ipairs(list) do
+        for k, one in ipairs(g) do g[k] = track(one, metric, o) end
     end
     if #list == 0 then return fail("ERANGE", "qs.plot: there is no run") end
-    local said = {interval = "mean, 95 % interval", range = "mean, least to most", std = "mean, standard deviation"}
-    if several then d.ylabel = ("%s (%s)"):format(metric, said[band]) end
-    return d
+    return put_groups({xlabel = "step", title = "Training", ylog = metric == "loss" and not (o.ymin and o.ymin <= 0)}, list, o.band or "interval", metric)
 end
 
 local function steps(o, run)
@@ -209,6 +220,253 @@ local function steps(o, run)
         if #y > 0 and (not o.only or name:find(o.only, 1, true)) then d[#d + 1] = {x = q.t, y = y, name = name} end
     end
     if #d == 0 then return fail("ERANGE", "qs.plot: %s has recorded no step", run.name) end
+    return d
+end
+
+-- ---- sweeps ------------------------------------------------------------------------------------------------
+
+-- A results database, and the name of the sweep o asks for.
+local function open(o, v, kind)
+    if type(v) ~= "string" and kind_of(v) ~= "qs.results" then wrong(kind, "a results database or its path", v) end
+    local r, message, code = v, nil, nil
+    if type(v) == "string" then r, message, code = core.results(v) end
+    if not r or o.sweep then return r, message or o.sweep, code end
+    local sweeps
+    sweeps, message, code = r:sweeps()
+    if not sweeps then return nil, message, code end
+    return r, sweeps[1] and sweeps[1].name      -- where there are several, the next call says so
+end
+
+-- The cells o.where chooses; the parameters they differ in and which are not left out, sorted; "bits=2": in which they agree.
+local function look(o, r, without)
+    local cells, message, code = r:cells {sweep = o.sweep, where = o.where}
+    if not cells then return nil, message, code end
+    local values, names, same = {}, {}, {}
+    for _, cell in ipairs(cells) do
+        for name, value in pairs(cell.params) do
+            values[name] = values[name] or {n = 0}
+            if not values[name][value] then values[name][value], values[name].n = true, values[name].n + 1 end
+        end
+    end
+    for name, v in pairs(values) do
+        if v.n > 1 and name ~= without and name ~= "seed" then names[#names + 1] = name end
+        if v.n == 1 then same[#same + 1] = name .. "=" .. tostring(cells[1].params[name]) end
+    end
+    table.sort(names)
+    table.sort(same)
+    return {cells = cells, values = values, names = names, same = table.concat(same, ", ")}
+end
+
+local function by_list(o, seen, kind)
+    local by = type(o.by) == "string" and {o.by} or o.by or seen.names
+    if type(by) ~= "table" then wrong(kind, "by: a name or a list of names", o.by) end
+    for _, name in ipairs(by) do
+        if not seen.values[name] then
+            local all = {}
+            for known in pairs(seen.values) do all[#all + 1] = known end
+            table.sort(all)
+            return fail("EARG", "qs.plot(\"%s\"): no cell has a parameter \"%s\"; there are: %s", kind, tostring(name), table.concat(all, ", "))
+        end
+    end
+    return by
+end
+
+-- "lsq, bits=2": a text says by itself what it is.
+local function group_name(params, by)
+    local out = {}
+    for i, name in ipairs(by) do
+        local v = params[name]
+        out[i] = type(v) == "string" and v or ("%s=%s"):format(name, v == nil and "-" or tostring(v))
+    end
+    return #out > 0 and table.concat(out, ", ") or "all"
+end
+
+-- Groups in the order in which they come up: put(list, name, what) adds.
+local function put(list, name, what)
+    if not list[name] then
+        list[name] = {name = name}
+        list[#list + 1] = list[name]
+    end
+    if what then table.insert(list[name], what) end
+    return list[name]
+end
+
+-- The list without the groups that are empty. More than there are colours could not be told apart.
+local MOST = 8
+
+local function readable(list, by, kind)
+    local some = {}
+    for _, g in ipairs(list) do
+        if #g > 0 then some[#some + 1] = g end
+    end
+    if #some <= MOST then return some end
+    return fail("ERANGE", "qs.plot(\"%s\"): %d curves by %s; at most %d can be told apart: group by less, or choose with where (--filter)", kind,
+                #some, table.concat(by, ", "), MOST)
+end
+
+local function titled(sweep, what, seen)
+    return ("%s  %s%s"):format(sweep, what, seen.same ~= "" and "  " .. seen.same or "")
+end
+
+-- Without gaps at their places: x of each cell by its key, where another series holds it.
+local function places(o, r)
+    if not o.x then return {} end
+    local list, message, code = r:series(o.x, {sweep = o.sweep, where = o.where})
+    if not list then return nil, message, code end
+    if #list == 0 then return fail("EARG", "qs.plot(\"series\"): no cell has a series \"%s\"", tostring(o.x)) end
+    local out = {}
+    for _, one in ipairs(list) do out[one.key] = one.x end
+    return out
+end
+
+local function series_name(o, r)
+    local names, message, code = r:series_names {sweep = o.sweep}
+    if not names then return nil, message, code end
+    for i = #names, 1, -1 do
+        if names[i] == o.series then return o.series end
+        if names[i] == o.x then table.remove(names, i) end
+    end
+    if o.series then return fail("EARG", "qs.plot(\"series\"): no cell has a series \"%s\"; there are: %s", tostring(o.series), table.concat(names, ", ")) end
+    if #names == 1 then return names[1] end
+    if #names == 0 then return fail("ERANGE", "qs.plot(\"series\"): no cell that is done has a series") end
+    return fail("EARG", "qs.plot(\"series\"): several series, choose one (--series): %s", table.concat(names, ", "))
+end
+
+-- All above 0, and far apart: that shows on a logarithmic axis only.
+local function wide(list)
+    local least, most = math.huge, 0
+    for _, g in ipairs(list) do
+        for _, t in ipairs(g) do
+            for _, v in ipairs(t.y) do
+                if v == v then least, most = math.min(least, v), math.max(most, v) end
+            end
+        end
+    end
+    return least > 0 and most < math.huge and most / least > 30
+end
+
+local function series(o, v)
+    if o.band and not bands[o.band] then return bad_band(o) end
+    local r, sweep, code = open(o, v, "series")
+    if not r then return nil, sweep, code end
+    local seen, by, name, xs, list, message
+    seen, message, code = look(o, r)
+    if seen then by, message, code = by_list(o, seen, "series") end
+    if by then name, message, code = series_name(o, r) end
+    if name then xs, message, code = places(o, r) end
+    if xs then list, message, code = r:series(name, {sweep = o.sweep, where = o.where}) end
+    if not list then return nil, message, code end
+    local all, window = {}, 1
+    for _, cell in ipairs(seen.cells) do put(all, group_name(cell.params, by)) end
+    for _, one in ipairs(list) do
+        local n = o.smooth or math.max(1, #one.x // 50)
+        window = math.max(window, n)
+        if #one.x > 0 then put(all, group_name(one.params, by), track({x = xs[one.key], y = smoothed(one.x, n)})) end
+    end
+    all, message, code = readable(all, by, "series")
+    if not all then return nil, message, code end
+    if #all == 0 then return fail("ERANGE", "qs.plot(\"series\"): no cell that is done has a value of it") end
+    local d = {title = titled(sweep, name, seen), xlabel = o.x or "place in the series", ylog = wide(all)}
+    if window > 1 then d.xlabel = ("%s (running mean of %d)"):format(d.xlabel, window) end
+    return put_groups(d, all, o.band or "interval", name)
+end
+
+-- What a row of r:table says of the edges of its band.
+local edges = {
+    interval = function(row) return row.lo, row.hi end,
+    std = function(row) return row.std and row.mean - row.std, row.std and row.mean + row.std end,
+    range = function(row) return row.min, row.max end,
+}
+
+-- The parameter along the axis: the one that is named, or the only one whose values are numbers.
+local function axis_of(o, seen)
+    local fits = {}
+    for name, values in pairs(seen.values) do
+        local numbers = values.n > 1 and name ~= "seed" or name == o.x
+        for value in pairs(values) do numbers = numbers and (value == "n" or type(value) == "number") end
+        if numbers then fits[#fits + 1] = name end
+        if numbers and name == o.x then return name end
+    end
+    if o.x and seen.values[o.x] then return fail("EARG", "qs.plot(\"metric\"): the values of %s are no numbers; \"grid\" shows such", o.x) end
+    if o.x then return by_list({by = o.x}, seen, "metric") end
+    if #fits == 1 then return fits[1] end
+    table.sort(fits)
+    if #fits == 0 then return fail("EARG", "qs.plot(\"metric\"): no parameter has several numbers as values: what is to be along the axis?") end
+    return fail("EARG", "qs.plot(\"metric\"): along the axis, x (--x), could be: %s", table.concat(fits, ", "))
+end
+
+local function metric(o, v)
+    local band = o.band or "interval"
+    if not bands[band] then return bad_band(o) end
+    local r, sweep, code = open(o, v, "metric")
+    if not r then return nil, sweep, code end
+    local seen, x, by, rows, message
+    seen, message, code = look(o, r)
+    if seen then x, message, code = axis_of(o, seen) end
+    if x then by, message, code = by_list({by = o.by or look(o, r, x).names}, seen, "metric") end
+    if by then rows, message, code = r:table {sweep = o.sweep, where = o.where, metric = o.metric, by = {x, table.unpack(by)}} end
+    if not rows then return nil, message, code end
+    local list, d = {}, {xlabel = x}
+    for _, row in ipairs(rows) do
+        if row.mean and type(row[x]) == "number" then put(list, group_name(row, by), row) end
+    end
+    list, message, code = readable(list, by, "metric")
+    if not list then return nil, message, code end
+    if #list == 0 then return fail("ERANGE", "qs.plot(\"metric\"): no cell that is done has a value of it") end
+    local cells, lines = 1, {}
+    for i, g in ipairs(list) do
+        local line, lo, hi, color = {x = {}, y = {}}, {}, {}, "run" .. i
+        table.sort(g, function(a, b) return a[x] < b[x] end)
+        for k, row in ipairs(g) do
+            line.x[k], line.y[k] = row[x], row.mean
+            lo[k], hi[k] = edges[band](row)
+            lo[k], hi[k] = lo[k] or 0 / 0, hi[k] or 0 / 0
+            cells = math.max(cells, row.n)
+        end
+        if cells > 1 then d[#d + 1] = {kind = "band", x = line.x, y = lo, y2 = hi, color = color} end
+        lines[#lines + 1] = {x = line.x, y = line.y, name = g.name, color = color}
+        lines[#lines + 1] = {kind = "points", x = line.x, y = line.y, color = color}
+    end
+    table.move(lines, 1, #lines, #d + 1, d)
+    d.ylabel = cells > 1 and ("%s (%s, %s%d cells)"):format(rows[1].metric, said[band], "up to ", cells) or rows[1].metric
+    d.title = titled(sweep, rows[1].metric, seen)
+    return d
+end
+
+local function grid(o, v)
+    local r, sweep, code = open(o, v, "grid")
+    if not r then return nil, sweep, code end
+    local seen, by, rows, message
+    seen, message, code = look(o, r)
+    if seen then by, message, code = by_list(o, seen, "grid") end
+    if by and #by ~= 2 then
+        return fail("EARG", "qs.plot(\"grid\"): by: two parameters, the rows and the columns, not %d%s", #by, by[1] and " (" .. table.concat(by, ", ") .. ")" or "")
+    end
+    if by then rows, message, code = r:table {sweep = o.sweep, where = o.where, metric = o.metric, by = by} end
+    if not rows then return nil, message, code end
+    local down, across, d, some = {}, {}, {heat = {}, rows = {}, columns = {}, xlabel = by[2], lo = o.lo, hi = o.hi, log = o.log}, false
+    for _, row in ipairs(rows) do
+        local a, b = group_name(row, {by[1]}), tostring(row[by[2]])
+        for list, name in pairs {[down] = a, [across] = b} do
+            if not list[name] then
+                list[#list + 1] = name
+                list[name] = #list
+            end
+        end
+        some = some or row.mean
+    end
+    if not some then return fail("ERANGE", "qs.plot(\"grid\"): no cell that is done has a value of it") end
+    for i, name in ipairs(down) do
+        d.heat[i], d.rows[i] = {}, name
+        for k = 1, #across do d.heat[i][k] = 0 / 0 end
+    end
+    for _, row in ipairs(rows) do
+        d.heat[down[group_name(row, {by[1]})]][across[tostring(row[by[2]])]] = row.mean or 0 / 0
+    end
+    d.columns = table.move(across, 1, #across, 1, {})
+    d.high_is_best = o.high_is_best
+    if d.high_is_best == nil then d.high_is_best = not core.private.less_is_better(rows[1].metric) end
+    d.title, d.ylabel = titled(sweep, rows[1].metric, seen), "mean " .. rows[1].metric
     return d
 end
 
@@ -361,6 +619,42 @@ function from_command.csv(a, o)
     return {a.file}
 end
 
+-- "bits=2,init=lsq|mse" as {bits = {"2"}, init = {"lsq", "mse"}}.
+local function conditions(text)
+    local where = {}
+    for part in text:gmatch "[^,]+" do
+        local name, values = part:match "^([^=]+)=(.*)$"
+        if not name then return fail("EARG", "--filter: \"%s\" is no NAME=VALUE|VALUE,...", part) end
+        where[name] = {}
+        for value in values:gmatch "[^|]+" do table.insert(where[name], value) end
+    end
+    return where
+end
+
+local function of_sweep(a, o)
+    o.sweep, o.by = a.sweep, a.by and cut(a.by)
+    if not a.filter then return {a.file} end
+    local message, code
+    o.where, message, code = conditions(a.filter)
+    if not o.where then return nil, message, code end
+    return {a.file}
+end
+
+function from_command.series(a, o)
+    o.series, o.x = a.series, a.x
+    return of_sweep(a, o)
+end
+
+function from_command.metric(a, o)
+    o.metric, o.x = a.metric, a.x
+    return of_sweep(a, o)
+end
+
+function from_command.grid(a, o)
+    o.metric = a.metric
+    return of_sweep(a, o)
+end
+
 -- ---- the table -------------------------------------------------------------------------------------------------
 
 -- name, what it shows, the function, how many arguments stand before the options, options of its own.
@@ -376,6 +670,12 @@ M.kinds = {
      options = {"rows", "columns", "lo", "hi", "log", "high_is_best"}},
     {name = "csv", doc = "columns of a CSV file with a head: qs.plot(\"csv\", \"run.csv\", {x=\"step\", y={\"loss\"}})", make = csv, args = 1,
      options = {"x", "y", "kind"}},
+    {name = "series", doc = "a series of a sweep's cells, a curve a group with a band: qs.plot(\"series\", \"results.db\", {by=\"init\"})",
+     make = series, args = 1, options = {"sweep", "where", "by", "series", "x", "band", "smooth"}},
+    {name = "metric", doc = "a metric along a parameter, a curve a group with a band: qs.plot(\"metric\", \"results.db\", {x=\"bits\"})",
+     make = metric, args = 1, options = {"sweep", "where", "by", "metric", "x", "band"}},
+    {name = "grid", doc = "a metric over two parameters as colours: qs.plot(\"grid\", \"results.db\", {by={\"init\", \"bits\"}})",
+     make = grid, args = 1, options = {"sweep", "where", "by", "metric", "lo", "hi", "log", "high_is_best"}},
 }
 
 -- What every kind lets itself be told about its axes.

@@ -35,7 +35,7 @@ typedef struct qs_args {
     double limit;                 /* seconds; 0: not given */
     bool fresh, resume, keep_failed, dry_run;
     const char *plot;             /* "braille" "block" "ascii", or NULL */
-    const char *sweep, *by, *metric, *baseline;   /* of results */
+    const char *sweep, *by, *metric, *baseline, *series;   /* of results */
     const char *journal;          /* "wal" "delete", or NULL */
     bool accept_changes;
     const char *color;            /* "auto" "256" "8" "none", or NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * quantscope plot: a picture of a tensor or of columns, as a file or as text. Only hands over what was typed: which kinds
+ * quantscope plot: a picture of a tensor, of columns or of a sweep's results, as a file or as text. Only hands over what was typed: which kinds
  * there are and what they take is in lua/quantscope/plots.lua.
  */
 #include <stdio.h>
@@ -37,6 +37,7 @@ static void gather(const qs_args *a, const char *kind, const char *file, pairs *
     const struct { const char *key, *value; } texts[] = {
         {"kind", kind}, {"file", file}, {"tensor", a->ntensor ? a->tensor[0] : NULL}, {"format", a->format}, {"init", a->init},
         {"output", a->output}, {"title", a->title}, {"log", a->log}, {"x", a->x}, {"y", a->y},
+        {"sweep", a->sweep}, {"by", a->by}, {"metric", a->metric}, {"series", a->series}, {"filter", a->filter},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) put(p, texts[i].key, texts[i].value);
     put_number(p, "points", a->points > 0, (double)a->points);
@@ -68,8 +69,9 @@ int qs_cmd_plot(const qs_args *a)
     pairs p = {0};
     if (a->ntensor > 1) return qs_usage(_("plot takes one --tensor"));
     if (a->log && strspn(a->log, "xy") != strlen(a->log)) return qs_usage(_("--log: x, y or xy, not \"%s\""), a->log);
-    if (a->nrest == 1 && qs_ends_in(a->rest[0], ".csv")) gather(a, "csv", a->rest[0], &p);
+    if (a->db && a->nrest < 2) gather(a, a->nrest ? a->rest[0] : a->metric ? "metric" : "series", a->db, &p);
+    else if (a->nrest == 1 && qs_ends_in(a->rest[0], ".csv")) gather(a, "csv", a->rest[0], &p);
     else if (a->nrest == 2) gather(a, a->rest[0], a->rest[1], &p);
-    else return qs_usage(_("plot needs a KIND and a FILE: hist, curve or heat of a MODEL, csv of a table"));
+    else return qs_usage(_("plot needs a KIND and a FILE: hist, curve or heat of a MODEL, csv of a table, series, metric or grid of a DB"));
     return plot(a, &p);
 }

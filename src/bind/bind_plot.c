@@ -455,4 +455,10 @@ static const luaL_Reg methods[] = {{"save", plot_save}, {"text", plot_text}, {NU
 static const luaL_Reg meta[] = {{"__tostring", plot_tostring}, {NULL, NULL}};
 const qs_type qs_type_plot = {"qs.plot", NULL, owned_free, methods, NULL, meta, NULL};
 
-const luaL_Reg qs_bind_plot_private[] = {{"plot", plot_new}, {NULL, NULL}};
+static int less_is_better(lua_State *L)   /* (name of a metric) -> true where less of it is better */
+{
+    lua_pushboolean(L, qs_less_is_better(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+const luaL_Reg qs_bind_plot_private[] = {{"plot", plot_new}, {"less_is_better", less_is_better}, {NULL, NULL}};

@@ -90,14 +90,17 @@ static void push_params(lua_State *L, const qs_study *y, size_t row)
     }
 }
 
-/* Whether the Lua value at the top is v. */
+/* Whether the Lua value at the top is v. A text also stands for the number or truth value that is written so. */
 static bool is_value(lua_State *L, const qs_value *v)
 {
     int type = lua_type(L, -1);
-    if (!v) return false;
-    if (v->kind == QS_VALUE_BOOL) return type == LUA_TBOOLEAN && lua_toboolean(L, -1) == (v->x != 0);
-    if (v->kind == QS_VALUE_TEXT || v->kind == QS_VALUE_JSON) return type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), v->text);
-    return type == LUA_TNUMBER && lua_tonumber(L, -1) == v->x;
+    if (v->kind == QS_VALUE_BOOL && type == LUA_TBOOLEAN) return lua_toboolean(L, -1) == (v->x != 0);
+    if (v->kind == QS_VALUE_INT || v->kind == QS_VALUE_REAL) {
+        int number;
+        double x = lua_tonumberx(L, -1, &number);
+        return number && x == v->x;
+    }
+    return type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), v->text);
 }
 
 /* The parameter whose name is at index -2 with the value at the top; *value: its number. Errors name what is there not. */
@@ -117,7 +120,27 @@ static int find_pair(lua_State *L, const qs_study *y, const char *what, int *par
     return rc;
 }
 
-/* where={bits=2}: the rows that have all these values; keep: (nrow), true before. */
+/* One parameter of `where`: -2 its name, top its value or a list of them. Takes what has none of these from keep. */
+static int read_condition(lua_State *L, const qs_study *y, bool *keep, qs_err *err)
+{
+    int param = -1, value, rc = 0;
+    bool list = lua_istable(L, -1);
+    lua_Integer n = list ? (lua_Integer)lua_rawlen(L, -1) : 1;
+    bool *ok = qs_scratch(L, y->t.nrow + 1, NULL);      /* above name and value */
+    for (lua_Integer k = 1; k <= n && !rc; k++) {
+        lua_pushvalue(L, -3);
+        if (list) lua_rawgeti(L, -3, k);
+        else lua_pushvalue(L, -3);
+        rc = find_pair(L, y, "where", &param, &value, err);
+        for (size_t i = 0; i < y->t.nrow && !rc; i++) ok[i] = ok[i] || y->code[i * y->nparam + (size_t)param] == value;
+        lua_pop(L, 2);
+    }
+    for (size_t i = 0; i < y->t.nrow && !rc; i++) keep[i] = keep[i] && ok[i];
+    lua_pop(L, 1);
+    return rc;
+}
+
+/* where={bits=2, init={"lsq", "mse"}}: the rows that have all these values; keep: (nrow), true before. */
 static int read_where(lua_State *L, int i, const qs_study *y, bool *keep, qs_err *err)
 {
     int rc = 0, top = lua_gettop(L);
@@ -128,9 +151,7 @@ static int read_where(lua_State *L, int i, const qs_study *y, bool *keep, qs_err
     luaL_argcheck(L, lua_istable(L, -1), i, "where is a table: {bits=2}");
     lua_pushnil(L);
     while (!rc && lua_next(L, -2)) {
-        int param, value;
-        rc = find_pair(L, y, "where", &param, &value, err);
-        for (size_t k = 0; k < y->t.nrow && !rc; k++) keep[k] = keep[k] && y->code[k * y->nparam + (size_t)param] == value;
+        rc = read_condition(L, y, keep, err);
         lua_pop(L, 1);
     }
     lua_settop(L, top);
@@ -233,6 +254,35 @@ static int list_series(lua_State *L)   /* r:series(name, {sweep=, where=}) */
     return 1;
 }
 
+typedef struct names { char **v; size_t n; } names;
+
+static void names_clear(void *p)
+{
+    names *l = p;
+    for (size_t i = 0; i < l->n; i++) free(l->v[i]);
+    free(l->v);
+}
+
+static int list_series_names(lua_State *L)   /* r:series_names{sweep=} */
+{
+    static const char *const options[] = {"sweep", NULL};
+    qs_store *s = check_results(L);
+    qs_err err;
+    qs_opt_table(L, 2);
+    lua_settop(L, 2);
+    if (qs_opts_check(L, 2, "results:series_names", options, &err)) return qs_bind_fail(L, &err);
+    const qs_study *y = read_study(L, s, 2, &err);
+    if (!y) return fail(L, &err);
+    names *l = qs_scratch(L, sizeof *l, names_clear);
+    if (qs_store_series_names(s, y->sweep, NULL, &l->v, &l->n, &err)) return fail(L, &err);
+    lua_createtable(L, (int)l->n, 0);
+    for (size_t i = 0; i < l->n; i++) {
+        lua_pushstring(L, l->v[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 /* ---- groups --------------------------------------------------------------------------------------------- */
 static void groups_clear(void *p) { qs_groups_clear(p); }
 
@@ -313,23 +363,25 @@ static void push_groups(lua_State *L, const qs_study *y, const qs_groups *g, boo
     }
 }
 
-static int table_of(lua_State *L)   /* r:table{sweep=, by=, metric=, baseline=} */
+static int table_of(lua_State *L)   /* r:table{sweep=, where=, by=, metric=, baseline=} */
 {
-    static const char *const options[] = {"sweep", "by", "metric", "baseline", NULL};
+    static const char *const options[] = {"sweep", "where", "by", "metric", "baseline", NULL};
     qs_store *s = check_results(L);
     qs_err err;
     size_t nby;
     qs_opt_table(L, 2);
     lua_settop(L, 2);
     if (qs_opts_check(L, 2, "results:table", options, &err)) return qs_bind_fail(L, &err);
-    const qs_study *y = read_study(L, s, 2, &err);
+    bool *keep;
+    qs_study *y = chosen_rows(L, s, 2, &keep, &err);
     if (!y) return fail(L, &err);
+    qs_study_keep(y, keep);
     qs_groups *g = qs_scratch(L, sizeof *g, groups_clear);
     const char **by = read_by(L, 2, &nby);
     const char *baseline = read_baseline(L, 2, y, &err);
     if (err.code || qs_groups_make(y, by, nby, qs_opt_text(L, 2, "metric"), baseline, qs_bind_ctl(L), g, &err)) return fail(L, &err);
     push_groups(L, y, g, baseline);
-    qs_scratch_done(L, 4);
+    qs_scratch_done(L, 5);
     qs_scratch_done(L, 3);
     return 1;
 }
@@ -350,7 +402,8 @@ static int text(lua_State *L)
 static void results_unref(void *s) { qs_store_close(s); }
 
 static const luaL_Reg methods[] = {
-    {"sweeps", list_sweeps}, {"cells", list_cells}, {"table", table_of}, {"series", list_series}, {NULL, NULL},
+    {"sweeps", list_sweeps}, {"cells", list_cells}, {"table", table_of}, {"series", list_series},
+    {"series_names", list_series_names}, {NULL, NULL},
 };
 static const luaL_Reg fields[] = {{"path", path}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__tostring", text}, {NULL, NULL}};

@@ -275,10 +275,11 @@ typedef struct sheet {
     int *marker_row;
 } sheet;
 
-static void make_ticks(const qs_axis *a, double room, ticks *t)
+/* of: the plot whose x it is; NULL: another axis. */
+static void make_ticks(const qs_plot *of, const qs_axis *a, double room, ticks *t)
 {
     size_t most = room < 2 ? 2 : room > TICKS ? TICKS : (size_t)room;
-    t->n = qs_axis_ticks(a, most, t->v);
+    t->n = of ? qs_plot_x_ticks(of, most, t->v) : qs_axis_ticks(a, most, t->v);
     for (size_t i = 0; i < t->n; i++) qs_axis_label(a, t->v, t->n, t->v[i], t->label[i], sizeof t->label[i]);
 }
 
@@ -435,7 +436,7 @@ static void lay_out(sheet *s)
     s->x_name_y = bottom + 1.0 * em;
     if (p->y_name && *p->y_name && !h) left += 1.4 * em;
     font(s->pp, em, false);
-    make_ticks(h ? &h->scale : &p->y, s->all.h / (2.4 * em), &s->y);
+    make_ticks(NULL, h ? &h->scale : &p->y, s->all.h / (2.4 * em), &s->y);
     double numbers = widest(s->pp, &s->y) + 0.6 * em;
     if (h) {
         font(s->pp, 0.9 * em, false);
@@ -460,8 +461,8 @@ static void lay_out(sheet *s)
     s->usable = s->in.w > 3 * em && s->in.h > 2 * em && (h ? h->rows && h->cols : qs_axis_ok(&p->x) && qs_axis_ok(&p->y));
     if (!s->usable) return;
     font(s->pp, em, false);
-    make_ticks(&p->x, s->in.w / (4.5 * em), &s->x);
-    make_ticks(h ? &h->scale : &p->y, s->in.h / (2 * em), &s->y);
+    make_ticks(p, &p->x, s->in.w / (4.5 * em), &s->x);
+    make_ticks(NULL, h ? &h->scale : &p->y, s->in.h / (2 * em), &s->y);
 }
 
 /* ---- axes ----------------------------------------------------------------------------------------------------- */
@@ -754,6 +755,24 @@ static void draw_scale(sheet *s, const qs_heat *h)
     }
 }
 
+/* The numbers themselves, where there is room for all. */
+static void draw_values(sheet *s, const qs_heat *h)
+{
+    double w = s->in.w / (double)h->cols, each = s->in.h / (double)h->rows, em = 0.9 * s->em;
+    char b[32];
+    font(s->pp, em, false);
+    if (each < 1.3 * em || w < text_width(s->pp, "-0.0000") + 0.4 * em) return;
+    for (size_t i = 0; i < h->rows * h->cols; i++) {
+        double t = qs_heat_at(h, h->v[i]);
+        if (isnan(t) || !isfinite(h->v[i])) continue;
+        uint32_t c = qs_color_heat(t);
+        bool dark = 0.3 * (double)(c >> 16 & 255) + 0.59 * (double)(c >> 8 & 255) + 0.11 * (double)(c & 255) < 128;
+        ink(s->pp, dark ? 0xFFFFFF : 0x000000, 1);
+        snprintf(b, sizeof b, "%.4g", h->v[i]);
+        text(s->pp, b, s->in.x + w * ((double)(i % h->cols) + 0.5), s->in.y + each * ((double)(i / h->cols) + 0.5) + 0.35 * em, 0.5, w);
+    }
+}
+
 static void draw_heat(sheet *s)
 {
     const qs_heat *h = s->p->heat;
@@ -761,6 +780,7 @@ static void draw_heat(sheet *s)
     char name[64];
     if (h->rows * h->cols <= 4096) paint_cells(s, h);
     else paint_matrix(s, h);
+    draw_values(s, h);
     draw_scale(s, h);
     role_ink(s->pp, QS_ROLE_DIM, 1);
     font(s->pp, 0.9 * em, false);

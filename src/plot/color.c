@@ -96,3 +96,16 @@ int qs_init_role(const char *init)
     for (const char *p = init; *p; p++) h = h * 33 + (unsigned char)*p;
     return QS_ROLE_INIT0 + KNOWN + (int)(h % (16 - KNOWN));
 }
+
+bool qs_less_is_better(const char *metric)
+{
+    static const char *const words[] = {"loss", "error", "err", "mse", "steps", "seconds", "time", "ms", "perplexity", "divergence",
+                                        "distance", "bytes", "bits", "cost"};
+    bool less = false;
+    for (const char *w = metric; *w;) {
+        size_t n = strcspn(w, "_-. /");
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) less = less || (strlen(words[i]) == n && !strncmp(w, words[i], n));
+        w += n + (w[n] != 0);
+    }
+    return less;
+}

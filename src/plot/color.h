@@ -25,6 +25,8 @@ qs_color qs_color_selected(qs_color c);
 uint32_t qs_color_xterm(int i);
 /* The map of heat on paper, t in 0..1: worst (as QS_ROLE_HEAT0) to best (QS_ROLE_HEAT0 + 9), in between by mixing. */
 uint32_t qs_color_heat(double t);
+/* Is less of it better? A metric is known by a word of its name: loss, error, seconds, ... */
+bool qs_less_is_better(const char *metric);
 
 /* The role of an initialization: one colour in every pane and picture. Names we do not know (written in Lua) get one by their
  * letters. */

@@ -214,6 +214,19 @@ void qs_heat_name(const char *const *names, size_t i, char *out, size_t size)
     else snprintf(out, size, "%zu", i + 1);
 }
 
+/* The numbers themselves, a blank on either side, where there is room for all. */
+static void draw_values(const qs_heat *h, qs_cells *g, qs_rect r)
+{
+    int w = r.w / (int)h->cols, each = r.h / (int)h->rows;
+    for (size_t i = 0; i < h->rows * h->cols && w >= 11 && each >= 1; i++) {
+        char b[32];
+        if (isnan(qs_heat_at(h, h->v[i])) || !isfinite(h->v[i])) continue;
+        snprintf(b, sizeof b, " %.4g ", h->v[i]);
+        int y = (int)(((double)(i / h->cols) + 0.5) * r.h / (double)h->rows), x = (int)(((double)(i % h->cols) + 0.5) * r.w / (double)h->cols);
+        qs_cells_text(g, r.y + y, r.x + x - (int)strlen(b) / 2, w, b, QS_ROLE_TEXT, 0);
+    }
+}
+
 /* A cell shows the value in its middle, as colour and (for whoever sees none) as shade. */
 static void draw_heat(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
 {
@@ -227,6 +240,7 @@ static void draw_heat(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r)
             int shade = up >= 1 ? 4 : (int)(up * 5), role = QS_ROLE_HEAT0 + (t >= 1 ? 9 : (int)(t * 10));
             qs_cells_put(g, r.y + y, r.x + x, (cs == QS_ASCII ? ascii : fine)[shade], role, 0);
         }
+    if (h->rows && h->cols && h->rows <= (size_t)r.h && h->cols < (size_t)r.w) draw_values(h, g, r);
     char name[64];
     for (int y = 0, last = -1; y < r.h && p->y_width > 0 && h->rows; y++) {
         int i = (int)((y + 0.5) * (double)h->rows / r.h);
@@ -306,13 +320,32 @@ static bool is_free(const qs_cells *g, int y, int x, int n, wchar_t blank)
     return true;
 }
 
+static bool whole_x(const qs_plot *p)
+{
+    for (size_t i = 0; i < p->nseries; i++) {
+        const qs_series *s = &p->series[i];
+        for (size_t k = 0; k < s->n; k++)
+            if (!s->x || (isfinite(s->x[k]) && s->x[k] != floor(s->x[k]))) return false;
+    }
+    return p->nseries > 0;
+}
+
+size_t qs_plot_x_ticks(const qs_plot *p, size_t max, double *out)
+{
+    double from = ceil(p->x.lo), to = floor(p->x.hi);
+    size_t n = 0;
+    if (p->x.log || !(from <= to) || to - from + 1 > (double)max || !whole_x(p)) return qs_axis_ticks(&p->x, max, out);
+    for (double v = from; v <= to; v++) out[n++] = v;
+    return n;
+}
+
 /* The numbers of x: in the axis line where no sign of a marker stands, or as a row. */
 static void draw_x_labels(const qs_plot *p, qs_charset cs, qs_cells *g, qs_rect r, int y)
 {
     double t[64];
     wchar_t line = cs == QS_ASCII ? L'-' : L'─';
     size_t max = (size_t)(r.w / 8);
-    size_t n = qs_axis_ticks(&p->x, max > 64 ? 64 : max, t);
+    size_t n = qs_plot_x_ticks(p, max > 64 ? 64 : max, t);
     int used = r.x - 1;
     for (size_t i = 0; i < n; i++) {
         char b[24];

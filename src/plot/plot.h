@@ -52,7 +52,8 @@ typedef struct qs_marker {
     bool strong;                 /* the chosen one: ● instead of ▲, bold, placed first */
 } qs_marker;
 
-/* A matrix as colours: in place of series, over the whole plot. Its rows and columns have the numbers, not the axes. */
+/* A matrix as colours: in place of series, over the whole plot, with its values where they have room. Its rows and columns
+ * have the numbers, not the axes. */
 typedef struct qs_heat {
     const double *v;             /* (rows, cols), the first row at the top; NaN: left blank */
     size_t rows, cols;
@@ -85,6 +86,9 @@ int qs_plot_fit(qs_plot *p, qs_err *err);
 double qs_heat_at(const qs_heat *h, double v);
 /* Name i of a row or column. */
 void qs_heat_name(const char *const *names, size_t i, char *out, size_t size);
+
+/* Ticks of x, as qs_axis_ticks; whole numbers only where all x of the series are whole (bits, steps). */
+size_t qs_plot_x_ticks(const qs_plot *p, size_t max, double *out);
 
 /* How many different labels the legend has. */
 size_t qs_plot_labels(const qs_plot *p);

@@ -42,6 +42,8 @@ typedef struct qs_study {
  */
 int qs_study_read(qs_store *s, const char *sweep, qs_study *out, qs_err *err);
 void qs_study_clear(qs_study *y);
+/* Forgets the rows that are not to be kept; keep: (t.nrow). */
+void qs_study_keep(qs_study *y, const bool *keep);
 /* NULL where the cell has no such parameter. */
 const qs_value *qs_study_value(const qs_study *y, size_t row, size_t param);
 /* The number of a parameter, or of a metric; -1: there is none of that name. */

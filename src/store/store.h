@@ -143,9 +143,10 @@ typedef struct qs_results {
 /* EARG: there is no such sweep. 100,000 cells with 3 metrics: 0.5 s. */
 int qs_store_results(qs_store *s, const char *sweep, qs_results *out, qs_err *err);
 void qs_results_clear(qs_results *t);
+void qs_results_row_clear(qs_results_row *r);
 /* A series of the last done run of a cell, malloc'd; *n 0 and *x NULL where there is none. */
 int qs_store_series(qs_store *s, const char *sweep, const char *key, const char *name, double **x, size_t *n, qs_err *err);
-/* The names of its series: sorted; each malloc'd, as is the list. */
+/* The names of its series, or (key NULL) of those of all cells: sorted; each malloc'd, as is the list. */
 int qs_store_series_names(qs_store *s, const char *sweep, const char *key, char ***name, size_t *n, qs_err *err);
 /* Grows with every write of any process; counts from when this store was opened. Cheap: ask before reading again. */
 int qs_store_change(qs_store *s, int64_t *change, qs_err *err);

@@ -220,14 +220,18 @@ int qs_store_results(qs_store *s, const char *sweep, qs_results *out, qs_err *er
     return rc;
 }
 
+void qs_results_row_clear(qs_results_row *r)
+{
+    free(r->key);
+    free(r->params);
+    free(r->error);
+    free(r->x);
+    *r = (qs_results_row){0};
+}
+
 void qs_results_clear(qs_results *t)
 {
-    for (size_t i = 0; i < t->nrow; i++) {
-        free(t->row[i].key);
-        free(t->row[i].params);
-        free(t->row[i].error);
-        free(t->row[i].x);
-    }
+    for (size_t i = 0; i < t->nrow; i++) qs_results_row_clear(&t->row[i]);
     for (size_t i = 0; i < t->nmetric; i++) free(t->metric[i]);
     free(t->row);
     free(t->metric);
@@ -254,13 +258,16 @@ int qs_store_series(qs_store *s, const char *sweep, const char *key, const char 
 
 int qs_store_series_names(qs_store *s, const char *sweep, const char *key, char ***name, size_t *n, qs_err *err)
 {
-    sqlite3_stmt *st = qs_sql(s, err, "SELECT name FROM series WHERE run = (SELECT max(run.id) FROM run"
-                                      " JOIN cell ON cell.id = run.cell JOIN sweep ON sweep.id = cell.sweep"
-                                      " WHERE sweep.name = ?1 AND cell.key = ?2 AND run.status = 'done') ORDER BY name");
+    sqlite3_stmt *st = key ? qs_sql(s, err, "SELECT name FROM series WHERE run = (SELECT max(run.id) FROM run"
+                                            " JOIN cell ON cell.id = run.cell JOIN sweep ON sweep.id = cell.sweep"
+                                            " WHERE sweep.name = ?1 AND cell.key = ?2 AND run.status = 'done') ORDER BY name")
+                           : qs_sql(s, err, "SELECT DISTINCT series.name FROM series JOIN run ON run.id = series.run"
+                                            " JOIN cell ON cell.id = run.cell JOIN sweep ON sweep.id = cell.sweep"
+                                            " WHERE sweep.name = ?1 AND run.status = 'done' ORDER BY series.name");
     *name = NULL;
     *n = 0;
     if (!st) return -(err ? err->code : QS_EIO);
-    qs_sql_bind(st, "tt", sweep, key);
+    qs_sql_bind(st, key ? "tt" : "t", sweep, key);
     int rc;
     while ((rc = qs_sql_step(s, st, err)) == 1) {
         *name = qs_xrealloc(*name, (*n + 1) * sizeof **name);

@@ -151,6 +151,22 @@ int qs_study_read(qs_store *s, const char *sweep, qs_study *y, qs_err *err)
     return rc;
 }
 
+void qs_study_keep(qs_study *y, const bool *keep)
+{
+    size_t n = 0, np = y->nparam;
+    for (size_t i = 0; i < y->t.nrow; i++) {
+        qs_results_row *r = &y->t.row[i];
+        if (!keep[i]) {
+            y->count[r->status]--;
+            qs_results_row_clear(r);
+            continue;
+        }
+        if (np) memmove(y->code + n * np, y->code + i * np, np * sizeof *y->code);
+        y->t.row[n++] = *r;
+    }
+    y->t.nrow = n;
+}
+
 void qs_study_clear(qs_study *y)
 {
     for (size_t i = 0; i < y->nparam; i++) {

@@ -42,19 +42,7 @@ static double value(const qs_snap_group *g, int col)
     return v[col];
 }
 
-/* Metrics of which less is better, known by a word in their name. */
-static bool less_is_better(const qs_ui *u, const char *metric)
-{
-    static const char *const words[] = {"loss", "error", "err", "mse", "steps", "seconds", "time", "ms", "perplexity", "divergence",
-                                        "distance", "bytes", "bits", "cost"};
-    bool less = false;
-    for (const char *w = metric; *w;) {
-        size_t n = strcspn(w, "_-. /");
-        for (size_t i = 0; i < sizeof words / sizeof *words; i++) less = less || (strlen(words[i]) == n && !strncmp(w, words[i], n));
-        w += n + (w[n] != 0);
-    }
-    return less != u->results.flip;
-}
+static bool less_is_better(const qs_ui *u, const char *metric) { return qs_less_is_better(metric) != u->results.flip; }
 
 /* The group with the best mean; ngroup: none has any. */
 static size_t best_group(const qs_ui *u)

@@ -12,6 +12,7 @@ else
 fi
 
 cp small.safetensors model.safetensors
+cp "$top_srcdir/tests/golden/results/v1.db" results.db && chmod u+w results.db
 sed -n '/^\.EX/,/^\.EE/s/^\$ //p' "$man" >examples
 [ "$(wc -l <examples)" -ge 5 ]; verdict $? "has examples"
 while IFS= read -r line; do
@@ -33,7 +34,6 @@ for command in $(sed -nE 's/^  quantscope ([a-z]+) .*/\1/p' out); do
     grep -qE "quantscope $command" text; verdict $? "the manual has $command"
 done
 # Every name that JSON rows have is in the manual.
-cp "$top_srcdir/tests/golden/results/v1.db" results.db && chmod u+w results.db
 for c in "list model.safetensors" "results results.db" "results results.db --sweep race --baseline init=mse" "compare model.safetensors --format int4@channel,uint4+zp@channel" \
          "curve model.safetensors --tensor conv.weight --format int4@channel --channel 1 --points 3"; do
     run $c --json

@@ -89,8 +89,8 @@ py "its colours: least blue, most red, 0 between them, nothing where there is no
 from pic import *
 w, h, rows = png("four.png")
 at = lambda x, y: tuple(rows[int(y * h)][3 * int(x * w):3 * int(x * w) + 3])
-assert at(.25, .3) == (0x00, 0x5F, 0xAF) and at(.25, .7) == (0xAF, 0x00, 0x00), (at(.25, .3), at(.25, .7))
-r, g, b = at(.6, .3)
+assert at(.25, .4) == (0x00, 0x5F, 0xAF) and at(.25, .8) == (0xAF, 0x00, 0x00), (at(.25, .4), at(.25, .8))
+r, g, b = at(.6, .4)
 assert r > 180 and g > 180 and b > 150 and (r, g, b) != (255, 255, 255) and at(.6, .7) == (255, 255, 255), (r, g, b)
 P
 printf 'step,loss,accuracy\n1,2,0.1\n2,1,\n3,0.5,0.7\n' >r.csv
@@ -114,7 +114,51 @@ for c in ("0072B2", "E69F00"):
 assert "lsq (2)" in words and any("95 % interval" in w for w in words)
 P
 
+# Straight from a results database (tests/golden/results.py): curves, a metric along a parameter, a grid.
+cp "$top_srcdir/tests/golden/results/v1.db" r.db && chmod u+w r.db
+run plot --db r.db --sweep race --by init -o curves.svg; exits 0 "training curves of a sweep"
+py "a line and a band a group, the bands below all lines, and in the title what all have" <<'P'
+from pic import *
+root, words = svg("curves.svg")
+for w in ("mse (10)", "lsq (9)", "adaptive (9)", "loss (mean, 95 % interval)", "place in the series", "race  loss  n=0.1"): assert w in words, words
+order = list(root.iter(S + "path"))
+bands = [paths(root, "fill", c) for c in ("0072B2", "E69F00", "009E73")]
+assert all(len(b) == 1 and "fill-opacity:0.25" in b[0].get("style") for b in bands)
+assert max(order.index(b[0]) for b in bands) < order.index(paths(root, "stroke", "0072B2")[0])
+P
+run plot series r.db --sweep race --by init --filter 'bits=2,init=lsq|mse' --title slide -o few.svg; exits 0 "of cells that are chosen"
+py "only these" <<'P'
+from pic import *
+words = svg("few.svg")[1]
+assert "mse (5)" in words and "lsq (4)" in words and not any("adaptive" in w for w in words) and "slide" in words, words
+P
+run plot --db r.db --sweep race --metric accuracy --by init -o metric.svg; exits 0 "a metric along the parameter that is a number"
+py "no ticks between whole numbers" <<'P'
+from pic import *
+words = svg("metric.svg")[1]
+for w in ("bits", "2", "3", "4", "mse", "accuracy (mean, 95 % interval, up to 5 cells)"): assert w in words, words
+assert not any(w in ("2.5", "3.5", "2.0") for w in words), words
+P
+run plot grid r.db --sweep race --by init,bits -o grid.svg; exits 0 "a grid of two parameters"
+py "the means stand in it" <<'P'
+from pic import *
+words = svg("grid.svg")[1]
+for w in ("mse", "lsq", "adaptive", "2", "4", "bits", "mean accuracy", "0.91", "0.86"): assert w in words, (w, words)
+P
+run plot grid r.db --sweep race --by init,bits; has out ' 0\.91 ' "as text too"
+
 # What is wrong is named.
+run plot --db r.db; exits 2 "a database of several sweeps"; has err 'choose one: race, empty' "lists them"
+run plot --db r.db --sweep race --series los; exits 2 "a series that is none"; has err 'there are: loss' "lists them"
+run plot --db r.db --sweep race --by inits; exits 2 "a parameter that is none"; has err 'there are: bits, init, n, seed' "lists them"
+run plot --db r.db --sweep race --by init,bits,seed; exits 1 "too many curves"; has err '[0-9]+ curves by init, bits, seed; at most 8' "counts them"
+run plot --db r.db --sweep race --filter bits=3; exits 2 "a value that is none"
+run plot --db r.db --sweep race --filter bits; exits 2 "a filter that is none"
+run plot metric r.db --sweep race --x init; exits 2 "names along an axis"
+run plot grid r.db --sweep race --by init; exits 2 "a grid of one parameter"
+run plot grid r.db --sweep race --by init,bits --metric x; exits 2 "a metric that is none"; has err 'accuracy, loss' "lists them"
+run plot --db nix.db; exits 3 "a database that is none"; has err 'nix.db' "names it"
+run plot --db $m; exits 3 "a file that is no database"
 run plot hist $m --tensor fc.weight -o a.gif; exits 2 "another ending"
 has err '\.svg, \.pdf or \.png' "lists the three"
 run plot nix $m; exits 2 "a kind that is none"; has err 'there are hist, curve' "lists them"

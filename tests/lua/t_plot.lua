@@ -125,6 +125,43 @@ refused("a column without numbers", "ERANGE", "column note holds no number", qs.
 os.remove(path)
 refused("a file that is none", "EIO", "No such file", qs.plot("csv", path))
 
-tap.ok(#qs.plots() >= 6 and qs.plots()[1].name == "hist", "qs.plots() lists the kinds")
+-- Runs: real ones.
+local d = assert(qs.dataset("fashion-mnist", {slice = true, val = 50}))
+local function trained(init, seed)
+    local net = assert(qs.net {input = {1, 28, 28}, qs.linear {8}, qs.relu(), qs.linear {8}, qs.relu(), qs.linear {10}, seed = 1})
+    local quant = {weights = "int2", acts = "uint2", init = init, learn = "lsq"}
+    local run = assert(qs.train(net, d, {steps = 6, batch = 10, seed = seed, record = 2, evaluate = 3, quant = quant}))
+    return assert(run:finish())
+end
+local a1, a2, other = trained("lsq", 1), trained("lsq", 2), trained("mse", 1)
+text = qs.plot("train", {a1, a2, other}):text {charset = "ascii"}
+tap.ok(text:find(a1.name .. " (2)", 1, true) and text:find("- " .. other.name, 1, true) and text:find "loss %(mean, 95 %% interval%)",
+       "runs of one name are one curve with a band", text)
+tap.ok(text:find "%f[%d]6%f[%D]" and text:find "step%s*$", "the loss of every step", text)
+text = qs.plot("train", {lsq = {a1, a2}, mse = other}, {metric = "accuracy"}):text {charset = "ascii"}
+tap.ok(text:find "lsq %(2%)" and text:find "%- mse" and text:find "accuracy %(mean", "accuracy, by names of one's own", text)
+text = qs.plot("steps", a1):text {charset = "ascii"}
+local all, sites = true, a1:names()
+for _, name in ipairs(sites) do all = all and text:find(name, 1, true) end
+tap.ok(#sites > 1 and all and text:find "quantizer step" and text:find "training step", "the steps of all quantizers, named", text)
+text = qs.plot("steps", a1, {relative = true, only = sites[1]}):text {charset = "ascii"}
+tap.ok(text:find "against the first" and not text:find(sites[2], 1, true), "of one, against its first", text)
+
+-- Sweeps: the golden database.
+local db = assert(qs.results(os.getenv "top_srcdir" .. "/tests/golden/results/v1.db"))
+text = qs.plot("series", db, {sweep = "race", by = "init"}):text {charset = "ascii"}
+tap.ok(text:find "mse %(10%)" and text:find "lsq %(9%)" and text:find "race  loss  n=0.1", "the series of a sweep, a curve a group", text)
+text = qs.plot("metric", db, {sweep = "race", x = "bits", by = "init", where = {init = {"lsq", "mse"}}, band = "range"}):text {charset = "ascii"}
+tap.ok(text:find "%- lsq" and not text:find "adaptive" and text:find "least to most, up to 5 cells", "a metric along a parameter", text)
+text = qs.plot("grid", db, {sweep = "race", by = {"bits", "init"}, metric = "accuracy"}):text {charset = "ascii"}
+tap.ok(text:find "bits=2" and text:find "adaptive" and text:find " 0%.91 ", "a metric over two parameters", text)
+refused("a series that is none", "EARG", "there are: loss", qs.plot("series", db, {sweep = "race", series = "x"}))
+refused("a series along the axis that is none", "EARG", "no cell has a series \"x\"", qs.plot("series", db, {sweep = "race", x = "x"}))
+refused("a sweep without cells", "ERANGE", "no cell", qs.plot("series", db, {sweep = "empty"}))
+refused("a database that is none", "EIO", "nix%.db", qs.plot("metric", "nix.db"))
+refused("too many curves", "ERANGE", "at most 8", qs.plot("metric", db, {sweep = "race", by = {"init", "seed"}, x = "bits"}))
+tap.ok(not pcall(qs.plot, "grid", 12), "no database raises")
+
+tap.ok(#qs.plots() >= 9 and qs.plots()[1].name == "hist", "qs.plots() lists the kinds")
 tap.ok(qs.pretty(p):find "values", "the console shows the plot")
 tap.done()
