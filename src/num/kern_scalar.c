@@ -98,3 +98,20 @@ void qs_block16__scalar(const float *x, size_t blocks, double *sum)
         sum[2 * k + 1] = qs_lanes_fold(q);
     }
 }
+
+static int32_t byte_sum(const uint8_t *x, const int8_t *w, const qs_bytes *s)
+{
+    int32_t sum = 0;
+    for (size_t row = 0; row < s->rows; row++)
+        for (size_t i = 0; i < s->run; i++) sum += x[row * s->pitch + i] * w[(row * s->run + i) / 4 * 4 * s->out + i % 4];
+    return sum;
+}
+
+void qs_convbyte__scalar(const uint8_t *x, const int8_t *w, const qs_bytes *s, float *y)
+{
+    for (size_t i = 0; i < s->oh * s->ow; i++)
+        for (size_t o = 0; o < s->out; o++, y++) {
+            *y = (float)byte_sum(x + i / s->ow * s->down + i % s->ow * s->along, w + 4 * o, s) * s->factor[o];
+            if (s->bias) *y += s->bias[o];
+        }
+}

@@ -44,6 +44,7 @@ static void fill_avx512(void)
 #define ROW_avx2(name)
 #define ROW_avx512(name) avx512.name = qs_##name##__avx512;
 #include "num/kernels.def"
+    if (!__builtin_cpu_supports("avx512vnni")) avx512.convbyte = NULL;
 }
 #endif
 #undef QS_KERNEL

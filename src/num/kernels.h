@@ -91,6 +91,21 @@ typedef void qs_diff_fn(const float *x, const float *y, size_t n, qs_diff *out);
 /* Of `blocks` runs of 16 finite values: sum[2k] = sum x, sum[2k+1] = sum x^2 of run k. */
 typedef void qs_block16_fn(const float *x, size_t blocks, double *sum);
 
+/*
+ * One image of a convolution of bytes x (rows x columns x channels, its border included) by weights: for every output
+ * pixel and channel, an exact sum of products, rounded to float32, times the channel's factor, plus its bias. A row of
+ * the kernel is a run of bytes that lie together, filled up to a multiple of four (with weights of 0: up to 3 bytes
+ * behind x are read). Weights: (rows, run / 4, out, 4).
+ */
+typedef struct qs_bytes {
+    size_t rows, run;         /* of the kernel; bytes of a row, a multiple of 4 */
+    size_t pitch;             /* bytes from one row of x to the next */
+    size_t down, along;       /* bytes of x from one output pixel to that below, to the next */
+    size_t oh, ow;            /* output pixels: at least 8 */
+    size_t out;               /* channels, a multiple of 16 */
+    const float *factor, *bias;   /* (out); bias may be NULL */
+} qs_bytes;
+typedef void qs_convbyte_fn(const uint8_t *x, const int8_t *w, const qs_bytes *s, float *y);
 
 /* ---- layers of a network; rows of c channels, channels last. Sums are added to what is there ---- */
 typedef void qs_bnsum_fn(const float *x, size_t rows, size_t c, double *sum, double *sq);   /* sum x, sum x^2 */
@@ -158,6 +173,7 @@ typedef struct qs_kernels {
     qs_fqcolsgrad_fn *fqcolsgrad;
     qs_diff_fn *diff;
     qs_block16_fn *block16;
+    qs_convbyte_fn *convbyte;   /* NULL where the machine does not multiply bytes; the reference is slow */
     qs_bnsum_fn *bnsum;
     qs_colsum_fn *colsum;
     qs_bnapply_fn *bnapply;

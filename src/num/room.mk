@@ -10,7 +10,7 @@ NUM_LIBS += libqsavx2.a
 endif
 if HAVE_AVX512
 noinst_LIBRARIES += libqsavx512.a
-libqsavx512_a_SOURCES = src/num/kern_avx512.c src/num/kern_nn.c src/num/kern_cols.c
+libqsavx512_a_SOURCES = src/num/kern_avx512.c src/num/kern_bytes.c src/num/kern_nn.c src/num/kern_cols.c
 libqsavx512_a_CFLAGS  = $(AM_CFLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512 -DQS_ISA=avx512
 NUM_LIBS += libqsavx512.a
 endif

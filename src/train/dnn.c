@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config.h"
+#include "train/conv_bytes.h"
 #include "train/conv_plain.h"
 
 #if HAVE_DNNL
@@ -39,12 +40,14 @@ struct shared { char none; };
 struct qs_conv {
     qs_conv_shape s;
     bool plain;
+    bool bytes;                /* codes go through our own kernel */
     size_t size[4];            /* floats of wf, wb, gw; bytes of wc */
     struct shared d;
 };
 
 struct qs_conv_job {
     qs_conv *c;
+    uint8_t *room;             /* for our own kernel */
 #if HAVE_DNNL
     const void *there[PASSES][MAX_ARGS];   /* what mem points at */
     dnnl_memory_t mem[PASSES][MAX_ARGS];
@@ -189,7 +192,7 @@ static dnnl_status_t make_passes(qs_conv *c)
     dnnl_status_t st = dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, &x, &w,
                                                           s->bias ? &b : NULL, &y, str, pad, far);
     if (!st) st = make_pass(c, FORWARD, &d);
-    if (!st && s->codes && !asked_for("float")) make_codes(c, &x, &w, &y, str, pad, far);
+    if (!st && s->codes && !c->bytes && !asked_for("float")) make_codes(c, &x, &w, &y, str, pad, far);
     if (st || !s->train) return st;
     st = dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, &x, &w, &y, str, pad, far);
     if (!st) st = make_pass(c, DATA, &d);
@@ -328,6 +331,8 @@ qs_conv *qs_conv_new(const qs_conv_shape *s, qs_err *err)
     size_t n = (size_t)s->out * (size_t)(s->c / s->groups) * (size_t)(s->kernel * s->kernel);
     for (int i = 0; i < 3; i++) c->size[i] = n;
     c->size[3] = c->plain && s->codes ? n : 0;
+    c->bytes = s->codes && !c->plain && !asked_for("float") && !asked_for("onednn") && qs_bytes_fit(s);
+    if (c->bytes) c->size[3] = qs_bytes_weights(s);
 #if HAVE_DNNL
     if (!c->plain && make(c, err)) {
         qs_conv_free(c);
@@ -369,6 +374,7 @@ void qs_conv_pack(qs_conv *c, const float *w, float *wf, float *wb)
 void qs_conv_pack_codes(qs_conv *c, const int8_t *w, int8_t *wc)
 {
     if (c->plain) memcpy(wc, w, c->size[3]);
+    else if (c->bytes) qs_bytes_pack(&c->s, w, wc);
 #if HAVE_DNNL
     else repack(c, CODES, w, wc);
 #endif
@@ -386,6 +392,7 @@ qs_conv_job *qs_conv_job_new(qs_conv *c, const qs_conv_at *at, qs_err *err)
 {
     qs_conv_job *j = qs_xcalloc(1, sizeof *j);
     j->c = c;
+    if (c->bytes) j->room = qs_xcalloc(qs_bytes_room(&c->s), 1);
 #if HAVE_DNNL
     for (int p = 0; p < PASSES && !c->plain; p++)
         if (c->d.p[p] && bind(j, p, at)) {
@@ -409,6 +416,7 @@ void qs_conv_job_free(qs_conv_job *j)
         qs_big_free(j->scratch[p]);
     }
 #endif
+    free(j->room);
     free(j);
 }
 
@@ -421,6 +429,7 @@ void qs_conv_forward(qs_conv_job *j, const qs_conv_at *at)
 void qs_conv_forward_codes(qs_conv_job *j, const qs_conv_at *at)
 {
     if (j->c->plain) qs_plain_forward_codes(&j->c->s, at);
+    else if (j->c->bytes) qs_bytes_forward(&j->c->s, at, j->room);
     else go(j, CODES, at);
 }
 
