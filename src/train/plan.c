@@ -179,7 +179,7 @@ static bool *find_seen(const qs_plan *p)
     return seen;
 }
 
-/* Output of node i: until its last reader has run. */
+/* Output of node i: from the node's last stage until its last reader has run. */
 static void want_values(qs_plan *p)
 {
     int n = p->net->n, *death = qs_xcalloc((size_t)n, sizeof *death);
@@ -193,8 +193,8 @@ static void want_values(qs_plan *p)
     for (int i = 0; i < n; i++) {
         struct step *s = &p->step[i];
         if (s->value != i) continue;
-        plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f0, kept[i] ? p->end : death[i]);
-        s->brief.y = !kept[i] && !seen[i] && s->f0 == death[i];
+        plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f1, kept[i] ? p->end : death[i]);
+        s->brief.y = !kept[i] && !seen[i] && s->f1 == death[i];
     }
     free(death);
     free(kept);
