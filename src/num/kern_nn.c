@@ -111,25 +111,26 @@ void KERNEL(bnapply)(const float *x, size_t rows, size_t c, const float *scale, 
         for (size_t r = 0; r < rows; r++) y[r * c + j] = bound(x[r * c + j] * scale[j] + shift[j], lo, hi);
 }
 
-/* g counts where lo < y < hi, the bounds that y was cut to. */
-void KERNEL(bngradsum)(const float *x, const float *y, const float *g, size_t rows, size_t c, const double *mean, float lo,
-                       float hi, double *sg, double *sgx)
+/* g counts where y = x scale + shift was not cut: the same operations as above, so the same bits, and y need not be read. */
+void KERNEL(bngradsum)(const float *x, const float *g, size_t rows, size_t c, const float *scale, const float *shift, float lo,
+                       float hi, const double *mean, double *sg, double *sgx)
 {
     size_t j = 0;
     vf l = same(lo), h = same(hi);
     for (; j + W <= c; j += W) {
         vd s0 = getd(sg + j), s1 = getd(sg + j + W / 2), t0 = getd(sgx + j), t1 = getd(sgx + j + W / 2);
         vd m0 = getd(mean + j), m1 = getd(mean + j + W / 2);
+        vf k = get(scale + j), b = get(shift + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            vf out = get(y + at), up = both(get(g + at), (out > l) & (out < h));
+            vf y = get(x + at) * k + b, up = both(get(g + at), (y > l) & (y < h));
             float u[W];
             memcpy(u, &up, sizeof u);
-            vd a = wide(u), b = wide(u + W / 2);
-            s0 += a;
-            s1 += b;
-            t0 += a * (wide(x + at) - m0);
-            t1 += b * (wide(x + at + W / 2) - m1);
+            vd u0 = wide(u), u1 = wide(u + W / 2);
+            s0 += u0;
+            s1 += u1;
+            t0 += u0 * (wide(x + at) - m0);
+            t1 += u1 * (wide(x + at + W / 2) - m1);
         }
         putd(sg + j, s0);
         putd(sg + j + W / 2, s1);
@@ -139,29 +140,30 @@ void KERNEL(bngradsum)(const float *x, const float *y, const float *g, size_t ro
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            double up = y[at] > lo && y[at] < hi ? (double)g[at] : 0;
+            float y = x[at] * scale[j] + shift[j];
+            double up = y > lo && y < hi ? (double)g[at] : 0;
             sg[j] += up;
             sgx[j] += up * ((double)x[at] - mean[j]);
         }
 }
 
-void KERNEL(bngrad)(const float *x, const float *y, size_t rows, size_t c, const float *a, const float *b, const float *d,
-                    float lo, float hi, float *g)
+void KERNEL(bngrad)(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo, float hi,
+                    const float *a, const float *b, const float *d, float *g)
 {
     size_t j = 0;
     vf l = same(lo), h = same(hi);
     for (; j + W <= c; j += W) {
-        vf ka = get(a + j), kb = get(b + j), kd = get(d + j);
+        vf ka = get(a + j), kb = get(b + j), kd = get(d + j), ks = get(scale + j), kt = get(shift + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            vf out = get(y + at), up = both(get(g + at), (out > l) & (out < h));
-            put(g + at, up * ka + (get(x + at) * kb + kd));
+            vf v = get(x + at), y = v * ks + kt, up = both(get(g + at), (y > l) & (y < h));
+            put(g + at, up * ka + (v * kb + kd));
         }
     }
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            float up = y[at] > lo && y[at] < hi ? g[at] : 0.0f;
+            float y = x[at] * scale[j] + shift[j], up = y > lo && y < hi ? g[at] : 0.0f;
             g[at] = up * a[j] + (x[at] * b[j] + d[j]);
         }
 }

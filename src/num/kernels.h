@@ -113,12 +113,12 @@ typedef void qs_colsum_fn(const float *x, size_t rows, size_t c, double *sum);
 /* y = min(max(x scale + shift, lo), hi) */
 typedef void qs_bnapply_fn(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo,
                            float hi, float *y);
-/* With g' = g where lo < y < hi, else 0: sum g', sum g' (x - mean) */
-typedef void qs_bngradsum_fn(const float *x, const float *y, const float *g, size_t rows, size_t c, const double *mean,
-                             float lo, float hi, double *sg, double *sgx);
+/* Its gradient. With g' = g where lo < x scale + shift < hi, else 0: sum g', sum g' (x - mean) */
+typedef void qs_bngradsum_fn(const float *x, const float *g, size_t rows, size_t c, const float *scale, const float *shift,
+                             float lo, float hi, const double *mean, double *sg, double *sgx);
 /* g = a g' + (b x + d) */
-typedef void qs_bngrad_fn(const float *x, const float *y, size_t rows, size_t c, const float *a, const float *b,
-                          const float *d, float lo, float hi, float *g);
+typedef void qs_bngrad_fn(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo, float hi,
+                          const float *a, const float *b, const float *d, float *g);
 typedef void qs_clip_fn(const float *x, size_t n, float lo, float hi, float *y);        /* min(max(x, lo), hi) */
 typedef void qs_clipgrad_fn(const float *y, size_t n, float lo, float hi, float *g);    /* g = 0 unless lo < y < hi */
 typedef void qs_add_fn(const float *x, size_t n, float *y);                             /* y += x */

@@ -370,16 +370,13 @@ static void bn_apply(qs_plan *p, struct step *s, size_t k)
     p->k->bnapply(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, v.y);
 }
 
-/* The gradient stops where y was cut; where nothing cuts, y is gone, and any number serves. */
-static const float *witness(const struct step *s, const struct piece *v) { return plan_cuts(s) ? v->y : v->x; }
-
 static void bn_back_sum(qs_plan *p, struct step *s, size_t k)
 {
     size_t c = (size_t)s->node->c;
     struct piece v = cut_out(p, s, k);
     double *sum = s->sums + k * 2 * c;
     memset(sum, 0, 2 * c * sizeof *sum);
-    p->k->bngradsum(v.x, witness(s, &v), v.gy, rows(p, s), c, s->mean, s->lo, s->hi, sum, sum + c);
+    p->k->bngradsum(v.x, v.gy, rows(p, s), c, s->scale, s->shift, s->lo, s->hi, s->mean, sum, sum + c);
 }
 
 /* dx = gamma r (g - mean g - (x - mean) r^2 mean(g (x - mean))), r = 1/sqrt(var + eps); as a g + (b x + d). */
@@ -401,7 +398,7 @@ static void bn_back_ready(qs_plan *p, struct step *s)
 static void bn_back(qs_plan *p, struct step *s, size_t k)
 {
     struct piece v = cut_out(p, s, k);
-    p->k->bngrad(v.x, witness(s, &v), rows(p, s), (size_t)s->node->c, s->ca, s->cb, s->cd, s->lo, s->hi, v.gy);
+    p->k->bngrad(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, s->ca, s->cb, s->cd, v.gy);
     settle(p, s, &v);
 }
 
@@ -700,7 +697,7 @@ static void shortcut_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, 
 const qs_layer_work qs_layer_table[QS_OPS] = {
     [QS_OP_CONV]       = {conv_memory, conv_make, conv_forward, conv_backward, true, false, false},
     [QS_OP_LINEAR]     = {layer_memory, linear_make, linear_forward, linear_backward, true, false, false},
-    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, true, true},
+    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, false, true},
     [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, false, true, true},
     [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, false, true, true},
     [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, true, false, true},

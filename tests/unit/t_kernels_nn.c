@@ -47,12 +47,12 @@ static void do_bnapply(const qs_kernels *k, size_t r, size_t c, float *v, double
 static void do_bngradsum(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
 {
     (void)v, (void)a;
-    k->bngradsum(X, Y, G, r, c, M, 0, INFINITY, d, d + c);
+    k->bngradsum(X, G, r, c, S, T, 0, INFINITY, M, d, d + c);
 }
 static void do_bngrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
 {
     (void)d, (void)a;
-    k->bngrad(X, Y, r, c, S, T, U, 0, 2, v);
+    k->bngrad(X, r, c, S, T, 0, 2, T, U, S, v);
 }
 static void do_clip(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clip(X, r * c, -0.5f, 1, v); }
 static void do_clipgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clipgrad(Y, r * c, 0, 1, v); }
@@ -104,12 +104,12 @@ static void meanings(const qs_kernels *k)
     fill(1);
     wipe();
     memset(DA, 0, sizeof DA);
-    k->bngradsum(X, Y, G, R, C, M, 0, INFINITY, DA, DA + C);
+    k->bngradsum(X, G, R, C, S, T, 0, INFINITY, M, DA, DA + C);
     k->bnsum(X, R, C, DA + 2 * C, DA + 3 * C);
     for (size_t j = 0; j < C; j++) {
         double g = 0, gx = 0, s = 0, q = 0;
         for (size_t i = j; i < R * C; i += C) {
-            double up = Y[i] > 0 ? (double)G[i] : 0;
+            double up = X[i] * S[j] + T[j] > 0 ? (double)G[i] : 0;
             g += up;
             gx += up * ((double)X[i] - M[j]);
             s += (double)X[i];
@@ -120,12 +120,12 @@ static void meanings(const qs_kernels *k)
     }
     ok(worst < 1e-12, "sums of channels (%g)", worst);
     k->bnapply(X, R, C, S, T, 0, 6, A);
-    k->bngrad(X, Y, R, C, S, T, U, 0, 2, B);
+    k->bngrad(X, R, C, S, T, 0, 2, T, U, S, B);
     int bad = 0;
     for (size_t i = 0; i < R * C; i++) {
-        float v = X[i] * S[i % C] + T[i % C], up = Y[i] > 0 && Y[i] < 2 ? G[i] : 0;
+        float v = X[i] * S[i % C] + T[i % C], up = v > 0 && v < 2 ? G[i] : 0;
         bad += A[i] != fminf(fmaxf(v, 0), 6);
-        bad += fabsf(B[i] - (up * S[i % C] + (X[i] * T[i % C] + U[i % C]))) > 0;
+        bad += fabsf(B[i] - (up * T[i % C] + (X[i] * U[i % C] + S[i % C]))) > 0;
     }
     ok(!bad, "normalization and its gradient, value by value");
     X[3] = NAN;
