@@ -42,12 +42,21 @@ static void settle(const qs_plan *p, const struct step *s, const struct piece *v
     else memcpy(v->gx, v->gy, len(p, s->nx) * sizeof(float));
 }
 
+static size_t rows(const qs_plan *p, const struct step *s) { return len(p, s->ny) / (size_t)s->node->c; }
+
+static void bn_apply(qs_plan *p, struct step *s, size_t k)
+{
+    struct piece v = cut_out(p, s, k);
+    p->k->bnapply(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, v.y);
+}
+
 /* ---- the entrance: fake quantization of activations --------------------------------------------- */
 static void quantize(const qs_plan *p, const struct step *s, size_t k, float *q)
 {
-    size_t o = at(p, k, s->nx), n = len(p, s->nx);
-    if (plan_site_on(p, s->asite, s->asi)) qs_site_forward(s->asite, s->x + o, o, n, q);
-    else memcpy(q, s->x + o, n * sizeof *q);
+    const float *x = s->x + place(p, s->brief.x, k, s->nx);
+    size_t n = len(p, s->nx);
+    if (plan_site_on(p, s->asite, s->asi)) qs_site_forward(s->asite, x, at(p, k, s->nx), n, q);
+    else memcpy(q, x, n * sizeof *q);
 }
 
 /* Where chunk k of the quantized input is; it is kept for the backward pass only where making it again would cost more. */
@@ -164,8 +173,9 @@ static bool any_strange(const struct step *s)
 /* In whole numbers. They cannot say NaN: where one is, all that could come from it is one. */
 static void conv_count(qs_plan *p, struct step *s, const qs_conv_at *a, size_t k)
 {
-    size_t o = at(p, k, s->nx), n = len(p, s->ny);
-    bool numbers = qs_site_codes(s->asite, s->x + o, o, len(p, s->nx), s->codes + mine(p, s->nx)) && !any_strange(s);
+    size_t n = len(p, s->ny);
+    const float *x = s->x + place(p, s->brief.x, k, s->nx);
+    bool numbers = qs_site_codes(s->asite, x, at(p, k, s->nx), len(p, s->nx), s->codes + mine(p, s->nx)) && !any_strange(s);
     if (numbers) qs_conv_forward_codes(s->job[qs_worker()], a);
     for (size_t i = 0; !numbers && i < n; i++) a->y[i] = NAN;
 }
@@ -207,6 +217,8 @@ static void add_enter_back(qs_plan *p, struct step *s)
     if (s->asite || s->add) plan_stage(&p->bwd, s, enter_back, 0, NULL);
 }
 
+static void make_x(qs_plan *p, struct step *s, size_t k) { bn_apply(p, s->again_x, k); }
+
 static void conv_forward(qs_plan *p, struct step *s)
 {
     add_enter(p, s);
@@ -215,6 +227,7 @@ static void conv_forward(qs_plan *p, struct step *s)
 
 static void conv_backward(qs_plan *p, struct step *s)
 {
+    if (s->again_x) plan_stage(&p->bwd, s, make_x, 0, NULL);
     plan_stage(&p->bwd, s, conv_back, 0, s->node->bias >= 0 ? bias_end : NULL);
     add_enter_back(p, s);
 }
@@ -281,7 +294,6 @@ static void linear_backward(qs_plan *p, struct step *s)
 }
 
 /* ---- batch normalization -------------------------------------------------------------------------------------- */
-static size_t rows(const qs_plan *p, const struct step *s) { return len(p, s->ny) / (size_t)s->node->c; }
 static bool fixed(const qs_plan *p) { return p->mode == QS_BN_ESTIMATED || p->mode == QS_BN_RUNNING; }
 
 static void bn_memory(qs_plan *p, struct step *s)
@@ -364,10 +376,10 @@ static void bn_ready(qs_plan *p, struct step *s)
     }
 }
 
-static void bn_apply(qs_plan *p, struct step *s, size_t k)
+void plan_bn_show(const qs_plan *p, const struct step *s, size_t images)
 {
-    struct piece v = cut_out(p, s, k);
-    p->k->bnapply(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, v.y);
+    size_t c = (size_t)s->node->c;
+    p->k->bnapply(s->x, images * s->ny / c, c, s->scale, s->shift, s->lo, s->hi, s->y);
 }
 
 static void bn_back_sum(qs_plan *p, struct step *s, size_t k)

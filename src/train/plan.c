@@ -194,7 +194,7 @@ static void want_values(qs_plan *p)
         struct step *s = &p->step[i];
         if (s->value != i) continue;
         plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f1, kept[i] ? p->end : death[i]);
-        s->brief.y = !kept[i] && !seen[i] && s->f1 == death[i];
+        s->brief.y = s->passing || (!kept[i] && !seen[i] && s->f1 == death[i]);
     }
     free(death);
     free(kept);
@@ -347,12 +347,34 @@ static int number(const struct stages *l, int t, bool backward)
     return t;
 }
 
+/*
+ * What a normalization hands to a convolution at once need not be remembered: x is, and the same y is made from it once
+ * more where the backward pass of the convolution wants it, cheaper than fetched from memory. Both must use it up
+ * within one stretch.
+ */
+static void find_again(qs_plan *p)
+{
+    int *readers = qs_xcalloc((size_t)p->net->n, sizeof *readers);
+    count_readers(p->net, readers);
+    for (int i = 1; i < p->net->n && p->train; i++) {
+        struct step *s = &p->step[i], *from = &p->step[p->step[s->node->in[0]].value];
+        bool at_once = from->f1 == s->f0 && s->f0 == s->f1, in_one = !s->node->has_bias || !s->asite;
+        if (s->node->op != QS_OP_CONV || from->node->op != QS_OP_BATCHNORM || readers[s->node->in[0]] != 1) continue;
+        if (!at_once || !in_one) continue;
+        s->again_x = from;
+        from->passing = true;
+    }
+    free(readers);
+}
+
 /* The order of all work, and from it the times. A ReLU that was drawn in has no stage of its own. */
 static void make_stages(qs_plan *p)
 {
     for (int i = 1; i < p->net->n; i++) qs_layer_table[p->step[i].node->op].forward(p, &p->step[i]);
+    int t = number(&p->fwd, 1, false);
+    find_again(p);
     for (int i = p->net->n - 1; i > 0 && p->train; i--) qs_layer_table[p->step[i].node->op].backward(p, &p->step[i]);
-    p->end = number(&p->bwd, number(&p->fwd, 1, false), true);
+    p->end = number(&p->bwd, t, true);
     for (int i = 1; i < p->net->n; i++) {
         struct step *s = &p->step[i], *from = &p->step[s->node->in[0]];
         if (!s->drawn) continue;
@@ -435,10 +457,12 @@ size_t qs_plan_whole(const qs_plan *p)
     return n;
 }
 
-const float *qs_plan_seen(const qs_plan *p, size_t site)
+const float *qs_plan_seen(const qs_plan *p, size_t site, size_t images)
 {
     const struct step *s = &p->step[p->site[site].node];
-    return p->site[site].act ? s->x : s->w;
+    if (!p->site[site].act) return s->w;
+    if (s->again_x) plan_bn_show(p, s->again_x, images);
+    return s->x;
 }
 
 void qs_plan_bn_reset(qs_plan *p)
@@ -499,7 +523,7 @@ const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site)
     p->mode = mode;
     weigh(p);
     run_stages(p, &p->fwd, p->site_stage[site]);
-    return p->step[p->site[site].node].x;
+    return qs_plan_seen(p, site, p->batch);
 }
 
 static void quantize_block(void *arg, size_t i)

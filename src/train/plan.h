@@ -46,8 +46,9 @@ void qs_plan_off(qs_plan *p, const bool *off);
 void qs_plan_forward(qs_plan *p, qs_bn_mode mode);
 /* Forward only as far as the input of activation site i is known; returns it: (batch, s->n). Borrowed until the next pass. */
 const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site);
-/* After a forward or backward pass: the values site i saw; acts: (batch * s->n), weights: (s->n). Borrowed. */
-const float *qs_plan_seen(const qs_plan *p, size_t site);
+/* After a forward or backward pass: the values site i saw; acts: (images * s->n), of the first images of the batch (some
+ * are made once more for it: one thread a site); weights: (s->n). Borrowed until the next pass. */
+const float *qs_plan_seen(const qs_plan *p, size_t site, size_t images);
 
 /* Mean cross-entropy over the first n images, how many of them are right, and (train) dL/dlogits. */
 double qs_plan_loss(qs_plan *p, size_t n, size_t *right);

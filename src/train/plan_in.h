@@ -33,6 +33,8 @@ struct step {
     int f0, f1, b0, b1;        /* times of its first and last stage, forward and backward */
     int value, grad;           /* the node whose memory holds the output, and its gradient */
     float lo, hi;              /* the output is cut to these: a ReLU that was drawn in */
+    struct step *again_x;      /* convolution: the normalization that makes x once more for the backward pass, see find_again; or NULL */
+    bool passing;              /* normalization: so it is with its y */
     bool drawn;                /* this ReLU is done by the step before it, or by the pool behind it */
     /* convolution, linear */
     qs_site *wsite, *asite;    /* or NULL */
@@ -118,6 +120,8 @@ typedef struct qs_layer_work {
 } qs_layer_work;
 extern const qs_layer_work qs_layer_table[QS_OPS];
 
+/* Makes the output of a normalization for the first images, all of it at hand at once. */
+void plan_bn_show(const qs_plan *p, const struct step *s, size_t images);
 void plan_want(qs_plan *p, void *slot, size_t bytes, int birth, int death);
 void plan_stage(struct stages *l, struct step *s, piece_fn *run, size_t slices, whole_fn *end);
 /* Is the output cut, by itself or by a ReLU that was drawn in? */

@@ -132,7 +132,7 @@ const float *qs_run_seen(const qs_run *r, size_t site, size_t *n)
     const qs_site *s = &r->site[site];
     *n = s->act ? r->o.batch * s->n : s->n;
     if (!s->act) return weights(r, s);
-    return r->work->seen ? qs_plan_seen(r->work->plan, site) : NULL;
+    return r->work->seen ? qs_plan_seen(r->work->plan, site, r->o.batch) : NULL;
 }
 
 /* Inputs: the first images of the batch. */
@@ -141,7 +141,8 @@ static void look_inputs(const qs_run *r, size_t i, qs_site_look *out)
     const qs_site *s = &r->site[i];
     size_t images = LOOK / s->n;
     if (images > r->o.batch) images = r->o.batch;
-    qs_site_inspect(s, qs_plan_seen(r->work->plan, i), 0, (images ? images : 1) * s->n, out);
+    if (!images) images = 1;
+    qs_site_inspect(s, qs_plan_seen(r->work->plan, i, images), 0, images * s->n, out);
 }
 
 struct recording { qs_run *r; qs_record *row; };
