@@ -235,11 +235,12 @@ INLINE void double16(struct vgrad *v, __m512 u, __m512 c, const struct vrule *r,
     add_offset(v, &f);
 }
 
-static void sums_of(const struct vgrad *v, const qs_fqrule *r, qs_fqsums *out)
+/* By value: sums whose address leaves the loop would go through memory at every turn of it. */
+static void sums_of(struct vgrad v, const qs_fqrule *r, qs_fqsums *out)
 {
     qs_lanesg a;
-    _mm512_storeu_pd(a.step, v->step);
-    _mm512_storeu_pd(a.offset, v->offset);
+    _mm512_storeu_pd(a.step, v.step);
+    _mm512_storeu_pd(a.offset, v.offset);
     qs_lanesg_end(&a, out);
     if (!r->offset) out->offset = 0;
 }
@@ -261,7 +262,7 @@ INLINE void fqgrad_run(const float *x, size_t n, const qs_fq *q, const qs_fqrule
     size_t i = 0;
     for (; i + 16 <= n; i += 16) grad16(&v, x + i, g + i, ALL, &f, &k, away, offset);
     if (i < n) grad16(&v, x + i, g + i, rest(n - i), &f, &k, away, offset);
-    sums_of(&v, r, out);
+    sums_of(v, r, out);
 }
 
 void qs_fqgrad__avx512(const float *x, size_t n, const qs_fq *q, const qs_fqrule *r, float *g, qs_fqsums *out)
@@ -288,7 +289,7 @@ INLINE void bookgrad_run(const float *x, size_t n, const qs_fqbook *q, const qs_
     size_t i = 0;
     for (; i + 16 <= n; i += 16) bookgrad16(&v, x + i, g + i, ALL, &h, &k, wide, exact, offset);
     if (i < n) bookgrad16(&v, x + i, g + i, rest(n - i), &h, &k, wide, exact, offset);
-    sums_of(&v, r, out);
+    sums_of(v, r, out);
 }
 
 void qs_fqbookgrad__avx512(const float *x, size_t n, const qs_fqbook *q, const qs_fqrule *r, float *g, qs_fqsums *out)

@@ -7,37 +7,7 @@
  */
 #include "num/kernels.h"
 
-#include <string.h>
-
-#ifndef QS_ISA
-#define QS_ISA scalar
-#endif
-#define GLUE2(name, isa) qs_##name##__##isa
-#define GLUE(name, isa) GLUE2(name, isa)
-#define KERNEL(name) GLUE(name, QS_ISA)
-
-#pragma GCC diagnostic ignored "-Wpsabi"   /* vectors are returned by functions that are inlined only */
-
-/* Floats a vector: wider ones than the machine has are taken apart badly. */
-#ifdef __AVX512F__
-#define W 16
-#else
-#define W 8
-#endif
-typedef float vf __attribute__((vector_size(4 * W)));
-typedef int32_t vi __attribute__((vector_size(4 * W)));
-typedef float vh __attribute__((vector_size(2 * W)));    /* half of one, */
-typedef double vd __attribute__((vector_size(4 * W)));   /* and what it widens to */
-
-#define INLINE static inline __attribute__((always_inline))
-INLINE vf get(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
-INLINE vd getd(const double *p) { vd v; memcpy(&v, p, sizeof v); return v; }
-INLINE vd wide(const float *p) { vh v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, vd); }
-#define put(p, v) do { vf put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define putd(p, v) do { vd put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define both(v, mask) ((vf)((vi)(v) & (mask)))
-/* x where the mask is set, else y. */
-#define pick(mask, x, y) ((vf)(((vi)(x) & (mask)) | ((vi)(y) & ~(mask))))
+#include "num/vector.h"
 
 /* Clipping to integers and rounding may change places. After it, adding and taking away 1.5 * 2^23 rounds half to even. */
 #define ROUNDER 12582912.0f
@@ -88,19 +58,16 @@ INLINE void columns(const float *x, size_t rows, size_t c, const qs_fqcols *q, s
     const vf in_lo = get(q->in_lo + j), in_hi = get(q->in_hi + j), clip_lo = get(q->clip_lo + j), clip_hi = get(q->clip_hi + j);
     vd s0 = getd(step + j), s1 = getd(step + j + W / 2), o0 = getd(offset + j), o1 = getd(offset + j + W / 2);
     for (size_t at = j; at < rows * c; at += c) {
-        float part[3][W];   /* g, slope and the clipped g, to be widened by halves */
-        vf u = (get(x + at) - beta) / s, up = get(g + at), k = pick(u < lo, lo, u);
+        vf up = fetch(g + at), u = (get(x + at) - beta) / s, k = pick(u < lo, lo, u);
         k = pick(k > hi, hi, k) + ROUNDER - ROUNDER;
         vi below = u < clip_lo, above = u > clip_hi, number = u == u;
         put(g + at, both(up, (u >= in_lo) & (u <= in_hi)));
         up = both(up, number);
-        put(part[0], up);
-        put(part[1], pick(below, lo, pick(above, hi, both(both(k - u, inner), number))));
-        put(part[2], both(up, below | above));
-        s0 += wide(part[0]) * wide(part[1]);
-        s1 += wide(part[0] + W / 2) * wide(part[1] + W / 2);
-        o0 += wide(part[2]);
-        o1 += wide(part[2] + W / 2);
+        vf slope = pick(below, lo, pick(above, hi, both(both(k - u, inner), number))), cut = both(up, below | above);
+        s0 += wide_low(up) * wide_low(slope);
+        s1 += wide_high(up) * wide_high(slope);
+        o0 += wide_low(cut);
+        o1 += wide_high(cut);
     }
     putd(step + j, s0);
     putd(step + j + W / 2, s1);

@@ -9,38 +9,7 @@
  */
 #include "num/kernels.h"
 
-#include <string.h>
-
-#ifndef QS_ISA
-#define QS_ISA scalar
-#endif
-#define GLUE2(name, isa) qs_##name##__##isa
-#define GLUE(name, isa) GLUE2(name, isa)
-#define KERNEL(name) GLUE(name, QS_ISA)
-
-#pragma GCC diagnostic ignored "-Wpsabi"   /* vectors are returned by functions that are inlined only */
-
-#ifdef __AVX512F__
-#define W 16
-#else
-#define W 8                   /* wider ones are taken apart badly where they are compared */
-#endif
-typedef float vf __attribute__((vector_size(4 * W)));
-typedef float vh __attribute__((vector_size(2 * W)));
-typedef double vd __attribute__((vector_size(4 * W)));
-typedef int32_t vi __attribute__((vector_size(4 * W)));
-
-/* Macros where a vector is an argument: passing one is a matter of the instruction set. */
-#define INLINE static inline __attribute__((always_inline))
-INLINE vf get(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
-INLINE vf same(float x) { vf v = {0}; return v + x; }
-INLINE vd wide(const float *p) { vh v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, vd); }
-INLINE vd getd(const double *p) { vd v; memcpy(&v, p, sizeof v); return v; }
-#define put(p, v) do { vf put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define putd(p, v) do { vd put_v = (v); memcpy((p), &put_v, sizeof put_v); } while (0)
-#define both(v, mask) ((vf)((vi)(v) & (mask)))
-/* x where the mask is set, else y. */
-#define pick(mask, x, y) ((vf)(((vi)(x) & (mask)) | ((vi)(y) & ~(mask))))
+#include "num/vector.h"
 
 /* ---- batch normalization ------------------------------------------------------------------- */
 void KERNEL(bnsum)(const float *x, size_t rows, size_t c, double *sum, double *sq)
@@ -123,10 +92,9 @@ void KERNEL(bngradsum)(const float *x, const float *g, size_t rows, size_t c, co
         vf k = get(scale + j), b = get(shift + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            vf y = get(x + at) * k + b, up = both(get(g + at), (y > l) & (y < h));
-            float u[W];
-            memcpy(u, &up, sizeof u);
-            vd u0 = wide(u), u1 = wide(u + W / 2);
+            vf up = fetch(g + at), y = get(x + at) * k + b;
+            up = both(up, (y > l) & (y < h));
+            vd u0 = wide_low(up), u1 = wide_high(up);
             s0 += u0;
             s1 += u1;
             t0 += u0 * (wide(x + at) - m0);
@@ -156,7 +124,8 @@ void KERNEL(bngrad)(const float *x, size_t rows, size_t c, const float *scale, c
         vf ka = get(a + j), kb = get(b + j), kd = get(d + j), ks = get(scale + j), kt = get(shift + j);
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
-            vf v = get(x + at), y = v * ks + kt, up = both(get(g + at), (y > l) & (y < h));
+            vf up = fetch(g + at), v = get(x + at), y = v * ks + kt;
+            up = both(up, (y > l) & (y < h));
             put(g + at, up * ka + (v * kb + kd));
         }
     }
@@ -186,8 +155,8 @@ void KERNEL(clipgrad)(const float *y, size_t n, float lo, float hi, float *g)
     size_t i = 0;
     vf l = same(lo), h = same(hi);
     for (; i + W <= n; i += W) {
-        vf v = get(y + i);
-        put(g + i, both(get(g + i), (v > l) & (v < h)));
+        vf up = fetch(g + i), v = get(y + i);
+        put(g + i, both(up, (v > l) & (v < h)));
     }
     for (; i < n; i++) g[i] = y[i] > lo && y[i] < hi ? g[i] : 0.0f;
 }
@@ -233,7 +202,10 @@ void KERNEL(maxgrad)(const float *g, const float *arg, size_t n, float which, fl
 {
     size_t i = 0;
     vf w = same(which);
-    for (; i + W <= n; i += W) put(dx + i, get(dx + i) + both(get(g + i), get(arg + i) == w));
+    for (; i + W <= n; i += W) {
+        vf up = fetch(g + i);
+        put(dx + i, get(dx + i) + both(up, get(arg + i) == w));
+    }
     for (; i < n; i++) dx[i] += arg[i] == which ? g[i] : 0.0f;
 }
 
@@ -290,7 +262,8 @@ INLINE void spread_row(const float *y, const float *arg, const float *g, size_t 
     for (size_t i = 0; i < n; i++, dx += k * c, y += c, arg += c, g += c) {
         size_t j = 0;
         for (; j + W <= c; j += W) {
-            vf out = get(y + j), up = both(get(g + j), (out > l) & (out < h)), at = get(arg + j);
+            vf up = fetch(g + j), out = get(y + j), at = get(arg + j);
+            up = both(up, (out > l) & (out < h));
             for (size_t ty = 0; ty < k; ty++)
                 for (size_t tx = 0; tx < k; tx++)
                     put(dx + ty * row + tx * c + j, both(up, at == same((float)(ty * k + tx))));

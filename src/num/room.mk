@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libqsnum.a
-libqsnum_a_SOURCES = src/num/kernels.c src/num/kernels.h src/num/kernels.def src/num/lanes.h src/num/kern_scalar.c src/num/kern_nn.c src/num/kern_cols.c \
+libqsnum_a_SOURCES = src/num/kernels.c src/num/kernels.h src/num/kernels.def src/num/lanes.h src/num/vector.h src/num/kern_scalar.c src/num/kern_nn.c src/num/kern_cols.c \
                       src/num/fft.c src/num/fft.h
 NUM_LIBS = libqsnum.a
 if HAVE_AVX2
