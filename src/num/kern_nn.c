@@ -115,8 +115,8 @@ void KERNEL(bngradsum)(const float *x, const float *g, size_t rows, size_t c, co
         }
 }
 
-void KERNEL(bngrad)(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo, float hi,
-                    const float *a, const float *b, const float *d, float *g)
+void KERNEL(bngrad)(const float *x, const float *g, size_t rows, size_t c, const float *scale, const float *shift, float lo,
+                    float hi, const float *a, const float *b, const float *d, float *dx)
 {
     size_t j = 0;
     vf l = same(lo), h = same(hi);
@@ -126,14 +126,14 @@ void KERNEL(bngrad)(const float *x, size_t rows, size_t c, const float *scale, c
             size_t at = r * c + j;
             vf up = fetch(g + at), v = get(x + at), y = v * ks + kt;
             up = both(up, (y > l) & (y < h));
-            put(g + at, up * ka + (v * kb + kd));
+            put(dx + at, up * ka + (v * kb + kd));
         }
     }
     for (; j < c; j++)
         for (size_t r = 0; r < rows; r++) {
             size_t at = r * c + j;
             float y = x[at] * scale[j] + shift[j], up = y > lo && y < hi ? g[at] : 0.0f;
-            g[at] = up * a[j] + (x[at] * b[j] + d[j]);
+            dx[at] = up * a[j] + (x[at] * b[j] + d[j]);
         }
 }
 

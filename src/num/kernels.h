@@ -116,9 +116,9 @@ typedef void qs_bnapply_fn(const float *x, size_t rows, size_t c, const float *s
 /* Its gradient. With g' = g where lo < x scale + shift < hi, else 0: sum g', sum g' (x - mean) */
 typedef void qs_bngradsum_fn(const float *x, const float *g, size_t rows, size_t c, const float *scale, const float *shift,
                              float lo, float hi, const double *mean, double *sg, double *sgx);
-/* g = a g' + (b x + d) */
-typedef void qs_bngrad_fn(const float *x, size_t rows, size_t c, const float *scale, const float *shift, float lo, float hi,
-                          const float *a, const float *b, const float *d, float *g);
+/* dx = a g' + (b x + d); may be g */
+typedef void qs_bngrad_fn(const float *x, const float *g, size_t rows, size_t c, const float *scale, const float *shift, float lo,
+                          float hi, const float *a, const float *b, const float *d, float *dx);
 typedef void qs_clip_fn(const float *x, size_t n, float lo, float hi, float *y);        /* min(max(x, lo), hi) */
 typedef void qs_clipgrad_fn(const float *y, size_t n, float lo, float hi, float *g);    /* g = 0 unless lo < y < hi */
 typedef void qs_add_fn(const float *x, size_t n, float *y);                             /* y += x */

@@ -75,7 +75,7 @@ static bool wants_gx(const qs_plan *p, const struct step *s) { return !s->shallo
 /* The gradient of the quantized input, made apart where it is added to another. */
 static float *gradient(const qs_plan *p, const struct step *s, size_t k)
 {
-    return s->add ? s->gq + at(p, k, s->nx) : cut_out(p, s, k).gx;
+    return s->add ? s->gq + place(p, s->brief.gq, k, s->nx) : cut_out(p, s, k).gx;
 }
 
 static void enter_back(qs_plan *p, struct step *s, size_t k)
@@ -100,6 +100,7 @@ static void layer_memory(qs_plan *p, struct step *s)
     if (s->again) plan_want(p, &s->qb, bytes, s->b0, s->b0);
     s->brief.q = s->f0 == s->f1 && (!p->train || s->again);
     if (p->train && s->add) plan_want(p, &s->gq, bytes, s->b0, s->b1);
+    s->brief.gq = s->node->op == QS_OP_CONV && s->b0 == s->b1;
     if (s->wsite) plan_want(p, &s->wq, s->wsite->n * sizeof(float), 0, p->end);
     if (p->train) plan_want(p, &s->sums, p->chunks * 2 * (size_t)s->node->c * sizeof(double), 0, p->end);
 }
@@ -410,8 +411,9 @@ static void bn_back_ready(qs_plan *p, struct step *s)
 static void bn_back(qs_plan *p, struct step *s, size_t k)
 {
     struct piece v = cut_out(p, s, k);
-    p->k->bngrad(v.x, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, s->ca, s->cb, s->cd, v.gy);
-    settle(p, s, &v);
+    float *dx = s->add ? v.gy : v.gx;
+    p->k->bngrad(v.x, v.gy, rows(p, s), (size_t)s->node->c, s->scale, s->shift, s->lo, s->hi, s->ca, s->cb, s->cd, dx);
+    if (s->add) settle(p, s, &v);
 }
 
 static void bn_forward(qs_plan *p, struct step *s)
@@ -481,7 +483,7 @@ static void add_back(qs_plan *p, struct step *s, size_t k)
     size_t n = len(p, s->ny);
     if (plan_cuts(s)) p->k->clipgrad(v.y, n, s->lo, s->hi, v.gy);
     if (s->add2) p->k->add(v.gy, n, v.gx2);
-    else memcpy(v.gx2, v.gy, n * sizeof(float));
+    else if (v.gx2 != v.gy) memcpy(v.gx2, v.gy, n * sizeof(float));
     settle(p, s, &v);
 }
 
@@ -709,7 +711,7 @@ static void shortcut_backward(qs_plan *p, struct step *s) { plan_stage(&p->bwd, 
 const qs_layer_work qs_layer_table[QS_OPS] = {
     [QS_OP_CONV]       = {conv_memory, conv_make, conv_forward, conv_backward, true, false, false},
     [QS_OP_LINEAR]     = {layer_memory, linear_make, linear_forward, linear_backward, true, false, false},
-    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, false, true},
+    [QS_OP_BATCHNORM]  = {bn_memory, bn_make, bn_forward, bn_backward, true, false, false},
     [QS_OP_RELU]       = {NULL, NULL, relu_forward, relu_backward, false, true, true},
     [QS_OP_RELU6]      = {NULL, NULL, relu_forward, relu_backward, false, true, true},
     [QS_OP_SILU]       = {NULL, NULL, silu_forward, silu_backward, true, false, true},

@@ -104,6 +104,27 @@ static void share_pools(qs_plan *p, const int *readers)
     }
 }
 
+/* Does its backward pass leave the gradient of the output as it was? (A normalization whose gradient is added does not.) */
+static bool only_reads(const qs_node *n, int i, const int *readers)
+{
+    qs_op op = n[i].op;
+    return op == QS_OP_CONV || op == QS_OP_SHORTCUT || (op == QS_OP_BATCHNORM && readers[n[i].in[0]] == 1);
+}
+
+/*
+ * A sum sends the same gradient both ways, to a and b: one memory will do if a only reads it, and nobody writes to b's
+ * before that.
+ */
+static bool both_ways(const qs_plan *p, const struct step *s, const int *readers)
+{
+    const qs_node *n = p->net->node;
+    int a = s->node->in[0], b = s->node->in[1];
+    bool will = s->node->op == QS_OP_ADD && a > 0 && b > 0 && a != b && readers[a] == 1 && only_reads(n, a, readers);
+    will = will && (b < a || only_reads(n, b, readers));
+    for (int i = a; will && i < s->i; i++) will = n[i].in[0] != b && n[i].in[1] != b;
+    return will;
+}
+
 /* The gradient of the input stands where that of the output stood, if nobody else adds to it. */
 static void share_grads(qs_plan *p, const int *readers)
 {
@@ -113,7 +134,8 @@ static void share_grads(qs_plan *p, const int *readers)
         for (int j = 1; j >= 0; j--) {
             int u = s->node->in[j];
             if (u < 0) continue;
-            bool here = j == 0 && u > 0 && readers[u] == 1 && qs_layer_table[s->node->op].in_place;
+            bool here = j ? !written[u] && both_ways(p, s, readers)
+                          : u > 0 && readers[u] == 1 && qs_layer_table[s->node->op].in_place;
             if (here) p->step[u].grad = s->grad;
             *(j ? &s->add2 : &s->add) = !here && written[u];
             written[u] = true;
@@ -209,7 +231,7 @@ static void want_grads(qs_plan *p)
         const struct step *s = &p->step[i];
         later(&death[s->grad], s->b1);
         for (int j = 0; j < 2; j++)
-            if (s->node->in[j] >= 0) birth[s->node->in[j]] = s->b0;
+            if (s->node->in[j] >= 0) birth[s->node->in[j]] = s->node->op == QS_OP_BATCHNORM ? s->b1 : s->b0;
     }
     for (int i = 0; i < n; i++) {
         struct step *s = &p->step[i];

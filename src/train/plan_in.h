@@ -27,7 +27,7 @@ struct step {
     size_t nx, nx2, ny;        /* floats an image: inputs, output */
     float *x, *x2, *y;         /* (batch, ...) */
     float *gx, *gx2, *gy;      /* gradients; gx may be gy (in place) */
-    struct brief { bool x, x2, y, gx, gx2, gy, q; } brief;   /* lives within one stretch: threads have chunks of it */
+    struct brief { bool x, x2, y, gx, gx2, gy, q, gq; } brief;   /* lives within one stretch: threads have chunks of it */
     bool add, add2;            /* gradients are added to what is there */
     bool shallow, shallow_x;   /* no parameter here and before; before the input: a gradient only if the input's is wanted */
     int f0, f1, b0, b1;        /* times of its first and last stage, forward and backward */

@@ -52,7 +52,7 @@ static void do_bngradsum(const qs_kernels *k, size_t r, size_t c, float *v, doub
 static void do_bngrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a)
 {
     (void)d, (void)a;
-    k->bngrad(X, r, c, S, T, 0, 2, T, U, S, v);
+    k->bngrad(X, v, r, c, S, T, 0, 2, T, U, S, v);
 }
 static void do_clip(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clip(X, r * c, -0.5f, 1, v); }
 static void do_clipgrad(const qs_kernels *k, size_t r, size_t c, float *v, double *d, float *a) { (void)d, (void)a; k->clipgrad(Y, r * c, 0, 1, v); }
@@ -120,7 +120,7 @@ static void meanings(const qs_kernels *k)
     }
     ok(worst < 1e-12, "sums of channels (%g)", worst);
     k->bnapply(X, R, C, S, T, 0, 6, A);
-    k->bngrad(X, R, C, S, T, 0, 2, T, U, S, B);
+    k->bngrad(X, G, R, C, S, T, 0, 2, T, U, S, B);
     int bad = 0;
     for (size_t i = 0; i < R * C; i++) {
         float v = X[i] * S[i % C] + T[i % C], up = v > 0 && v < 2 ? G[i] : 0;
