@@ -51,13 +51,13 @@ INLINE vd getd(const double *p) { vd v; memcpy(&v, p, sizeof v); return v; }
 #ifdef __AVX512F__
 INLINE vf fetch(const float *p) { vf v = get(p); __asm__("" : "+v"(v)); return v; }
 INLINE vd wide(const float *p) { return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
-INLINE vd wide_low(vf v) { return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v)); }
-INLINE vd wide_high(vf v) { return (vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1)); }
+#define wide_low(v) ((vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)(v))))
+#define wide_high(v) ((vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)(v), 1)))
 #else
 INLINE vf fetch(const float *p) { return get(p); }
 INLINE vd wide(const float *p) { vh v; memcpy(&v, p, sizeof v); return __builtin_convertvector(v, vd); }
-INLINE vd wide_low(vf v) { return wide((const float *)&v); }
-INLINE vd wide_high(vf v) { return wide((const float *)&v + W / 2); }
+#define wide_low(v) wide((const float *)&(v))      /* v: a variable */
+#define wide_high(v) wide((const float *)&(v) + W / 2)
 #endif
 
 #endif

@@ -10,7 +10,8 @@
  * A convolution of quantized values by quantized weights can be done in whole
  * numbers, as a chip would: bytes in, 32-bit sums, one factor an output channel
  * at the end. Exact where floats round, and several times faster where the CPU
- * multiplies bytes (VNNI). QUANTSCOPE_DNN=float does without.
+ * multiplies bytes (VNNI): by our own kernel (conv_bytes.h) where it fits, else by
+ * oneDNN's. QUANTSCOPE_DNN=float does without, =onednn without the first.
  *
  * Every call works on the thread it is made on and starts no others: whoever
  * calls cuts the work. That way one pool of threads serves everything, and no

@@ -95,6 +95,43 @@ static void compare(const qs_kernels *a, const qs_kernels *b)
     }
 }
 
+/* Bytes: every output pixel and channel of images h x w x c, in the order of weights that the kernel wants. */
+static void bytes(const qs_kernels *k, const qs_kernels *reference)
+{
+    static const struct { size_t h, w, c, kernel, stride, out; bool bias; } t[] = {
+        {10, 10, 16, 3, 1, 16, false}, {6, 7, 3, 3, 1, 32, true}, {11, 9, 5, 5, 2, 48, true}, {8, 1, 4, 1, 1, 16, false},
+        {9, 9, 64, 3, 2, 64, true}, {12, 4, 1, 2, 1, 80, false}};
+    static uint8_t x[9 * 9 * 64 + 3];
+    static int8_t w[3 * 192 * 64];
+    static float a[8192], b[8192];
+    qs_rng r;
+    qs_rng_seed(&r, 7);
+    for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)(i % 5 ? qs_rng_next(&r) : 255);
+    for (size_t i = 0; i < sizeof w; i++) w[i] = (int8_t)(i % 7 ? (int)(qs_rng_next(&r) % 256) - 128 : -128);
+    fill(5);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        size_t pitch = t[i].w * t[i].c, run = (t[i].kernel * t[i].c + 3) / 4 * 4;
+        qs_bytes s = {.rows = t[i].kernel, .run = run, .pitch = pitch, .down = t[i].stride * pitch, .along = t[i].stride * t[i].c,
+                      .oh = (t[i].h - t[i].kernel) / t[i].stride + 1, .ow = (t[i].w - t[i].kernel) / t[i].stride + 1,
+                      .out = t[i].out, .factor = S, .bias = t[i].bias ? T : NULL};
+        size_t n = s.oh * s.ow * s.out;
+        memset(b, 0, sizeof b);
+        memset(a, 0, sizeof a);
+        reference->convbyte(x, w, &s, a);
+        if (k->convbyte) k->convbyte(x, w, &s, b);
+        int64_t sum = 0;           /* the last pixel's last channel once more */
+        const uint8_t *at = x + (s.oh - 1) * s.down + (s.ow - 1) * s.along;
+        for (size_t row = 0; row < s.rows; row++)
+            for (size_t j = 0; j < run; j++)
+                sum += at[row * pitch + j] * w[((row * run + j) / 4 * s.out + s.out - 1) * 4 + j % 4];
+        float want = (float)sum * S[s.out - 1];
+        if (t[i].bias) want += T[s.out - 1];
+        ok(n <= 8192 && (!k->convbyte || !memcmp(a, b, sizeof a)), "convbyte: %zu -> %zu channels, %s as %s", t[i].c, t[i].out,
+           k->convbyte ? k->isa : "none", reference->isa);
+        ok(a[n - 1] == want, "and the last of them is %g", (double)want);
+    }
+}
+
 /* The meanings, in plain loops over 5 rows of 19 channels. */
 #define R 5
 #define C 19
@@ -140,6 +177,7 @@ int main(void)
     for (int i = 0; i < 2; i++) {
         const qs_kernels *k = qs_num_isa(sets[i]);
         if (k) compare(scalar, k);
+        if (k) bytes(k, scalar);
         else ok(true, "%s: not on this machine", sets[i]);
     }
     meanings(scalar);

@@ -105,7 +105,7 @@ static void stepping(void)
 {
     qs_board *b;
     qs_session *s = on_screen(&b);
-    qs_run *r = small_run(40, "int2");
+    qs_run *r = small_run(120, "int2");
     qs_err err = {0};
     ok(!qs_session_idle(s), "no run: nothing to do");
     ok(!qs_session_run_add(s, r, &err) && !qs_session_run_add(s, r, &err) && qs_session_runs(s) == 1, "a run is added once");
@@ -121,7 +121,7 @@ static void stepping(void)
     ok(!qs_session_idle(s) && r->t == t && !qs_session_run_going(s, r), "paused: none");
     qs_session_run_start(s, r, NULL);
     for (int i = 0; i < 1000 && qs_session_idle(s); i++) {}
-    ok(r->t == 40 && r->state == QS_RUN_DONE && !qs_session_run_going(s, r), "to its end");
+    ok(r->t == 120 && r->state == QS_RUN_DONE && !qs_session_run_going(s, r), "to its end");
     ok(qs_session_run_start(s, r, &err) == -QS_ESTATE && qs_session_run_stop(s, r, &err) == -QS_ESTATE, "then it is over");
     qs_snapshot *o = seen(s, b);
     ok(o->nlog && strstr(o->log[o->nlog - 1], "run 1 is done: accuracy"), "the log says so");
