@@ -271,6 +271,7 @@ typedef struct sheet {
     bool usable;
     double legend_y, x_labels_y, rulers_y, markers_y, x_name_y;   /* base lines, or tops */
     int marker_rows;
+    double ends;             /* width of the names at the ends of lines */
     double *marker_x;        /* (nmarker) where its label begins; NAN: it has none */
     int *marker_row;
 } sheet;
@@ -412,6 +413,65 @@ static void draw_markers(sheet *s)
     }
 }
 
+/* ---- names at the ends of lines ----------------------------------------------------------------------------- */
+
+static double ends_width(sheet *s)
+{
+    double w = 0;
+    if (s->p->end_part > 0) return s->p->end_part * s->all.w;
+    font(s->pp, 0.75 * s->em, true);
+    for (size_t i = 0; i < s->p->nseries; i++)
+        if (s->p->series[i].end) w = fmax(w, text_width(s->pp, s->p->series[i].end));
+    return w > 0 ? fmin(w, 0.3 * s->all.w) + 0.8 * s->em : 0;
+}
+
+/* Where the line of e ends; false: it has no point. */
+static bool line_end(const sheet *s, const qs_series *e, double *x, double *y)
+{
+    for (size_t k = e->n; k-- > 0;) {
+        *x = px(s, e->x[k]);
+        *y = py(s, e->y[k]);
+        if (!isnan(*x + *y)) return true;
+    }
+    return false;
+}
+
+/* The free row nearest to the wanted one, not further than `far`; -1: none. Takes it. */
+static int take_row(bool *used, int rows, int want, int far)
+{
+    want = want < 0 ? 0 : want >= rows ? rows - 1 : want;
+    for (int d = 0; d <= far; d++) {
+        int at = want - d >= 0 && !used[want - d] ? want - d : want + d < rows && !used[want + d] ? want + d : -1;
+        if (at < 0) continue;
+        used[at] = true;
+        return at;
+    }
+    return -1;
+}
+
+/* Each in the free row nearest to where its line ends, and a thin line to it; the bold one first. */
+static void draw_ends(sheet *s)
+{
+    double em = 0.75 * s->em, row = 1.15 * em, right = s->in.x + s->in.w, x, y;
+    int rows = (int)(s->in.h / row);
+    if (s->ends <= 0 || rows < 1) return;
+    bool *used = qs_xcalloc((size_t)rows, sizeof *used);
+    for (int bold = 1; bold >= 0; bold--)
+        for (size_t i = 0; i < s->p->nseries; i++) {
+            const qs_series *e = &s->p->series[i];
+            if (!e->end || ((e->attr & QS_BOLD) != 0) != bold || !line_end(s, e, &x, &y)) continue;
+            int at = take_row(used, rows, (int)floor((y - s->in.y) / row), bold ? rows : 4);
+            if (at < 0) continue;
+            double mid = s->in.y + row * (at + 0.5);
+            role_ink(s->pp, e->role, 0.4);
+            stroke(s->pp, x, fmin(fmax(y, s->in.y), s->in.y + s->in.h), right + 0.3 * em, mid, s->line * 0.5);
+            role_ink(s->pp, e->role, 1);
+            font(s->pp, em, bold);
+            text(s->pp, e->end, right + 0.5 * em, mid + 0.35 * em, 0, s->ends - 0.4 * em);
+        }
+    free(used);
+}
+
 /* ---- layout ------------------------------------------------------------------------------------------------ */
 
 static double names_width(qs_paper *pp, const char *const *names, size_t n)
@@ -443,6 +503,8 @@ static void lay_out(sheet *s)
         right -= numbers + 1.8 * em + (p->y_name && *p->y_name ? 1.4 * em : 0);
         numbers = fmin(names_width(s->pp, h->row, h->rows), s->all.w / 4) + 0.6 * em;
     }
+    s->ends = ends_width(s);
+    right -= s->ends;
     left += numbers;
     s->in = (box){left, top, right - left, bottom - top};
     s->legend_y = top + 0.8 * em;
@@ -819,6 +881,7 @@ static void draw_data(sheet *s)
     draw_rulers(s);
     draw_axes(s);
     draw_markers(s);
+    draw_ends(s);
     legend(s, true);
 }
 

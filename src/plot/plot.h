@@ -26,6 +26,7 @@ typedef struct qs_series {
     unsigned char role, attr;
     const double *y2;      /* (n) the other edge of a band */
     const char *label;     /* what the legend says, once for all series that say the same; NULL: nothing */
+    const char *end;       /* its name right of the plot, where the line ends; on paper only. NULL: none */
 } qs_series;
 
 /* A vertical line through the plot: a clip bound, a cursor. In cells drawn where no data is, unless over is set. */
@@ -74,6 +75,7 @@ typedef struct qs_plot {
     int y_ticks;                 /* labels of y it may have however low it is; 0: 2 */
     bool x_line;                 /* an axis line with its numbers in it; the signs of the markers stand on it */
     bool x_labels;               /* a row of numbers of their own, where there is no line */
+    double end_part;             /* part of its width on paper that belongs to names at the ends of lines; 0: what they need */
     int marker_rows;             /* rows for the labels of markers; what does not fit keeps only its sign on the line */
 } qs_plot;
 

@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ void qs_ui_plot(qs_ui *u, const qs_plot *p, qs_rect r, qs_rect *area)
     struct qs_page *page = u->page;
     qs_plot_draw(p, u->cs, &u->g, r, area);
     if (!page || r.h < 1 || r.w < 1) return;
+    if (p->end_part > 0) r.w = (int)lround(r.w / (1 - p->end_part));      /* names that are no part of the plot in cells */
     if (!page->paper) page->all = page->n++ ? around(page->all, r) : r;
     else qs_paper_plot(page->paper, p, (double)(r.x - page->all.x) / page->all.w, (double)(r.y - page->all.y) / page->all.h,
                        (double)r.w / page->all.w, (double)r.h / page->all.h);

@@ -105,7 +105,7 @@ static double last_step(const qs_snap_train *t)
 typedef struct lines {
     qs_series *s;
     size_t n;
-    double *own[256];          /* a line has two at most; what is more is not drawn */
+    void *own[384];            /* a line has three at most; what is more is not drawn */
     size_t nown;
 } lines;
 
@@ -120,6 +120,16 @@ static void add(lines *l, const double *x, const double *y, size_t n, int role, 
 {
     l->s = qs_xrealloc(l->s, (l->n + 1) * sizeof *l->s);
     l->s[l->n++] = (qs_series){.kind = QS_PLOT_LINE, .x = x, .y = y, .n = n, .role = (unsigned char)role, .attr = (unsigned char)attr};
+}
+
+/* The name of the last line, for paper. */
+static void name_line(lines *l, const char *name)
+{
+    enum { MOST = 24 };
+    size_t size = strlen(name) + 5;
+    char *end = l->own[l->nown++] = qs_xmalloc(size);
+    qs_name_short(name, MOST, end, size);
+    l->s[l->n - 1].end = end;
 }
 
 static void free_lines(lines *l)
@@ -143,7 +153,8 @@ static void add_dashed(lines *l, double from, double to, double y, int role)
     add(l, x, v, DASHES * 3, role, 0);
 }
 
-static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels, const char *what)
+/* names: columns right of r that have those of the lines. */
+static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels, int names, const char *what)
 {
     const qs_snap_train *t = runs(u);
     double at = qs_cur_seek(u);
@@ -151,7 +162,7 @@ static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels
     qs_rect area = {0};
     u->train.x = (qs_axis){0, last_step(t), false};
     qs_plot p = {.x_name = labels ? _("step") : NULL, .y_name = what, .x = u->train.x, .y = y, .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH,
-                 .y_ticks = r.h > 3 ? 3 : 2, .x_labels = labels};
+                 .y_ticks = r.h > 3 ? 3 : 2, .x_labels = labels, .end_part = names / (double)(r.w + names)};
     qs_ui_plot(u, &p, r, &area);
     u->train.area.x = area.x;
     u->train.area.w = area.w;
@@ -221,7 +232,7 @@ static qs_axis loss_axis(const qs_snap_train *t)
     return (qs_axis){fmax(0, lo - 0.5 * (hi - lo + 0.05 * hi)), hi + 0.3 * (hi - lo + 0.05 * hi), false};
 }
 
-static void draw_loss(qs_ui *u, qs_rect r)
+static void draw_loss(qs_ui *u, qs_rect r, int names)
 {
     const qs_snap_train *t = runs(u);
     const qs_snap_run *now = current(u);
@@ -234,7 +245,7 @@ static void draw_loss(qs_ui *u, qs_rect r)
         add(&l, n->loss_t, n->mean, n->nloss, qs_run_role(n), n == now ? QS_BOLD : 0);
         l.s[l.n - 1].label = n->name;
     }
-    qs_rect a = panel(u, r, y, &l, false, _("loss"));
+    qs_rect a = panel(u, r, y, &l, false, names, _("loss"));
     for (size_t i = 0; i < t->nrun; i++)
         if (t->run[i].nloss) mark_end(u, a, &y, i, t->run[i].t, t->run[i].loss);
     snprintf(text, sizeof text, isnan(now->loss) ? _("loss") : _("loss %s  rate %s"), qs_fmt_sig(b, now->loss, 3), qs_fmt_sig(c, now->lr, 2));
@@ -268,7 +279,7 @@ static void add_accuracy(lines *l, const qs_snap_run *r, int attr)
     add(l, r->eval_t, y, r->neval, qs_run_role(r), attr);
 }
 
-static void draw_accuracy(qs_ui *u, qs_rect r)
+static void draw_accuracy(qs_ui *u, qs_rect r, int names)
 {
     const qs_snap_train *t = runs(u);
     const qs_snap_run *now = current(u);
@@ -280,7 +291,7 @@ static void draw_accuracy(qs_ui *u, qs_rect r)
         const qs_snap_run *n = &t->run[(t->cur + k) % t->nrun];
         add_accuracy(&l, n, n == now ? QS_BOLD : 0);
     }
-    qs_rect a = panel(u, r, y, &l, false, _("accuracy, %"));
+    qs_rect a = panel(u, r, y, &l, false, names, _("accuracy, %"));
     for (size_t i = 0; i < t->nrun; i++) {
         const qs_snap_run *n = &t->run[i];
         if (n->neval) mark_end(u, a, &y, i, n->eval_t[n->neval - 1], 100 * n->eval[n->neval - 1]);
@@ -380,13 +391,20 @@ static void draw_steps(qs_ui *u, qs_rect r)
     if (r.h < 4) return;
     draw_steps_head(u, r);
     for (size_t i = 0; i < t->nsite && l.n < LINES - 20; i++)
-        if (i != cur) add_scaled(&l, t->rec_t, t->site[i].step, t->nrec, unit(u, i), t->site[i].act ? QS_ROLE_ROUND : QS_ROLE_BARS, 0);
+        if (i != cur) {
+            add_scaled(&l, t->rec_t, t->site[i].step, t->nrec, unit(u, i), t->site[i].act ? QS_ROLE_ROUND : QS_ROLE_BARS, 0);
+            name_line(&l, t->site[i].name);
+            l.s[l.n - 1].label = t->site[i].act ? _("inputs") : _("weights");
+        }
     for (size_t i = 0; i < t->nrun; i++)
         if (i != t->cur && cur == t->site_cur && cur < t->nsite)
             add_scaled(&l, t->run[i].step_t, t->run[i].step, t->run[i].nstep, unit(u, cur), qs_run_role(&t->run[i]), 0);
-    if (cur < t->nsite) add_scaled(&l, t->rec_t, t->site[cur].step, t->nrec, unit(u, cur), qs_run_role(current(u)), QS_BOLD);
+    if (cur < t->nsite) {
+        add_scaled(&l, t->rec_t, t->site[cur].step, t->nrec, unit(u, cur), qs_run_role(current(u)), QS_BOLD);
+        name_line(&l, t->site[cur].name);
+    }
     qs_axis y = steps_axis(&l, u->train.sizes);
-    qs_rect a = panel(u, (qs_rect){r.y + 1, r.x, r.h - 1, r.w - names}, y, &l, true, u->train.sizes ? _("step size") : _("steps against the first"));
+    qs_rect a = panel(u, (qs_rect){r.y + 1, r.x, r.h - 1, r.w - names}, y, &l, true, names, u->train.sizes ? _("step size") : _("steps against the first"));
     for (size_t i = 0; i < t->nrun && cur == t->site_cur && cur < t->nsite; i++)
         if (t->run[i].nstep && t->nrun > 1) mark_end(u, a, &y, i, t->run[i].t, t->run[i].step[t->run[i].nstep - 1] / unit(u, cur));
     if (names && a.h > 0) draw_names(u, r, a, &y);
@@ -399,8 +417,8 @@ static void draw_over_time(qs_ui *u, qs_rect r)
     int each = r.h >= 9 ? (r.h - 2) * 3 / 10 : r.h / 2;
     u->train.area = r;
     int tail = r.w >= 56 ? 15 : 0;                           /* all panels end where that of the steps does */
-    draw_loss(u, (qs_rect){r.y, r.x, each, r.w - tail});
-    draw_accuracy(u, (qs_rect){r.y + each, r.x, each, r.w - tail});
+    draw_loss(u, (qs_rect){r.y, r.x, each, r.w - tail}, tail);
+    draw_accuracy(u, (qs_rect){r.y + each, r.x, each, r.w - tail}, tail);
     draw_steps(u, (qs_rect){r.y + 2 * each, r.x, r.h - 2 * each, r.w});
 }
 

@@ -114,6 +114,42 @@ static void pages(void)
     free(path);
 }
 
+/* Names at the ends of lines: in places of their own, the bold one first; what has no place is left out. */
+static void ends(void)
+{
+    enum { N = 40 };
+    qs_err err;
+    double x[] = {1, 2}, y[] = {5, 5};
+    char name[N][16];
+    qs_series s[N];
+    for (int i = 0; i < N; i++) {
+        snprintf(name[i], sizeof name[i], "line %d", i);
+        s[i] = (qs_series){.kind = QS_PLOT_LINE, .x = x, .y = y, .n = 2, .role = QS_ROLE_RUN0, .end = name[i]};
+    }
+    s[N - 1].attr = QS_BOLD;
+    qs_plot p = {.x = {1, 2, false}, .y = {0, 10, false}, .series = s, .nseries = N};
+    char *path = path_of("-ends.svg");
+    ok(qs_plot_save(&p, path, NULL, &err) == 0, "lines that end in one place");
+    char *svg = read_file(path), *words = svg ? strstr(svg, "<desc>") : NULL;
+    int seen = 0;
+    for (const char *w = words; w && (w = strstr(w, "line ")); w++) seen++;
+    ok(words && strstr(words, "line 39") && strstr(words, "line 0") && seen >= 5 && seen < N, "have their names beside it, as far as these fit");
+    free(svg);
+    unlink(path);
+    free(path);
+}
+
+static void ticks(void)
+{
+    double x[] = {2, 3, 4}, v[32];
+    qs_series s = {.kind = QS_PLOT_LINE, .x = x, .y = x, .n = 3};
+    qs_plot p = {.x = {1.96, 4.04, false}, .y = {0, 1, false}, .series = &s, .nseries = 1};
+    ok(qs_plot_x_ticks(&p, 8, v) == 3 && v[0] == 2 && v[2] == 4, "whole numbers: no ticks between them");
+    ok(qs_plot_x_ticks(&p, 2, v) < 3, "fewer where there is less room");
+    x[1] = 2.5;
+    ok(qs_plot_x_ticks(&p, 8, v) == 5 && v[1] == 2.5, "others: as the axis has them");
+}
+
 static void cells(void)
 {
     qs_cells g;
@@ -143,5 +179,7 @@ int main(void)
     ranges();
     colors();
     pages();
+    ends();
+    ticks();
     return done();
 }
