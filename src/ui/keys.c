@@ -40,11 +40,16 @@ void qs_key_bytes(int key, char *out)
     qs_utf8_put((wchar_t)key, out);
 }
 
+bool qs_key_here(const qs_key *k, const struct qs_ui *u)
+{
+    return k->place != QS_KEY_WEIGHTS || (u->focus != QS_V_TRAIN && u->focus != QS_V_RESULTS);
+}
+
 bool qs_keys_run(const qs_key_table *t, struct qs_ui *u, int key)
 {
     for (size_t i = 0; i < t->n; i++)
         for (int k = 0; k < 8 && t->key[i].key[k]; k++)
-            if (t->key[i].key[k] == key) {
+            if (t->key[i].key[k] == key && qs_key_here(&t->key[i], u)) {
                 t->key[i].run(u, key);
                 return true;
             }
@@ -169,28 +174,28 @@ static void escape(qs_ui *u, int key)
 }
 
 static const qs_key keys[] = {
-    {{QS_K_TAB, QS_K_BACKTAB}, N_("Tab"), N_("pane"), N_("the next pane (Shift-Tab: the one before)"), next_pane, false},
-    {{'1', '2', '3', '4', '5', '6', '7'}, "1..7", NULL, N_("tensors, weights, error curve, comparison, map, training, results"), number, false},
-    {{'+', '=', '-'}, "+ -", N_("step"), N_("the step, 5 % up or down"), step, false},
-    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, N_("← →"), NULL, N_("the step, 1 % (with Shift 0.1 %)"), step, false},
-    {{'[', ']'}, "[ ]", N_("bits"), N_("one bit less or more"), bits, false},
-    {{'f'}, "f", N_("format"), N_("choose or type a format"), format, false},
-    {{'i'}, "i", N_("init"), N_("choose an initialization"), init, false},
-    {{'c'}, "c", N_("channel"), N_("granularity, and the channel that is shown"), channel, false},
-    {{'{', '}'}, "{ }", NULL, N_("the channel before or after"), next_channel, false},
-    {{'u'}, "u", N_("undo"), N_("takes the last choice back"), undo, false},
-    {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, false},
-    {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, false},
-    {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, false},
-    {{'R'}, "R", NULL, N_("results of sweeps, and back"), results, false},
-    {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, false},
-    {{'e', 'E'}, "e", N_("export"), N_("writes this pane as a picture (.svg .pdf .png .txt .ans); E: the whole screen"), export, false},
-    {{':'}, ":", N_("console"), N_("the Lua prompt; Escape returns"), console, true},
-    {{'?'}, "?", N_("explain"), N_("explains the numbers on screen, one by one"), explain, true},
-    {{QS_K_F1}, "F1", N_("keys"), N_("this page"), help, true},
-    {{'q'}, "q", N_("quit"), N_("ends; asks while work runs"), quit, false},
-    {{'w'}, "w", NULL, N_("this pane alone, and back"), wide, false},
-    {{QS_K_PGUP, QS_K_PGDN}, "PgUp PgDn", NULL, N_("scrolls the console"), scroll, false},
-    {{QS_K_ESC}, "Esc", NULL, N_("leaves the console, a menu, a cursor"), escape, false},
+    {{QS_K_TAB, QS_K_BACKTAB}, N_("Tab"), N_("pane"), N_("the next pane (Shift-Tab: the one before)"), next_pane, QS_KEY_FITS},
+    {{'1', '2', '3', '4', '5', '6', '7'}, "1..7", NULL, N_("tensors, weights, error curve, comparison, map, training, results"), number, QS_KEY_FITS},
+    {{'+', '=', '-'}, "+ -", N_("step"), N_("the step, 5 % up or down"), step, QS_KEY_WEIGHTS},
+    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, N_("← →"), NULL, N_("the step, 1 % (with Shift 0.1 %)"), step, QS_KEY_WEIGHTS},
+    {{'[', ']'}, "[ ]", N_("bits"), N_("one bit less or more"), bits, QS_KEY_WEIGHTS},
+    {{'f'}, "f", N_("format"), N_("choose or type a format"), format, QS_KEY_WEIGHTS},
+    {{'i'}, "i", N_("init"), N_("choose an initialization"), init, QS_KEY_WEIGHTS},
+    {{'c'}, "c", N_("channel"), N_("granularity, and the channel that is shown"), channel, QS_KEY_WEIGHTS},
+    {{'{', '}'}, "{ }", NULL, N_("the channel before or after"), next_channel, QS_KEY_WEIGHTS},
+    {{'u'}, "u", N_("undo"), N_("takes the last choice back"), undo, QS_KEY_WEIGHTS},
+    {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, QS_KEY_WEIGHTS},
+    {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, QS_KEY_FITS},
+    {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, QS_KEY_FITS},
+    {{'R'}, "R", NULL, N_("results of sweeps, and back"), results, QS_KEY_FITS},
+    {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, QS_KEY_WEIGHTS},
+    {{'e', 'E'}, "e", N_("export"), N_("writes this pane as a picture (.svg .pdf .png .txt .ans); E: the whole screen"), export, QS_KEY_FITS},
+    {{':'}, ":", N_("console"), N_("the Lua prompt; Escape returns"), console, QS_KEY_ALWAYS},
+    {{'?'}, "?", N_("explain"), N_("explains the numbers on screen, one by one"), explain, QS_KEY_ALWAYS},
+    {{QS_K_F1}, "F1", N_("keys"), N_("this page"), help, QS_KEY_ALWAYS},
+    {{'q'}, "q", N_("quit"), N_("ends; asks while work runs"), quit, QS_KEY_FITS},
+    {{'w'}, "w", NULL, N_("this pane alone, and back"), wide, QS_KEY_FITS},
+    {{QS_K_PGUP, QS_K_PGDN}, "PgUp PgDn", NULL, N_("scrolls the console"), scroll, QS_KEY_FITS},
+    {{QS_K_ESC}, "Esc", NULL, N_("leaves the console, a menu, a cursor"), escape, QS_KEY_FITS},
 };
 const qs_key_table qs_keys_global = {N_("Everywhere"), keys, sizeof keys / sizeof *keys};

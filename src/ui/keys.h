@@ -18,19 +18,28 @@ enum {
 };
 #define QS_K_CTRL(c) ((c) & 0x1f)
 
+/* What place a key has in the status line. */
+typedef enum qs_key_place {
+    QS_KEY_FITS,                                  /* one where there is room */
+    QS_KEY_ALWAYS,                                /* one whatever the width */
+    QS_KEY_WEIGHTS,                               /* as FITS, but means something in views of the weights only */
+} qs_key_place;
+
 typedef struct qs_key {
     int key[8];                                   /* 0 ends */
     const char *shown;                            /* "[ ]" */
     const char *brief;                            /* for the status line, or NULL: only in the help */
     const char *help;                             /* one line */
     void (*run)(struct qs_ui *u, int key);
-    bool always;                                  /* has a place in the status line whatever its width */
+    qs_key_place place;
 } qs_key;
 
 typedef struct qs_key_table { const char *title; const qs_key *key; size_t n; } qs_key_table;
 
 extern const qs_key_table qs_keys_global;
-/* Runs what the key means in the table; false: not in it. */
+/* Whether it means something in the view that has the keys. */
+bool qs_key_here(const qs_key *k, const struct qs_ui *u);
+/* Runs what the key means in the table; false: not in it, or nothing here. */
 bool qs_keys_run(const qs_key_table *t, struct qs_ui *u, int key);
 /* The code of a key's name ("Down", "PgUp", "F1", "Space", "C-l", "a"); -1: no such key. */
 int qs_key_of(const char *name);

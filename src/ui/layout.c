@@ -296,7 +296,7 @@ static int draw_hints(qs_ui *u, int y, int x, int end, const qs_key_table *t, bo
 {
     for (size_t i = 0; i < t->n; i++) {
         const qs_key *k = &t->key[i];
-        if (!k->brief || k->always != always) continue;
+        if (!k->brief || (k->place == QS_KEY_ALWAYS) != always || !qs_key_here(k, u)) continue;
         const char *name = _(k->shown), *what = _(k->brief);
         int n = qs_text_width(name) + 1 + qs_text_width(what);
         if (x + n > end) continue;
@@ -349,12 +349,12 @@ static int draw_progress(qs_ui *u, int y)
 }
 
 static const qs_key console_keys[] = {
-    {{QS_K_ESC}, "Esc", N_("panes"), "", NULL, false},       {{0}, "Tab", N_("complete"), "", NULL, false},
-    {{0}, "^R", N_("search"), "", NULL, false},              {{0}, "PgUp PgDn", N_("scroll"), "", NULL, false},
-    {{0}, "help(x)", N_("explains"), "", NULL, false},       {{0}, "^C", N_("cancel"), "", NULL, false},
+    {{QS_K_ESC}, "Esc", N_("panes"), "", NULL, QS_KEY_FITS},       {{0}, "Tab", N_("complete"), "", NULL, QS_KEY_FITS},
+    {{0}, "^R", N_("search"), "", NULL, QS_KEY_FITS},              {{0}, "PgUp PgDn", N_("scroll"), "", NULL, QS_KEY_FITS},
+    {{0}, "help(x)", N_("explains"), "", NULL, QS_KEY_FITS},       {{0}, "^C", N_("cancel"), "", NULL, QS_KEY_FITS},
 };
 static const qs_key explain_keys[] = {
-    {{0}, N_("arrows"), N_("another number"), "", NULL, false}, {{0}, "Esc", N_("back"), "", NULL, false},
+    {{0}, N_("arrows"), N_("another number"), "", NULL, QS_KEY_FITS}, {{0}, "Esc", N_("back"), "", NULL, QS_KEY_FITS},
 };
 
 static void draw_status(qs_ui *u)

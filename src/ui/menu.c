@@ -324,33 +324,47 @@ void qs_menu_metric(qs_ui *u)
 
 /* ---- the page of keys ------------------------------------------------------------------------- */
 
-static int help_rows(qs_ui *u, qs_rect r, int y, const qs_key_table *t)
+/* One chapter of the page: 0 what works everywhere, 1 the rest of that table, then the views. */
+enum { HELP_CHAPTERS = QS_VIEWS + 2 };
+
+static const qs_key_table *help_table(int i) { return i < 2 ? &qs_keys_global : &qs_view_of(i - 2)->keys; }
+static bool in_chapter(int i, const qs_key *k) { return i > 1 || (k->place == QS_KEY_WEIGHTS) == (i == 1); }
+
+static int count_rows(int i)
 {
-    if (!t->n) return y;
-    if (y >= r.y && y < r.y + r.h) qs_cells_text(&u->g, y, r.x + 1, r.w - 2, _(t->title), QS_ROLE_FOCUS, QS_BOLD);
-    y++;
-    for (size_t i = 0; i < t->n; i++, y++) {
-        if (y < r.y || y >= r.y + r.h) continue;
-        qs_cells_text(&u->g, y, r.x + 3, 11, _(t->key[i].shown), QS_ROLE_KEY, QS_BOLD);
-        qs_cells_text(&u->g, y, r.x + 15, r.w - 16, _(t->key[i].help), QS_ROLE_TEXT, 0);
-    }
-    return y + 1;
+    const qs_key_table *t = help_table(i);
+    int n = 0;
+    for (size_t k = 0; k < t->n; k++) n += in_chapter(i, &t->key[k]);
+    return n ? n + 2 : 0;
 }
 
-static const qs_key_table *help_table(int i)
+static int help_rows(qs_ui *u, qs_rect r, int y, int i)
 {
-    return i == 0 ? &qs_keys_global : &qs_view_of(i - 1)->keys;
+    const qs_key_table *t = help_table(i);
+    if (!count_rows(i)) return y;
+    const char *title = i == 1 ? _("Where weights are shown") : _(t->title);
+    if (y >= r.y && y < r.y + r.h) qs_cells_text(&u->g, y, r.x + 1, r.w - 2, title, QS_ROLE_FOCUS, QS_BOLD);
+    y++;
+    for (size_t k = 0; k < t->n; k++) {
+        if (!in_chapter(i, &t->key[k])) continue;
+        if (y >= r.y && y < r.y + r.h) {
+            qs_cells_text(&u->g, y, r.x + 3, 11, _(t->key[k].shown), QS_ROLE_KEY, QS_BOLD);
+            qs_cells_text(&u->g, y, r.x + 15, r.w - 16, _(t->key[k].help), QS_ROLE_TEXT, 0);
+        }
+        y++;
+    }
+    return y + 1;
 }
 
 void qs_help_draw(qs_ui *u)
 {
     int rows = 0;
-    for (int i = 0; i <= QS_VIEWS; i++) rows += help_table(i)->n ? (int)help_table(i)->n + 2 : 0;
+    for (int i = 0; i < HELP_CHAPTERS; i++) rows += count_rows(i);
     qs_rect r = qs_ui_box(u, rows + 1, 78, _("Keys"), _("↑ ↓ scroll   any other key closes"));
     int most = rows - 1 - r.h > 0 ? rows - 1 - r.h : 0;
     u->pop_top = u->pop_top < 0 ? 0 : u->pop_top > most ? most : u->pop_top;
     int y = r.y - u->pop_top;
-    for (int i = 0; i <= QS_VIEWS; i++) y = help_rows(u, r, y, help_table(i));
+    for (int i = 0; i < HELP_CHAPTERS; i++) y = help_rows(u, r, y, i);
 }
 
 void qs_help_key(qs_ui *u, int key)

@@ -197,8 +197,8 @@ static void click(qs_ui *u, int y, int x)
 static void wheel(qs_ui *u, int by) { go(u, (long)u->compare.cur + by); }
 
 static const qs_key keys[] = {
-    {{QS_K_UP, QS_K_DOWN, 'k', 'j', QS_K_HOME, QS_K_END}, "↑ ↓", N_("row"), N_("the row before or after"), move, false},
-    {{QS_K_ENTER}, N_("Enter"), N_("take"), N_("takes this initialization"), take, false},
-    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, false},
+    {{QS_K_UP, QS_K_DOWN, 'k', 'j', QS_K_HOME, QS_K_END}, "↑ ↓", N_("row"), N_("the row before or after"), move, QS_KEY_FITS},
+    {{QS_K_ENTER}, N_("Enter"), N_("take"), N_("takes this initialization"), take, QS_KEY_FITS},
+    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, QS_KEY_FITS},
 };
 const qs_view qs_view_compare = {"compare", N_("Compare"), {N_("Compare"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

@@ -210,9 +210,9 @@ static void click(qs_ui *u, int y, int x)
 static void wheel(qs_ui *u, int by) { column(u, by); }
 
 static const qs_key keys[] = {
-    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, "← →", N_("drive"), N_("drives the step along the curve (Shift: faster)"), drive, false},
-    {{',', '.'}, ", .", N_("next init"), N_("the initialization with the next smaller or larger step"), hop, false},
-    {{'z', 'Z', 'a'}, "z Z", NULL, N_("zooms around the step; a: everything"), zoom, false},
-    {{'p'}, "p", N_("parts"), N_("the rounding and clipping parts as lines of their own"), parts, false},
+    {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, "← →", N_("drive"), N_("drives the step along the curve (Shift: faster)"), drive, QS_KEY_FITS},
+    {{',', '.'}, ", .", N_("next init"), N_("the initialization with the next smaller or larger step"), hop, QS_KEY_FITS},
+    {{'z', 'Z', 'a'}, "z Z", NULL, N_("zooms around the step; a: everything"), zoom, QS_KEY_FITS},
+    {{'p'}, "p", N_("parts"), N_("the rounding and clipping parts as lines of their own"), parts, QS_KEY_FITS},
 };
 const qs_view qs_view_curve = {"curve", N_("Error against step"), {N_("Error against step"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

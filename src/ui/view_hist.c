@@ -307,13 +307,13 @@ static void click(qs_ui *u, int y, int x) { (void)y; cursor_to(u, x); }
 static void wheel(qs_ui *u, int by) { zoom(u, by < 0 ? 'z' : 'Z'); }
 
 static const qs_key keys[] = {
-    {{'l', 'L'}, "l", N_("log"), N_("logarithmic counts (L: logarithmic values)"), flip, false},
-    {{'z', 'Z'}, "z Z", N_("zoom"), N_("zooms in and out, around the cursor if there is one"), zoom, false},
-    {{'<', '>'}, "< >", NULL, N_("to the left, to the right"), zoom, false},
-    {{'0', 'a'}, "0 a", NULL, N_("the whole range with all outliers; a: the range chosen by itself"), zoom, false},
-    {{'x'}, "x", N_("cursor"), N_("a cursor that shows the exact count; ← → move it, x or Esc takes it away"), toggle_cursor, false},
-    {{QS_K_LEFT, QS_K_RIGHT, QS_K_HOME, QS_K_END}, "← →", NULL, N_("the cursor, bin by bin; without it the step"), cursor_by, false},
-    {{'v'}, "v", N_("quantized"), N_("the quantized values in place of the weights (side by side where there is room)"), flip, false},
-    {{QS_K_ESC}, "Esc", NULL, N_("no cursor, no zoom"), leave, false},
+    {{'l', 'L'}, "l", N_("log"), N_("logarithmic counts (L: logarithmic values)"), flip, QS_KEY_FITS},
+    {{'z', 'Z'}, "z Z", N_("zoom"), N_("zooms in and out, around the cursor if there is one"), zoom, QS_KEY_FITS},
+    {{'<', '>'}, "< >", NULL, N_("to the left, to the right"), zoom, QS_KEY_FITS},
+    {{'0', 'a'}, "0 a", NULL, N_("the whole range with all outliers; a: the range chosen by itself"), zoom, QS_KEY_FITS},
+    {{'x'}, "x", N_("cursor"), N_("a cursor that shows the exact count; ← → move it, x or Esc takes it away"), toggle_cursor, QS_KEY_FITS},
+    {{QS_K_LEFT, QS_K_RIGHT, QS_K_HOME, QS_K_END}, "← →", NULL, N_("the cursor, bin by bin; without it the step"), cursor_by, QS_KEY_FITS},
+    {{'v'}, "v", N_("quantized"), N_("the quantized values in place of the weights (side by side where there is room)"), flip, QS_KEY_FITS},
+    {{QS_K_ESC}, "Esc", NULL, N_("no cursor, no zoom"), leave, QS_KEY_FITS},
 };
 const qs_view qs_view_hist = {"hist", N_("Weights"), {N_("Weights"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

@@ -272,9 +272,9 @@ static void click(qs_ui *u, int y, int x)
 static void wheel(qs_ui *u, int by) { go(u, (long)u->list.cur + by); }
 
 static const qs_key keys[] = {
-    {{QS_K_UP, QS_K_DOWN, 'k', 'j'}, "↑ ↓", N_("tensor"), N_("the tensor before or after"), move, false},
-    {{QS_K_PGUP, QS_K_PGDN, QS_K_HOME, QS_K_END, 'g', 'G'}, "PgUp PgDn", NULL, N_("a page, Home and End: first and last"), move, false},
-    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, false},
-    {{QS_K_ENTER}, N_("Enter"), NULL, N_("looks at its weights"), enter, false},
+    {{QS_K_UP, QS_K_DOWN, 'k', 'j'}, "↑ ↓", N_("tensor"), N_("the tensor before or after"), move, QS_KEY_FITS},
+    {{QS_K_PGUP, QS_K_PGDN, QS_K_HOME, QS_K_END, 'g', 'G'}, "PgUp PgDn", NULL, N_("a page, Home and End: first and last"), move, QS_KEY_FITS},
+    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, QS_KEY_FITS},
+    {{QS_K_ENTER}, N_("Enter"), NULL, N_("looks at its weights"), enter, QS_KEY_FITS},
 };
 const qs_view qs_view_list = {"list", N_("Tensors"), {N_("Tensors"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};

@@ -382,9 +382,9 @@ static void click(qs_ui *u, int y, int x)
 }
 
 static const qs_key keys[] = {
-    {{QS_K_UP, QS_K_DOWN, QS_K_LEFT, QS_K_RIGHT, 'k', 'j', 'h'}, "↑ ↓ ← →", N_("tensor"), N_("the tensor beside"), move, false},
-    {{QS_K_PGUP, QS_K_PGDN}, "PgUp PgDn", NULL, N_("eight layers up or down"), move, false},
-    {{'s'}, "s", N_("colour"), N_("colour by SQNR, kurtosis, error against the least"), metric, false},
-    {{QS_K_ENTER}, N_("Enter"), N_("open"), N_("looks at its weights"), enter, false},
+    {{QS_K_UP, QS_K_DOWN, QS_K_LEFT, QS_K_RIGHT, 'k', 'j', 'h'}, "↑ ↓ ← →", N_("tensor"), N_("the tensor beside"), move, QS_KEY_FITS},
+    {{QS_K_PGUP, QS_K_PGDN}, "PgUp PgDn", NULL, N_("eight layers up or down"), move, QS_KEY_FITS},
+    {{'s'}, "s", N_("colour"), N_("colour by SQNR, kurtosis, error against the least"), metric, QS_KEY_FITS},
+    {{QS_K_ENTER}, N_("Enter"), N_("open"), N_("looks at its weights"), enter, QS_KEY_FITS},
 };
 const qs_view qs_view_map = {"map", N_("Map"), {N_("Map"), keys, sizeof keys / sizeof *keys}, draw, click, NULL};

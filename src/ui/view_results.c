@@ -510,12 +510,12 @@ static void wheel(qs_ui *u, int by_rows)
 }
 
 static const qs_key keys[] = {
-    {{QS_K_UP, QS_K_DOWN, 'k', 'j', QS_K_HOME, QS_K_END, QS_K_PGUP, QS_K_PGDN}, "↑ ↓", N_("group"), N_("the group that is looked at"), move, false},
-    {{' '}, N_("Space"), N_("baseline"), N_("compares all with this group (again: with none)"), pin, false},
-    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, false},
-    {{'g'}, "g", N_("group by"), N_("the parameters that groups are made by"), by, false},
-    {{'v'}, "v", N_("metric"), N_("the metric that is shown"), metric, false},
-    {{QS_K_LEFT, QS_K_RIGHT}, "← →", N_("sweep"), N_("the sweep before or after"), sweep, false},
-    {{'x'}, "x", NULL, N_("whether less or more of the metric is better"), flip, false},
+    {{QS_K_UP, QS_K_DOWN, 'k', 'j', QS_K_HOME, QS_K_END, QS_K_PGUP, QS_K_PGDN}, "↑ ↓", N_("group"), N_("the group that is looked at"), move, QS_KEY_FITS},
+    {{' '}, N_("Space"), N_("baseline"), N_("compares all with this group (again: with none)"), pin, QS_KEY_FITS},
+    {{'s', 'S'}, "s S", N_("sort"), N_("sorts by the next column (S: the other way round)"), sort, QS_KEY_FITS},
+    {{'g'}, "g", N_("group by"), N_("the parameters that groups are made by"), by, QS_KEY_FITS},
+    {{'v'}, "v", N_("metric"), N_("the metric that is shown"), metric, QS_KEY_FITS},
+    {{QS_K_LEFT, QS_K_RIGHT}, "← →", N_("sweep"), N_("the sweep before or after"), sweep, QS_KEY_FITS},
+    {{'x'}, "x", NULL, N_("whether less or more of the metric is better"), flip, QS_KEY_FITS},
 };
 const qs_view qs_view_results = {"results", N_("Results"), {N_("Results"), keys, sizeof keys / sizeof *keys}, draw, click, wheel};
