@@ -152,13 +152,7 @@ function M.methods.export(run, path)
     if type(path) ~= "string" then error("run:export: a path that ends in .csv or .json", 2) end
     local text = endings[path:match "%.(%a+)$" or ""]
     if not text then return fail("EARG", "%s: the name must end in .csv or .json", path) end
-    local content = text(run)
-    local file, message = io.open(path, "w")
-    if not file then return fail("EIO", "%s", message) end
-    local written, why = file:write(content)
-    local closed, why_close = file:close()
-    if not written or not closed then return fail("EIO", "%s: %s", path, why or why_close) end
-    return true
+    return core.private.file_write(path, text(run))
 end
 
 return M

@@ -16,26 +16,20 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-static bool write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR) continue;
-        if (w <= 0) return false;
-        p += w;
-        n -= (size_t)w;
-    }
-    return true;
-}
+/* What a file is filled with. */
+typedef struct filling { int (*fill)(FILE *f, void *ctx, qs_err *err); void *ctx; } filling;
 
-/* Writes and closes; errno tells what failed. */
-static bool fill(int fd, const void *data, size_t n)
+/* Writes and closes. */
+static int fill_file(int fd, const filling *w, qs_err *err)
 {
-    bool fine = write_all(fd, data, n);
-    int why = errno;
-    if (close(fd) && fine) return false;
-    errno = why;
-    return fine;
+    FILE *f = fdopen(fd, "wb");
+    if (!f) {
+        int why = errno;
+        close(fd);
+        return qs_fail(err, QS_EIO, "%s", strerror(why));
+    }
+    int rc = w->fill(f, w->ctx, err);
+    return fclose(f) && !rc ? qs_fail(err, QS_EIO, "%s", strerror(errno)) : rc;
 }
 
 /* The new name for a file: in place of what has it, or (fresh) only where nothing has. */
@@ -49,33 +43,51 @@ static bool give_name(const char *tmp, const char *path, bool fresh)
     return true;
 }
 
-static bool write_beside(const char *path, const void *data, size_t n, bool fresh)
+static int name_failed(bool fresh, qs_err *err)
+{
+    if (fresh && errno == EEXIST) return qs_fail(err, QS_ESTATE, _("it is there already"));
+    return qs_fail(err, QS_EIO, "%s", strerror(errno));
+}
+
+static int write_beside(const char *path, const filling *w, bool fresh, qs_err *err)
 {
     static atomic_uint counter;
     char *tmp = qs_xasprintf("%s.tmp%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool fine = fd >= 0 && fill(fd, data, n) && give_name(tmp, path, fresh);
-    int why = errno;
-    if (fd >= 0 && !fine) unlink(tmp);
+    int rc = fd < 0 ? qs_fail(err, QS_EIO, "%s", strerror(errno)) : fill_file(fd, w, err);
+    if (!rc && !give_name(tmp, path, fresh)) rc = name_failed(fresh, err);
+    if (fd >= 0 && rc) unlink(tmp);
     free(tmp);
-    errno = why;
-    return fine;
+    return rc;
+}
+
+static int write_straight(const char *path, const filling *w, qs_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? qs_fail(err, QS_EIO, "%s", strerror(errno)) : fill_file(fd, w, err);
+}
+
+int qs_file_fill(const char *path, int (*fill)(FILE *f, void *ctx, qs_err *err), void *ctx, bool fresh, qs_err *err)
+{
+    struct stat st;
+    const filling w = {fill, ctx};
+    bool there = stat(path, &st) == 0;
+    int rc = there && fresh ? qs_fail(err, QS_ESTATE, _("it is there already"))
+             : there && !S_ISREG(st.st_mode) ? write_straight(path, &w, err) : write_beside(path, &w, fresh, err);
+    return rc ? qs_fail_prefix(err, "%s", path) : 0;
+}
+
+typedef struct bytes { const void *p; size_t n; } bytes;
+
+static int write_bytes(FILE *f, void *ctx, qs_err *err)
+{
+    const bytes *b = ctx;
+    return b->n && fwrite(b->p, 1, b->n, f) != b->n ? qs_fail(err, QS_EIO, "%s", strerror(errno)) : 0;
 }
 
 int qs_file_write(const char *path, const void *data, size_t n, bool fresh, qs_err *err)
 {
-    struct stat st;
-    bool there = stat(path, &st) == 0, fine;
-    if (there && fresh) return qs_fail(err, QS_ESTATE, _("%s is there already"), path);
-    if (there && !S_ISREG(st.st_mode)) {
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-        fine = fd >= 0 && fill(fd, data, n);
-    } else {
-        fine = write_beside(path, data, n, fresh);
-    }
-    if (fine) return 0;
-    if (fresh && errno == EEXIST) return qs_fail(err, QS_ESTATE, _("%s is there already"), path);
-    return qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
+    return qs_file_fill(path, write_bytes, &(bytes){data, n}, fresh, err);
 }
 
 bool qs_ends_in(const char *s, const char *ending)

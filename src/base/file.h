@@ -4,6 +4,7 @@
 /* Files as a whole: read, or written so that they are either wholly there or not at all. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
@@ -14,6 +15,9 @@
  * Returns 0; EIO, with the path and the system's reason. ESTATE: fresh, and the name is taken.  Thread: any.  Test: t_paper
  */
 int qs_file_write(const char *path, const void *data, size_t n, bool fresh, qs_err *err);
+
+/* The same for what is not in memory as one piece: fill writes it to f; its errors get the path in front. */
+int qs_file_fill(const char *path, int (*fill)(FILE *f, void *ctx, qs_err *err), void *ctx, bool fresh, qs_err *err);
 
 /* All bytes of a file, malloc'd, with a NUL behind them; *n without it. NULL: EIO, with the path and the system's reason. */
 char *qs_file_read(const char *path, size_t *n, qs_err *err);

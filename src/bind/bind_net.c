@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -481,5 +482,16 @@ static const luaL_Reg net_meta[] = {{"__len", net_len}, {"__tostring", net_tostr
 const qs_type qs_type_net = {"qs.net", net_ref, net_unref, net_methods, net_fields, net_meta, net_other};
 
 const luaL_Reg qs_bind_net_functions[] = {{"dataset", dataset_new}, {"datasets", datasets}, {NULL, NULL}};
+static int file_write(lua_State *L)   /* (path, text) -> true: a whole file or none */
+{
+    size_t n;
+    const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &n);
+    qs_err err;
+    if (qs_file_write(path, text, n, false, &err)) return qs_bind_fail_file(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 const luaL_Reg qs_bind_private[] = {{"net_new", net_new}, {"net_add", net_add}, {"net_size", net_size},
-                                    {"net_count", net_count}, {"net_note", net_note_set}, {"data", data_dir}, {NULL, NULL}};
+                                    {"net_count", net_count}, {"net_note", net_note_set}, {"data", data_dir},
+                                    {"file_write", file_write}, {NULL, NULL}};

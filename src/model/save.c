@@ -4,11 +4,10 @@
  * either the old one or the new one, and so that a model may be saved over the file it is mapped from.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/reader.h"
@@ -77,32 +76,12 @@ static int check_tensors(qs_tensor *const *tensors, size_t n, qs_err *err)
     return rc;
 }
 
-/* A new file beside path; *tmp is its name. NULL: err is set, *tmp too. */
-static FILE *open_beside(const char *path, char **tmp, qs_err *err)
-{
-    static atomic_uint counter;
-    *tmp = qs_xasprintf("%s.tmp%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
-    int fd = open(*tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (!f) qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
-    return f;
-}
+typedef struct content { const struct writer *w; qs_tensor *const *tensors; size_t n; } content;
 
-static int write_file(const struct writer *w, const char *path, qs_tensor *const *tensors, size_t n, qs_err *err)
+static int write_content(FILE *f, void *ctx, qs_err *err)
 {
-    char *tmp;
-    FILE *f = open_beside(path, &tmp, err);
-    if (!f) {
-        free(tmp);
-        return -QS_EIO;
-    }
-    int rc = w->write(f, tensors, n, err);
-    if (rc) qs_fail_prefix(err, "%s", path);
-    if (fclose(f) && !rc) rc = qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
-    if (!rc && rename(tmp, path)) rc = qs_fail(err, QS_EIO, "%s: %s", path, strerror(errno));
-    if (rc) unlink(tmp);
-    free(tmp);
-    return rc;
+    const content *c = ctx;
+    return c->w->write(f, c->tensors, c->n, err);
 }
 
 int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err *err)
@@ -110,5 +89,5 @@ int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err 
     const struct writer *w = writer_for(path);
     if (!w) return qs_fail(err, QS_EARG, _("%s: the name must end in .safetensors or .npy"), path);
     int rc = check_tensors(tensors, n, err);
-    return rc ? rc : write_file(w, path, tensors, n, err);
+    return rc ? rc : qs_file_fill(path, write_content, &(content){w, tensors, n}, false, err);
 }
