@@ -223,6 +223,7 @@ typedef struct qs_snap_results {
     char **param, **metric;
     char **by;                /* (nby) names of parameters */
     qs_snap_group *group;     /* in the order of the values */
+    bool rough;               /* intervals and p are still being computed: of some groups they are NaN */
     size_t nseries, nbase;
     qs_snap_series *series, *base;          /* of the group looked at; of the baseline */
 } qs_snap_results;

@@ -40,25 +40,47 @@ static double normal_quantile(double p)
     return 0.5 * (lo + hi);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
+/* A random number of 64 bits chooses two values; n is below 2^32. */
 static double resampled_mean(const double *x, size_t n, qs_rng *r)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[(size_t)((unsigned __int128)qs_rng_next(r) * n >> 64)];
-    return sum / (double)n;
+    double a = 0, b = 0;
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        uint64_t bits = qs_rng_next(r);
+        a += x[(bits >> 32) * n >> 32];
+        b += x[(bits & UINT32_MAX) * n >> 32];
+    }
+    if (n % 2) a += x[(qs_rng_next(r) >> 32) * n >> 32];
+    return (a + b) / (double)n;
 }
 
-/* The value below which a part p of m sorted ones lies, between two neighbours in proportion. */
-static double quantile(const double *sorted, size_t m, double p)
+/* Puts in place what v[k] would be if v (m) were sorted: less before it, more behind. */
+static void put_in_place(double *v, size_t m, size_t k)
 {
-    double at = p * (double)(m - 1);
+    size_t lo = 0, hi = m - 1;
+    while (lo < hi) {
+        double pivot = v[lo + (hi - lo) / 2];
+        size_t i = lo, j = hi;
+        for (;;) {
+            while (v[i] < pivot) i++;
+            while (v[j] > pivot) j--;
+            if (i >= j) break;
+            double t = v[i];
+            v[i++] = v[j];
+            v[j--] = t;
+        }
+        if (k <= j) hi = j;
+        else lo = j + 1;
+    }
+}
+
+/* The value below which a part p of m lies, between two neighbours in proportion. Reorders v. */
+static double quantile(double *v, size_t m, double p)
+{
+    double at = p * (double)(m - 1), next = INFINITY;
     size_t i = (size_t)at;
-    return i + 1 < m ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[m - 1];
+    put_in_place(v, m, i);
+    for (size_t k = i + 1; k < m; k++) next = fmin(next, v[k]);
+    return i + 1 < m ? v[i] + (at - (double)i) * (next - v[i]) : v[i];
 }
 
 /* The normal deviate that z becomes once bias (z0) and acceleration (a) are taken into account, as a part of 1. */
@@ -85,7 +107,6 @@ static void bootstrap(const double *x, qs_infer *o)
         mean[k] = resampled_mean(x, o->n, &r);
         below += mean[k] < o->mean ? 1 : mean[k] == o->mean ? 0.5 : 0;
     }
-    qsort(mean, m, sizeof *mean, by_value);
     double z0 = normal_quantile(below / (double)m), a = acceleration(x, o->n, o->mean);
     o->lo = quantile(mean, m, corrected(z0, a, -Z975));
     o->hi = quantile(mean, m, corrected(z0, a, Z975));
@@ -93,7 +114,7 @@ static void bootstrap(const double *x, qs_infer *o)
 }
 
 /* ---- the mean -------------------------------------------------------------------------------------------- */
-void qs_infer_mean(const double *x, size_t n, qs_infer *o)
+void qs_infer_moments(const double *x, size_t n, qs_infer *o)
 {
     *o = (qs_infer){n, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!n) return;
@@ -108,9 +129,15 @@ void qs_infer_mean(const double *x, size_t n, qs_infer *o)
     if (n == 1) return;
     for (size_t i = 0; i < n; i++) square += (x[i] - o->mean) * (x[i] - o->mean);
     o->std = sqrt(square / (double)(n - 1));
+    if (n >= QS_INFER_BOOTSTRAP && o->std > 0) return;
     double half = t975(n < QS_INFER_BOOTSTRAP ? n : 2) * o->std / sqrt((double)n);
     o->lo = o->mean - half;
     o->hi = o->mean + half;
+}
+
+void qs_infer_mean(const double *x, size_t n, qs_infer *o)
+{
+    qs_infer_moments(x, n, o);
     if (n >= QS_INFER_BOOTSTRAP && o->std > 0) bootstrap(x, o);
 }
 
@@ -122,21 +149,34 @@ static uint64_t reach(const double *d, size_t i, size_t n, double sum, double wa
     return reach(d, i + 1, n, sum + d[i], want) + reach(d, i + 1, n, sum - d[i], want);
 }
 
+/* What eight differences sum up to, for each of the 256 ways to give them signs: malloc'd, 256 for each eight. */
+static double *sums_of_eight(const double *d, size_t n)
+{
+    double *sum = qs_xcalloc((n + 7) / 8 * 256, sizeof *sum);
+    for (size_t i = 0; i < n; i++) {
+        double *s = sum + i / 8 * 256;
+        for (int bits = 0; bits < 256; bits++) s[bits] += bits >> i % 8 & 1 ? d[i] : -d[i];
+    }
+    return sum;
+}
+
 static double random_flips(const double *d, size_t n, double want)
 {
     enum { FLIPS = 99999 };
-    size_t hits = 1;      /* the signs that were seen */
+    double *eight = sums_of_eight(d, n);
+    size_t hits = 1, blocks = (n + 7) / 8;      /* hits: the signs that were seen */
     qs_rng r;
     qs_rng_seed(&r, SEED);
     for (int k = 0; k < FLIPS; k++) {
         double sum = 0;
         uint64_t bits = 0;
-        for (size_t i = 0; i < n; i++, bits >>= 1) {
-            if (i % 64 == 0) bits = qs_rng_next(&r);
-            sum += bits & 1 ? d[i] : -d[i];
+        for (size_t i = 0; i < blocks; i++, bits >>= 8) {
+            if (i % 8 == 0) bits = qs_rng_next(&r);
+            sum += eight[i * 256 + (bits & 255)];
         }
         hits += fabs(sum) >= want;
     }
+    free(eight);
     return (double)hits / (FLIPS + 1);
 }
 

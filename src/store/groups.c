@@ -174,20 +174,27 @@ static double metric_of(const work *w, size_t row)
     return isfinite(x) ? x : NAN;
 }
 
-static void sum_up(work *w, size_t k, double *scratch)
+/* The values of group k; returns how many. */
+static size_t values_of(const work *w, size_t k, double *x)
 {
-    qs_group *g = &w->out->g[k];
     size_t n = 0;
     for (size_t i = w->start[k]; i < w->start[k + 1]; i++) {
+        double v = metric_of(w, w->row[i]);
+        if (!isnan(v)) x[n++] = v;
+    }
+    return n;
+}
+
+static void count_others(work *w, size_t k)
+{
+    qs_group *g = &w->out->g[k];
+    for (size_t i = w->start[k]; i < w->start[k + 1]; i++) {
         qs_trial_status status = w->y->t.row[w->row[i]].status;
-        double x = metric_of(w, w->row[i]);
-        if (!isnan(x)) scratch[n++] = x;
-        else if (status == QS_TRIAL_DONE) g->undefined++;
+        if (!isnan(metric_of(w, w->row[i]))) continue;
+        if (status == QS_TRIAL_DONE) g->undefined++;
         else if (status == QS_TRIAL_NONE || status == QS_TRIAL_RUNNING) g->left++;
         else g->failed++;
     }
-    qs_infer_mean(scratch, n, &g->stat);
-    qs_infer_mean(NULL, 0, &g->diff);
 }
 
 /* How group a stands to what group k becomes with the baseline's values: below, the same, above. */
@@ -216,26 +223,40 @@ static size_t base_of(const work *w, size_t k)
     return lo < w->out->n && !compare_to_base(w, lo, k) ? lo : w->out->n;
 }
 
-static void pair_up(work *w, size_t k, size_t base, double *scratch)
+/* The differences of group k from group base, in pairs; returns how many. */
+static size_t pairs_of(const work *w, size_t k, size_t base, double *x)
 {
-    qs_group *g = &w->out->g[k];
     size_t i = w->start[k], j = w->start[base], n = 0;
     while (i < w->start[k + 1] && j < w->start[base + 1]) {
         int d = compare_codes(w, w->row[i], w->row[j], w->out->nby, w->y->nparam);
-        double x = d ? NAN : metric_of(w, w->row[i]) - metric_of(w, w->row[j]);
-        if (isfinite(x)) scratch[n++] = x;
+        double v = d ? NAN : metric_of(w, w->row[i]) - metric_of(w, w->row[j]);
+        if (isfinite(v)) x[n++] = v;
         i += d <= 0;
         j += d >= 0;
     }
-    qs_infer_mean(scratch, n, &g->diff);
-    g->p = qs_infer_flip(scratch, n);
+    return n;
 }
 
-static void compare_group(work *w, size_t k, double *scratch)
+/* What is known at once of a group, and of its differences from the baseline. */
+static void sum_up(work *w, size_t k, bool compared, double *x)
 {
-    size_t b = base_of(w, k);
-    if (b == k) w->out->g[k].baseline = true;
-    else if (b < w->out->n) pair_up(w, k, b, scratch);
+    qs_group *g = &w->out->g[k];
+    size_t b = compared ? base_of(w, k) : w->out->n;
+    count_others(w, k);
+    qs_infer_moments(x, values_of(w, k, x), &g->stat);
+    g->baseline = b == k;
+    qs_infer_moments(x, b < w->out->n && b != k ? pairs_of(w, k, b, x) : 0, &g->diff);
+}
+
+/* And what takes samples and flips. */
+static void judge(work *w, size_t k, double *x)
+{
+    qs_group *g = &w->out->g[k];
+    if (g->stat.n >= QS_INFER_BOOTSTRAP) qs_infer_mean(x, values_of(w, k, x), &g->stat);
+    if (!g->diff.n) return;
+    size_t n = pairs_of(w, k, base_of(w, k), x);
+    qs_infer_mean(x, n, &g->diff);
+    g->p = qs_infer_flip(x, n);
 }
 
 static int all_groups(work *w, bool compared, double *scratch, const qs_ctl *ctl, qs_err *err)
@@ -243,8 +264,11 @@ static int all_groups(work *w, bool compared, double *scratch, const qs_ctl *ctl
     size_t n = w->out->n;
     for (size_t k = 0; k < n; k++) {
         if (qs_ctl_check(ctl, "groups", (double)k / (double)n, err)) return -QS_ECANCEL;
-        sum_up(w, k, scratch);
-        if (compared) compare_group(w, k, scratch);
+        sum_up(w, k, compared, scratch);
+    }
+    for (size_t k = 0; k < n; k++) {
+        if (qs_ctl_check(ctl, "intervals", (double)k / (double)n, err)) return -QS_ECANCEL;
+        judge(w, k, scratch);
     }
     return 0;
 }

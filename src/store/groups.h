@@ -75,7 +75,8 @@ typedef struct qs_groups {
 /*
  * by: names, NULL: all parameters but "seed". metric NULL: the first. baseline: "init=mse" or "init=mse,bits=4" with
  * parameters of `by`, or NULL: the group that has these values and else the same; cells are paired that agree in all
- * parameters not in `by`. EARG: a name or value that is not there (the message says which are). ctl: asked once a group.
+ * parameters not in `by`. EARG: a name or value that is not there (the message says which are). ctl: asked once a group;
+ * while it is told "intervals", out can be read: all is there but, NaN, the bootstrap's intervals and p of groups to come.
  * Cost: of qs_infer_mean and, with a baseline, qs_infer_flip for each group.
  */
 int qs_groups_make(const qs_study *y, const char *const *by, size_t nby, const char *metric, const char *baseline,

@@ -24,6 +24,7 @@
 #define EVERY 0.25             /* seconds between two looks at a file */
 #define REST 4                 /* times as long as reading took nothing is read again */
 #define ALIVE 5                /* seconds after which cells that run are looked at again: their processes may be gone */
+#define ROUGH 0.3              /* seconds after which a picture is shown whose intervals are not all there */
 #define PATIENCE 0.5           /* seconds to wait for a lock; then the picture says so, and it is tried again */
 
 struct qs_watch {
@@ -43,7 +44,9 @@ struct qs_watch {
     ino_t ino;
     int64_t change;            /* of what has been read */
     double read_at, rest_until;
-    const qs_results_at *doing;                     /* what a picture is being made of */
+    qs_results_at doing;                            /* what a picture is being made of */
+    double began;                                   /* when */
+    bool rough;                                     /* one without all intervals has been shown */
     bool due;                                       /* one was abandoned */
     char why[sizeof ((qs_err *)0)->msg];            /* what went wrong the last time; "": nothing */
 };
@@ -169,18 +172,36 @@ static int look(qs_watch *w, const qs_results_at *at, qs_err *err)
     return 1;
 }
 
-/* Is the picture that is being made wanted no more? Another group alone is no reason: its groups are the same. */
-static int pointless(void *ctx, const char *what, double done)
+static void put(qs_watch *w, qs_snap_results *o)
+{
+    pthread_mutex_lock(&w->mu);
+    qs_snap_results *old = w->made;
+    w->made = o;
+    pthread_mutex_unlock(&w->mu);
+    qs_snap_results_unref(old);
+    w->changed(w->ctx);
+}
+
+/* Is the picture that is being made wanted no more? Another group alone is no reason: its groups are the same. Once what it
+ * is made of can be read, whoever waits, or asks for another group, gets what is there. */
+static int attend(void *ctx, const char *what, double done)
 {
     qs_watch *w = ctx;
-    (void)what, (void)done;
+    (void)done;
     pthread_mutex_lock(&w->mu);
-    const qs_results_at *a = &w->at, *b = w->doing;
+    const qs_results_at *a = &w->at, *b = &w->doing;
     bool same = !strcmp(a->file, b->file) && !strcmp(a->sweep, b->sweep) && !strcmp(a->by, b->by) && !strcmp(a->metric, b->metric) &&
                 !strcmp(a->baseline, b->baseline);
-    bool is = w->quit || !same;
+    bool over = w->quit || !same;
+    bool show = !over && !strcmp(what, "intervals") && (w->rough ? w->asked : qs_now() - w->began > ROUGH);
+    if (show) {
+        w->doing = w->at;
+        w->asked = false;
+    }
     pthread_mutex_unlock(&w->mu);
-    return is;
+    w->rough = w->rough || show;
+    if (show) put(w, qs_watch_rough(&w->r, &w->doing));
+    return over;
 }
 
 /* A picture, or NULL where the last one still holds. */
@@ -202,9 +223,11 @@ static qs_snap_results *turn(qs_watch *w, const qs_results_at *at, bool asked)
     bool news = rc > 0 || asked || w->due || strcmp(w->why, text ? text : "");
     snprintf(w->why, sizeof w->why, "%s", text ? text : "");
     free(text);
-    qs_ctl ctl = {.poll = pointless, .ctx = w};
-    w->doing = at;
-    qs_snap_results *o = news ? qs_watch_picture(&w->r, at, *w->why ? w->why : NULL, &ctl) : NULL;
+    qs_ctl ctl = {.poll = attend, .ctx = w};
+    w->doing = *at;
+    w->began = qs_now();
+    w->rough = false;
+    qs_snap_results *o = news ? qs_watch_picture(&w->r, &w->doing, *w->why ? w->why : NULL, &ctl) : NULL;
     w->due = news && !o;
     return o;
 }
@@ -233,16 +256,6 @@ static bool wait_turn(qs_watch *w)
         else break;
     }
     return !w->quit;
-}
-
-static void put(qs_watch *w, qs_snap_results *o)
-{
-    pthread_mutex_lock(&w->mu);
-    qs_snap_results *old = w->made;
-    w->made = o;
-    pthread_mutex_unlock(&w->mu);
-    qs_snap_results_unref(old);
-    w->changed(w->ctx);
 }
 
 static void *work(void *arg)

@@ -12,7 +12,8 @@
  *     qs_session_set_source(session, &results);
  *
  * It asks qs_store_change four times a second while what it reads is shown, reads
- * again only where that says so, and rests four times as long as reading took.  Test: t_watch
+ * again only where that says so, and rests four times as long as reading took. Where intervals take longer than a moment,
+ * a picture without them comes first.  Test: t_watch
  */
 #include "engine/session.h"
 

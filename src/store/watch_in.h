@@ -24,9 +24,11 @@ typedef struct qs_reading {
     size_t nmark;
 } qs_reading;
 
-/* The picture of it; why: what went wrong, or NULL. Groups are made only where they are other ones than the last time.
- * NULL: ctl abandoned it. */
+/* The picture of it; why: what went wrong, or NULL. Groups are made only where they are other ones than the last time; `at`
+ * may name another group meanwhile. NULL: ctl abandoned it. */
 qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why, const qs_ctl *ctl);
+/* The same while its groups are being made, from the moment on when they can be read (qs_groups_make). */
+qs_snap_results *qs_watch_rough(qs_reading *r, const qs_results_at *at);
 /* The groups are no more those of y. */
 void qs_watch_ungroup(qs_reading *r);
 

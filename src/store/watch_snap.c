@@ -269,15 +269,13 @@ static const char *nth_sweep(const qs_reading *r, size_t i) { return r->sweep[i]
 static const char *nth_param(const qs_reading *r, size_t i) { return r->y.param[i].name; }
 static const char *nth_metric(const qs_reading *r, size_t i) { return r->y.t.metric[i]; }
 
-qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why, const qs_ctl *ctl)
+/* Of groups that can be read. */
+static qs_snap_results *picture(qs_reading *r, const qs_results_at *at, const char *why)
 {
-    bool some = r->there && r->cur < r->nsweep;
-    if (some && !make_groups(r, at, ctl)) return NULL;
     qs_snap_results *o = qs_snap_results_new();
     o->at = *at;
-    if (!why && some) why = r->why;
+    if (!why) why = r->why;
     o->error = why ? qs_xstrdup(why) : NULL;
-    if (!some) return o;
     o->nsweep = r->nsweep;
     o->sweeps = copy_texts(r->nsweep, nth_sweep, r);
     o->sweep = r->cur;
@@ -289,5 +287,23 @@ qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const 
     o->metric = copy_texts(r->y.t.nmetric, nth_metric, r);
     put_groups(&r->y, &r->g, o);
     put_series(r, o);
+    return o;
+}
+
+qs_snap_results *qs_watch_rough(qs_reading *r, const qs_results_at *at)
+{
+    qs_snap_results *o = picture(r, at, NULL);
+    o->rough = true;
+    return o;
+}
+
+qs_snap_results *qs_watch_picture(qs_reading *r, const qs_results_at *at, const char *why, const qs_ctl *ctl)
+{
+    bool some = r->there && r->cur < r->nsweep;
+    if (some && !make_groups(r, at, ctl)) return NULL;
+    if (some) return picture(r, at, why);
+    qs_snap_results *o = qs_snap_results_new();
+    o->at = *at;
+    o->error = why ? qs_xstrdup(why) : NULL;
     return o;
 }

@@ -158,6 +158,12 @@ static int role_of(const qs_snap_group *g, int col, bool best)
     return col == C_DIFF ? QS_ROLE_TEXT : QS_ROLE_DIM;
 }
 
+/* Is this number, which is not there, being computed? */
+static bool awaited(const qs_snap_results *r, const qs_snap_group *g, int col)
+{
+    return r->rough && ((col == C_HALF && g->n > 1) || (col == C_DHALF && g->pairs > 1) || (col == C_P && g->pairs > 0));
+}
+
 static void draw_row(qs_ui *u, qs_rect in, int y, size_t k, const int *keys, const int *width, size_t best)
 {
     const qs_snap_results *r = shown(u);
@@ -177,7 +183,7 @@ static void draw_row(qs_ui *u, qs_rect in, int y, size_t k, const int *keys, con
         if (!width[c]) continue;
         bool none = columns[c].base && g->baseline, number = c == C_N || !isnan(value(g, c));
         if (number && !none) qs_ui_number(u, QS_V_RESULTS, y, x, width[c], text_of(b, g, c), columns[c].kind, i, value(g, c), role_of(g, c, i == best), attr);
-        else qs_cells_right(&u->g, y, x, width[c], none ? "" : "-", QS_ROLE_DIM, 0);
+        else qs_cells_right(&u->g, y, x, width[c], none ? "" : awaited(r, g, c) ? "…" : "-", QS_ROLE_DIM, 0);
         x += width[c] + GAP;
     }
     if (cur && u->focus == QS_V_RESULTS && !u->con_focus) qs_cells_mark(&u->g, (qs_rect){y, in.x, 1, in.w}, QS_SELECTED);

@@ -121,6 +121,38 @@ static void test_groups(const qs_study *y)
     qs_groups_clear(&g);
 }
 
+/* What is known when intervals begin to be computed. */
+typedef struct early { const qs_groups *g; int asked; bool means, intervals; } early;
+
+static int look_early(void *ctx, const char *what, double done)
+{
+    early *e = ctx;
+    (void)done;
+    if (strcmp(what, "intervals") || e->asked++) return 0;
+    e->means = e->g->n == 1 && e->g->g[0].stat.n == 27 && e->g->g[0].stat.std > 0;
+    e->intervals = !isnan(e->g->g[0].stat.lo);
+    return 0;
+}
+
+static int stop(void *ctx, const char *what, double done)
+{
+    (void)ctx, (void)done;
+    return !strcmp(what, "intervals");
+}
+
+static void test_early(const qs_study *y)
+{
+    qs_err err = {0};
+    qs_groups g;
+    early e = {.g = &g};
+    const char *by[] = {"init"};
+    ok(!qs_groups_make(y, by, 0, NULL, NULL, &(qs_ctl){.poll = look_early, .ctx = &e}, &g, &err), "somebody looks on");
+    ok(e.asked == 1 && e.means && !e.intervals, "means can be read before intervals are there");
+    ok(g.g[0].stat.lo < g.g[0].stat.mean && g.g[0].stat.mean < g.g[0].stat.hi, "which then are");
+    qs_groups_clear(&g);
+    ok(qs_groups_make(y, by, 0, NULL, NULL, &(qs_ctl){.poll = stop}, &g, &err) == -QS_ECANCEL, "abandoned between the two");
+}
+
 static void refused(const qs_study *y, const char *by, const char *metric, const char *baseline, const char *word)
 {
     qs_err err = {0};
@@ -137,6 +169,7 @@ int main(void)
     ok(!qs_study_read(s, NULL, &y, &err), "the only sweep is read %s", err.msg);
     test_study(&y);
     test_groups(&y);
+    test_early(&y);
     refused(&y, "inits", NULL, NULL, "bits, init, n, seed");
     refused(&y, NULL, "accurcy", NULL, "accuracy, loss");
     refused(&y, NULL, NULL, "init=mze", "mse, lsq, adaptive");
