@@ -244,6 +244,33 @@ static qs_net *net_depthwise(void) /* depthwise and 1x1, silu behind batch norma
     return net;
 }
 
+static qs_net *net_sums(void)      /* sums whose two ways cannot share one gradient, and one whose ways can */
+{
+    qs_net *net = qs_net_new(6, 6, 3, NULL);
+    int a = ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1, .no_bias = 1);
+    int u = layer(net, (qs_layer){.op = QS_OP_BATCHNORM, .in = a});     /* a is read twice */
+    int v = layer(net, (qs_layer){.op = QS_OP_BATCHNORM, .in = a});
+    v = layer(net, (qs_layer){.op = QS_OP_SILU, .in = v});
+    layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = v});
+    a = ADD(.op = QS_OP_RELU);
+    ADD(.op = QS_OP_CONV, .out = 16, .kernel = 1, .no_bias = 1);
+    u = ADD(.op = QS_OP_BATCHNORM);
+    v = layer(net, (qs_layer){.op = QS_OP_SILU, .in = a});              /* writes to its gradient before u has read it */
+    layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = v});
+    a = ADD(.op = QS_OP_RELU);
+    ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1, .no_bias = 1);
+    u = ADD(.op = QS_OP_BATCHNORM);
+    v = layer(net, (qs_layer){.op = QS_OP_CONV, .in = a, .out = 16, .kernel = 1});   /* adds to a's before u has read it */
+    u = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = a});
+    a = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = v});
+    ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1);
+    u = ADD(.op = QS_OP_BATCHNORM);
+    layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = a});
+    ADD(.op = QS_OP_GLOBALPOOL);
+    ADD(.op = QS_OP_LINEAR, .out = 4);
+    return net;
+}
+
 /* ---- comparing ---------------------------------------------------------------------------------------- */
 static void randomize(qs_net *net, ref *r, qs_plan *p, uint64_t seed)
 {
@@ -399,9 +426,9 @@ static void half_batches(qs_net *net)
 
 static void all(void)
 {
-    static qs_net *(*const make[])(void) = {net_conv, net_pools, net_residual, net_depthwise};
-    static const char *const name[] = {"convolutions", "pools", "residual", "depthwise"};
-    for (int i = 0; i < 4; i++) {
+    static qs_net *(*const make[])(void) = {net_conv, net_pools, net_residual, net_depthwise, net_sums};
+    static const char *const name[] = {"convolutions", "pools", "residual", "depthwise", "sums"};
+    for (int i = 0; i < 5; i++) {
         qs_net *net = make[i]();
         if (!TAP_THREADS_ONLY) compare(name[i], net);
         same_bits(net);

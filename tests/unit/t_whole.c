@@ -232,6 +232,40 @@ static void off(void)
     clear(&b);
 }
 
+/* What a normalization hands to a convolution is not kept by a plan that trains: a look at it makes it again. */
+static void looks(void)
+{
+    work w = {.net = qs_net_new(11, 9, 3, NULL)};
+    qs_err e = {0};
+    for (int i = 0; i < 3; i++) {
+        layer(w.net, (qs_layer){.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1, .no_bias = true});
+        layer(w.net, (qs_layer){.op = QS_OP_BATCHNORM});
+        layer(w.net, (qs_layer){.op = QS_OP_RELU});
+    }
+    layer(w.net, (qs_layer){.op = QS_OP_FLATTEN});
+    layer(w.net, (qs_layer){.op = QS_OP_LINEAR, .out = 5});
+    qs_net_seed(w.net, 3);
+    for (int i = 4; i < w.net->n; i++) {
+        if (w.net->node[i].op != QS_OP_CONV) continue;
+        make_site(&w, i, false, "int4", 0.04);
+        make_site(&w, i, true, "uint4", 0.15);
+    }
+    w.plan = qs_plan_new(w.net, w.site, w.n, B, true, &e);
+    qs_plan *test = qs_plan_new(w.net, w.site, w.n, B, false, &e);
+    ok(isfinite(step_of(&w, 0)), "a step was made");
+    memcpy(qs_plan_input(test), qs_plan_input(w.plan), (size_t)B * 11 * 9 * 3 * sizeof(float));
+    qs_plan_weights(test);
+    for (size_t i = 1; i < w.n; i += 2) {
+        size_t n = w.site[i].n * sizeof(float);
+        const float *want = qs_plan_forward_to(test, QS_BN_BATCH, i), *seen = qs_plan_seen(w.plan, i, 2);
+        ok(!memcmp(seen, want, 2 * n), "site %zu: two images", i);
+        ok(!memcmp(qs_plan_seen(w.plan, i, B), want, B * n), "all images");
+        ok(!memcmp(qs_plan_forward_to(w.plan, QS_BN_BATCH, i), want, B * n), "on the way to it");
+    }
+    qs_plan_free(test);
+    clear(&w);
+}
+
 int main(void)
 {
     qs_threads_set(2);
@@ -244,6 +278,7 @@ int main(void)
     same_bits("int8@channel", "uint8");
     strange();
     off();
+    looks();
     setenv("QUANTSCOPE_DNN", "plain", 1);
     where();
     strange();
