@@ -138,15 +138,33 @@ const char *qs_sql_peek(sqlite3_stmt *st, int i)
 int qs_tx_begin(qs_store *s, qs_err *err)
 {
     if (s->mode == QS_STORE_READ) return qs_fail(err, QS_ESTATE, _("%s: open for reading only"), s->path);
-    return qs_sql_run(s, err, "BEGIN IMMEDIATE", "");
+    int rc = s->depth ? qs_sql_run(s, err, "SAVEPOINT part", "") : qs_sql_run(s, err, "BEGIN IMMEDIATE", "");
+    s->depth += !rc;
+    return rc;
 }
 
 int qs_tx_look(qs_store *s, qs_err *err) { return qs_sql_run(s, err, "BEGIN", ""); }
 
+/* Some errors have ended the whole transaction already. */
+static bool ended(const qs_store *s) { return sqlite3_get_autocommit(s->db); }
+
+static int end_part(qs_store *s, int rc, qs_err *err)
+{
+    if (rc < 0 && !ended(s)) qs_sql_run(s, NULL, "ROLLBACK TO part", "");
+    if (!ended(s)) {
+        int done = qs_sql_run(s, rc < 0 ? NULL : err, "RELEASE part", "");
+        return rc < 0 ? rc : done;
+    }
+    return rc < 0 ? rc : qs_fail(err, QS_EIO, _("%s: the transaction was taken back"), s->path);
+}
+
 int qs_tx_end(qs_store *s, int rc, qs_err *err)
 {
-    if (rc >= 0) rc = qs_sql_run(s, err, "COMMIT", "");
-    /* Some errors have ended it already. */
-    if (rc < 0 && !sqlite3_get_autocommit(s->db)) qs_sql_run(s, NULL, "ROLLBACK", "");
+    if (s->depth > 0 && --s->depth > 0) return end_part(s, rc, err);
+    if (rc >= 0) rc = ended(s) ? qs_fail(err, QS_EIO, _("%s: the transaction was taken back"), s->path) : qs_sql_run(s, err, "COMMIT", "");
+    if (rc < 0 && !ended(s)) qs_sql_run(s, NULL, "ROLLBACK", "");
     return rc;
 }
+
+int qs_store_group_begin(qs_store *s, qs_err *err) { return qs_tx_begin(s, err); }
+int qs_store_group_end(qs_store *s, int rc, qs_err *err) { return qs_tx_end(s, rc, err); }

@@ -115,7 +115,8 @@ static int ask_journal(qs_store *s, const char *sql, const char *want, qs_err *e
 static int set_journal(qs_store *s, qs_err *err)
 {
     bool wal = s->mode == QS_STORE_WAL;
-    const char *want = wal ? "wal" : "delete", *sql = wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE";
+    /* A journal that is emptied says the same as one that is deleted, and its folder need not be flushed. */
+    const char *want = wal ? "wal" : "truncate", *sql = wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = TRUNCATE";
     double until = qs_now() + (wal ? s->patience : 1);
     int rc;
     while ((rc = ask_journal(s, sql, want, err)) < 0 && sqlite3_errcode(s->db) == SQLITE_BUSY && qs_now() < until)
@@ -154,6 +155,7 @@ static void close_file(qs_store *s)
 {
     for (size_t i = 0; i < s->nkept; i++) sqlite3_finalize(s->kept[i]);
     s->nkept = 0;
+    if (s->db && s->mode == QS_STORE_DELETE) qs_sql_script(s, NULL, "PRAGMA journal_mode = DELETE");      /* takes the empty one away */
     sqlite3_close(s->db);
     s->db = NULL;
 }

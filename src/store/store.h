@@ -19,8 +19,8 @@
  * long), EFORMAT (not a results database, of a newer version, damaged), EARG,
  * ESTATE. Whatever the error, nothing of that call is in the file.
  *
- * Cost: a write is 0.1 ms with a write-ahead log, and what a flush of the disk
- * takes, 1 to 20 ms, with a rollback journal.
+ * Cost: a write is 0.1 ms with a write-ahead log, and what five flushes of the
+ * disk take, 2 to 20 ms and more, with a rollback journal.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -106,6 +106,12 @@ int qs_store_begin(qs_store *s, int64_t cell, int64_t *run, qs_err *err);
 int qs_store_end(qs_store *s, int64_t run, const qs_outcome *r, qs_err *err);
 /* It never was (the program is asked to stop before the cell is done): takes the run away. */
 int qs_store_abandon(qs_store *s, int64_t run, qs_err *err);
+/*
+ * What is written between begin and end is one transaction, with one flush of the disk: all of it is in the file or, where rc
+ * is negative or end fails, nothing. A call in between that fails takes itself back only. Not to be begun twice.
+ */
+int qs_store_group_begin(qs_store *s, qs_err *err);
+int qs_store_group_end(qs_store *s, int rc, qs_err *err);
 /*
  * All runs of this process live. A run whose process is on this host is known to live by the process (number, start time
  * and boot: a number used again is not taken for it); one on another host by this word, which is to come about once a

@@ -25,6 +25,7 @@ struct qs_store {
     char *path;
     qs_store_mode mode;
     double patience;           /* seconds */
+    int depth;                 /* transactions that write, in one another */
     qs_process me;
     const char *sql[QS_STORE_KEPT];           /* as the literal that asked for it */
     sqlite3_stmt *kept[QS_STORE_KEPT];
@@ -51,7 +52,8 @@ char *qs_sql_text(sqlite3_stmt *st, int i);
 /* The same, borrowed until the next step; "" for NULL. */
 const char *qs_sql_peek(sqlite3_stmt *st, int i);
 
-/* A transaction that writes; qs_tx_end commits where rc is 0, else takes it back and returns rc. */
+/* A transaction that writes; qs_tx_end commits where rc is 0, else takes it back and returns rc. In another one it is part of
+ * that: taken back alone, there with the outermost. */
 int qs_tx_begin(qs_store *s, qs_err *err);
 int qs_tx_end(qs_store *s, int rc, qs_err *err);
 /* One that only reads: all in it sees one state of the file. */

@@ -36,7 +36,8 @@ typedef struct sweep_run {
 
     qs_crew *crew;
     int jobs;
-    int64_t *run;              /* (jobs) what each worker is at in the database, 0: nothing */
+    int64_t *run;              /* (jobs) what each worker is at in the database, or is to begin; 0: nothing */
+    size_t *claim;             /* (jobs) 1 + the number of the cell that run is of while it is not given yet; 0: none */
     double *part;              /* (jobs) how far it is */
     char *doing;               /* what one of them said last */
     int rc;                    /* an error on the way; err is set */
@@ -143,30 +144,6 @@ static int prepare(sweep_run *r)
     return rc ? rc : register_cells(r);
 }
 
-/* ---- a cell ends ----------------------------------------------------------------------------------------- */
-static void count(qs_tally *t, qs_trial_status status)
-{
-    t->done += status == QS_TRIAL_DONE;
-    t->failed += status == QS_TRIAL_FAILED;
-    t->killed += status == QS_TRIAL_KILLED;
-    t->timeout += status == QS_TRIAL_TIMEOUT;
-}
-
-static void finish(sweep_run *r, size_t i, int64_t run, const qs_outcome *given)
-{
-    qs_outcome o = *given;
-    const qs_sweep_cell *c = &r->s->cell[r->at[i]];
-    o.seed = (uint64_t)qs_key_seed(c->key);
-    int rc = qs_store_end(r->store, run, &o, r->err);
-    if (rc && rc != -QS_ESTATE) {
-        r->rc = rc;
-        return;
-    }
-    if (rc) r->t->before++;      /* another process took it away: it is that one's */
-    else count(r->t, o.status);
-    if (r->watch->ended && !rc) r->watch->ended(r->watch->ctx, r->t, c, &o);
-}
-
 /* ---- a cell begins --------------------------------------------------------------------------------------- */
 /* How the cell stands that could not be begun: done by another process, or run by one, to be asked again. */
 static int find_out(sweep_run *r, size_t i)
@@ -190,6 +167,59 @@ static int begin_next(sweep_run *r, size_t *i, int64_t *run)
         if (rc) return rc;
     }
     return 0;
+}
+
+/* ---- a cell ends ------------------------------------------------------------------------------------------ */
+static void count(qs_tally *t, qs_trial_status status)
+{
+    t->done += status == QS_TRIAL_DONE;
+    t->failed += status == QS_TRIAL_FAILED;
+    t->killed += status == QS_TRIAL_KILLED;
+    t->timeout += status == QS_TRIAL_TIMEOUT;
+}
+
+/* The end of one cell and the begin of the next on the same place, as one transaction: half the flushes of the disk. What
+ * the next one fails with comes back in *claimed. */
+static int end_and_claim(sweep_run *r, int64_t run, const qs_outcome *o, int place, int *claimed)
+{
+    size_t i;
+    int64_t next;
+    int rc = qs_store_group_begin(r->store, r->err);
+    if (rc) return rc;
+    int was = qs_store_end(r->store, run, o, r->err);
+    if (was && was != -QS_ESTATE) return qs_store_group_end(r->store, was, r->err);
+    *claimed = begin_next(r, &i, &next);
+    rc = qs_store_group_end(r->store, 0, *claimed < 0 ? NULL : r->err);
+    if (rc || *claimed != 1) return rc ? rc : was;
+    r->claim[place] = i + 1;
+    r->run[place] = next;
+    return was;
+}
+
+/* place: of the worker that is free now; -1: none, or it is to get no more. */
+static void finish(sweep_run *r, size_t i, int64_t run, const qs_outcome *given, int place)
+{
+    qs_outcome o = *given;
+    const qs_sweep_cell *c = &r->s->cell[r->at[i]];
+    int rc = -QS_EIO, claimed = 0;
+    const size_t next = r->next, nelse = r->nelse;
+    const qs_tally was = *r->t;
+    o.seed = (uint64_t)qs_key_seed(c->key);
+    if (place >= 0) rc = end_and_claim(r, run, &o, place, &claimed);
+    if (rc && rc != -QS_ESTATE) {      /* as if nothing had been claimed */
+        r->next = next;
+        r->nelse = nelse;
+        *r->t = was;
+        rc = qs_store_end(r->store, run, &o, r->err);
+    }
+    if (rc && rc != -QS_ESTATE) {
+        r->rc = rc;
+        return;
+    }
+    if (rc) r->t->before++;      /* another process took it away: it is that one's */
+    else count(r->t, o.status);
+    if (r->watch->ended && !rc) r->watch->ended(r->watch->ctx, r->t, c, &o);
+    if (claimed < 0) r->rc = claimed;
 }
 
 /* Cells that others ran: to be asked for again. */
@@ -234,7 +264,7 @@ static void hear(void *ctx, const qs_crew_event *e)
         r->run[e->place] = 0;
         r->part[e->place] = 0;
         r->t->running--;
-        if (!r->rc) finish(r, e->task, run, &e->report->o);
+        if (!r->rc) finish(r, e->task, run, &e->report->o, stopped(r) ? -1 : e->place);
         return;
     case QS_CREW_PROGRESS:
         r->part[e->place] = e->done < 0 ? 0 : e->done > 1 ? 1 : e->done;
@@ -265,13 +295,30 @@ static int give(sweep_run *r, int place, size_t i, int64_t run)
     return rc;
 }
 
+static bool take_claim(sweep_run *r, int place, size_t *i, int64_t *run)
+{
+    if (!r->claim[place]) return false;
+    *i = r->claim[place] - 1;
+    *run = r->run[place];
+    r->claim[place] = 0;
+    return true;
+}
+
+static bool claims_left(const sweep_run *r)
+{
+    for (int i = 0; i < r->jobs; i++) {
+        if (r->claim[i]) return true;
+    }
+    return false;
+}
+
 static int fill_places(sweep_run *r)
 {
     size_t i;
     int64_t run;
     int rc = 1;
     for (int place; rc == 1 && !stopped(r) && (place = qs_crew_idle(r->crew)) >= 0;) {
-        rc = begin_next(r, &i, &run);
+        rc = take_claim(r, place, &i, &run) ? 1 : begin_next(r, &i, &run);
         if (rc == 1 && (rc = give(r, place, i, run)) == 0) rc = 1;
     }
     return rc < 0 ? rc : 0;
@@ -284,7 +331,7 @@ static int with_crew(sweep_run *r)
         if (!rc) rc = tick(r);
         if (rc) return rc;
         bool working = qs_crew_working(r->crew) > 0;
-        if (!working && r->next >= r->ntodo && !r->nelse) return 0;
+        if (!working && r->next >= r->ntodo && !r->nelse && !claims_left(r)) return 0;
         rc = qs_crew_wait(r->crew, TICK, hear, r, r->err);
         if (!rc) rc = r->rc;
         if (rc) return rc;
@@ -316,7 +363,7 @@ static int run_here(sweep_run *r, size_t i, int64_t run)
         rc = interrupted(r);
     } else {
         r->run[0] = 0;
-        finish(r, i, run, &report.o);
+        finish(r, i, run, &report.o, -1);
         rc = r->rc;
     }
     qs_report_clear(&report);
@@ -347,6 +394,7 @@ static int go(sweep_run *r)
     if (r->watch->begins) r->watch->begins(r->watch->ctx, r->t, r->jobs);
     if (!r->ntodo) return 0;
     r->run = qs_xcalloc((size_t)r->jobs, sizeof *r->run);
+    r->claim = qs_xcalloc((size_t)r->jobs, sizeof *r->claim);
     r->part = qs_xcalloc((size_t)r->jobs, sizeof *r->part);
     if (!r->src->program) return all_here(r);
     int rc = open_crew(r);
@@ -367,6 +415,7 @@ static void leave(sweep_run *r)
     r->t->doing = NULL;
     free(r->doing);
     free(r->run);
+    free(r->claim);
     free(r->part);
     free(r->todo);
     free(r->trial);
