@@ -263,6 +263,11 @@ static qs_net *net_sums(void)      /* sums whose two ways cannot share one gradi
     v = layer(net, (qs_layer){.op = QS_OP_CONV, .in = a, .out = 16, .kernel = 1});   /* adds to a's before u has read it */
     u = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = a});
     a = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = v});
+    int c = ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1);
+    u = layer(net, (qs_layer){.op = QS_OP_BATCHNORM, .in = c});         /* adds to c's: writes where its own stood */
+    v = layer(net, (qs_layer){.op = QS_OP_SILU, .in = c});
+    u = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = a});
+    a = layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = v});
     ADD(.op = QS_OP_CONV, .out = 16, .kernel = 3, .pad = 1);
     u = ADD(.op = QS_OP_BATCHNORM);
     layer(net, (qs_layer){.op = QS_OP_ADD, .in = u, .in2 = a});
