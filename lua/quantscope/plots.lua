@@ -31,6 +31,9 @@ local function label(t, otherwise)
     return #name <= 44 and name or name:sub(1, 10) .. "…" .. name:sub(-32)
 end
 
+-- "value (5 beyond)": what is not in sight is said.
+local function beyond(what, n) return n > 0 and ("%s (%d beyond)"):format(what, n) or what end
+
 -- ---- histograms ------------------------------------------------------------------------------------------
 
 local function as_list(v, name)
@@ -44,6 +47,7 @@ local function quantizer_marks(d, q, kind)
     if q.parts > 1 then return fail("EARG", "qs.plot: %s has %d steps, and levels are of one; look at one channel", tostring(q.format), q.parts) end
     local levels, thresholds = q:levels(), q:thresholds()
     d.rulers[#d.rulers + 1] = {levels = levels, thresholds = thresholds, color = color}
+    d[#d + 1] = {x = {}, y = {}, name = ("%s %s"):format(tostring(q.format), q.init ~= "" and q.init or "by hand"), color = color}   -- for the legend
     if #d.rulers > 1 then return true end
     d.limits = {{x = levels[1], name = ("clip %.4g"):format(levels[1]), color = "clipping"},
                 {x = levels[#levels], name = ("clip %.4g"):format(levels[#levels]), color = "clipping"}}
@@ -54,15 +58,13 @@ local function hist(o, t, q)
     if kind_of(t) ~= "qs.tensor" and kind_of(t) ~= "qs.index" then wrong("hist", "a tensor or an index", t) end
     local h, message, code = t:histogram {bins = o.bins or 200, lo = o.lo, hi = o.hi, log = o.log}
     if not h then return nil, message, code end
-    local what = {}
-    local d = {{kind = "bars", y = h.count, color = "bars", name = "values"}, rulers = {}, xlabel = "value", ylabel = "count",
+    local d = {{kind = "bars", y = h.count, color = "bars", name = "values"}, rulers = {}, xlabel = beyond("value", h.under + h.over), ylabel = "count",
                xmin = h.lo, xmax = h.hi, xlog = o.log or false, ylog = true}
     for _, one in ipairs(as_list(q, "qs.quantizer")) do
         local fine, why, short = quantizer_marks(d, one, "hist")
         if not fine then return nil, why, short end
-        what[#what + 1] = ("%s %s"):format(tostring(one.format), one.init ~= "" and one.init or "by hand")
     end
-    d.title = label(t, "Weights") .. (what[1] and "  " .. table.concat(what, ", ") or "")
+    d.title = label(t, "Weights")
     return d
 end
 
@@ -477,6 +479,15 @@ local function heat(o, matrix)
     if kind_of(matrix) == "qs.tensor" then
         d.title = label(matrix)
         d.xlabel, d.ylabel = "input", "value"
+        if o.lo or o.hi or o.log then return d end
+        -- An outlier would take all colours for itself.
+        local h, message, code = matrix:histogram {bins = 1}
+        if not h then return nil, message, code end
+        local far = math.max(math.abs(h.lo), math.abs(h.hi))
+        d.lo, d.hi = h.lo < 0 and -far or h.lo, h.lo < 0 and far or h.hi
+        h, message, code = matrix:histogram {bins = 1, lo = d.lo, hi = d.hi}
+        if not h then return nil, message, code end
+        d.ylabel = beyond("value", h.under + h.over)
     elseif type(matrix) ~= "table" then
         wrong("heat", "a tensor or a list of rows", matrix)
     end

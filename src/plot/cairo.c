@@ -257,7 +257,7 @@ static void text_up(qs_paper *pp, const char *s, double x, double y, double most
 
 /* ---- where the parts stand --------------------------------------------------------------------- */
 
-enum { TICKS = 32, MARKER_ROWS = 6 };
+enum { TICKS = 32, MARKER_ROWS = 6, HUGE_STEP = 1 << 24 };
 
 typedef struct ticks { double v[TICKS]; size_t n; char label[TICKS][24]; } ticks;
 
@@ -835,10 +835,18 @@ static void draw_values(sheet *s, const qs_heat *h)
     }
 }
 
+/* Names of this size fit at every so-many-th place: 1, 2, 5, 10, 20, ... */
+static size_t every(double size, double place)
+{
+    size_t n = 1;
+    for (int i = 0; (double)n * place < size && n < HUGE_STEP; i++) n = i % 3 == 1 ? n / 2 * 5 : n * 2;
+    return n;
+}
+
 static void draw_heat(sheet *s)
 {
     const qs_heat *h = s->p->heat;
-    double em = s->em, used = -INFINITY;
+    double em = s->em;
     char name[64];
     if (h->rows * h->cols <= 4096) paint_cells(s, h);
     else paint_matrix(s, h);
@@ -846,19 +854,15 @@ static void draw_heat(sheet *s)
     draw_scale(s, h);
     role_ink(s->pp, QS_ROLE_DIM, 1);
     font(s->pp, 0.9 * em, false);
-    for (size_t i = 0; i < h->rows; i++) {
+    for (size_t i = 0, each = every(1.2 * em, s->in.h / (double)h->rows); i < h->rows; i += each) {
         double y = s->in.y + s->in.h * ((double)i + 0.5) / (double)h->rows;
-        if (y < used + 1.2 * em) continue;
-        used = y;
         qs_heat_name(h->row, i, name, sizeof name);
         text(s->pp, name, s->in.x - 0.4 * em, y + 0.33 * em, 1, s->all.w / 4);
     }
-    used = -INFINITY;
-    for (size_t i = 0; i < h->cols; i++) {
+    double wide = names_width(s->pp, h->col, h->cols) + 0.5 * em;
+    for (size_t i = 0, each = every(wide, s->in.w / (double)h->cols); i < h->cols; i += each) {
         qs_heat_name(h->col, i, name, sizeof name);
-        double x = s->in.x + s->in.w * ((double)i + 0.5) / (double)h->cols, w = text_width(s->pp, name);
-        if (x - w / 2 < used + 0.5 * em) continue;
-        used = x + w / 2;
+        double x = s->in.x + s->in.w * ((double)i + 0.5) / (double)h->cols;
         text(s->pp, name, x, s->x_labels_y, 0.5, s->in.w);
     }
 }

@@ -35,8 +35,8 @@ static const short run_screen[8] = {81, 215, 120, 213, 228, 203, 147, 180};
 static const uint32_t run_paper[8] = {BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, BLACK, GRAY};
 
 /* Red to blue by way of sand: read by everyone, also without seeing red and green apart. */
-static const short heat_bg[10] = {124, 131, 173, 180, 187, 152, 116, 74, 67, 25};
-static const short heat_fg[10] = {231, 231, 16, 16, 16, 16, 16, 16, 231, 231};
+static const short heat_bg[10] = {124, 167, 173, 180, 187, 152, 116, 74, 32, 25};
+static const short heat_fg[10] = {231, 16, 16, 16, 16, 16, 16, 16, 16, 231};
 
 uint32_t qs_color_xterm(int i)
 {

@@ -115,15 +115,13 @@ static int register_sweep(sweep_run *r)
 /* The chosen cells as the database knows them. */
 static int register_cells(sweep_run *r)
 {
-    int rc = qs_sweep_choose(r->s, r->o->filter, r->o->shard, r->o->shards, &r->at, &r->n, r->err);
-    if (rc) return rc;
     r->trial = qs_xcalloc(r->n + 1, sizeof *r->trial);
     r->todo = qs_xcalloc(r->n + 1, sizeof *r->todo);
     for (size_t i = 0; i < r->n; i++) {
         char *key = r->s->cell[r->at[i]].key;
         r->trial[i] = (qs_trial){.place = (int64_t)r->at[i], .key = key, .params = key};
     }
-    rc = qs_store_cells(r->store, r->sweep, r->trial, r->n, r->err);
+    int rc = qs_store_cells(r->store, r->sweep, r->trial, r->n, r->err);
     for (size_t i = 0; i < r->n && !rc; i++) {
         if (qs_sweep_wants(r->o, r->trial[i].status)) r->todo[r->ntodo++] = i;
         else if (r->trial[i].status == QS_TRIAL_DONE) r->t->before++;
@@ -135,12 +133,14 @@ static int register_cells(sweep_run *r)
 
 static int prepare(sweep_run *r)
 {
+    int rc = qs_sweep_choose(r->s, r->o->filter, r->o->shard, r->o->shards, &r->at, &r->n, r->err);
+    if (rc) return rc;      /* before there is a database */
     char *name = r->o->db ? NULL : qs_sweep_db(r->s, r->o->shard, r->o->shards);
     if (r->o->fresh && r->o->filter)
         return qs_fail(r->err, QS_EARG, _("--fresh forgets the whole sweep: it does not go with --filter"));
     r->store = qs_store_open(r->o->db ? r->o->db : name, r->o->journal, r->err);
     free(name);
-    int rc = r->store ? register_sweep(r) : -r->err->code;
+    rc = r->store ? register_sweep(r) : -r->err->code;
     return rc ? rc : register_cells(r);
 }
 

@@ -52,14 +52,18 @@ run plot hist $m --tensor fc.weight --format int4 --init mse -o h.svg; exits 0 "
 py "says what it is, and shows its levels" <<'P'
 from pic import *
 root, words = svg("h.svg")
-for w in ("fc.weight  int4 mse", "value", "count", "values"): assert w in words, words
+for w in ("fc.weight", "int4 mse", "value", "count", "values"): assert w in words, words
 assert sum(w.startswith("clip ") for w in words) == 2
 assert root.get("width") == "960pt" and root.get("height") == "540pt"
-assert root.find(S + "title").text == "fc.weight  int4 mse"
+assert root.find(S + "title").text == "fc.weight"
 assert len(paths(root, "fill", "56B4E9")) == 2                     # the bars are one shape, and its sample in the legend
-assert len(paths(root, "stroke", "009E73")) == 1 + 16 * 2          # mse is green: the rule, 16 levels on it and through the bars
+assert len(paths(root, "stroke", "009E73")) == 2 + 16 * 2          # mse is green: its sample, the rule, 16 levels on it and through the bars
 assert len(paths(root, "stroke", "D55E00")) == 2                   # clip bounds
 P
+"$qs" -e 'local x = {} for i = 1, 2000 do x[i] = math.sin(i) end x[7] = 900
+    local t = qs.tensor({20, 100}, x) print(qs.plot("hist", t, {qs.init("mse", t, "int4"), qs.init("lsq", t, "int4")})) print(qs.plot("heat", t))' >out
+has out 'int4 mse  .* int4 lsq' "two quantizers are told apart"; has out 'value \(1 beyond\)' "an outlier is counted where it is not in sight"
+has out '^value \(1 beyond\)' "and does not take the colours of a heat map"
 run plot curve $m --tensor fc.weight --format int3 --init mse,lsq,minmax -o c.svg; exits 0 "an error curve"
 py "with the initializations that were named" <<'P'
 from pic import *
