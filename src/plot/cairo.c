@@ -835,7 +835,7 @@ static void draw_values(sheet *s, const qs_heat *h)
     }
 }
 
-/* Names of this size fit at every so-many-th place: 1, 2, 5, 10, 20, ... */
+/* Names of this size fit at every so-many-th place: 1, 2, 5, 10, 20, ... A place has a size above 0. */
 static size_t every(double size, double place)
 {
     size_t n = 1;

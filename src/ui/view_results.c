@@ -267,10 +267,13 @@ static void draw_one_series(qs_ui *u, qs_rect r, const qs_snap_series *a, const 
     widen(b, &lo, &hi, &end);
     qs_cells_text(&u->g, r.y, r.x + 7, r.w - 7, a->name, QS_ROLE_TITLE, 0);
     if (!(lo <= hi)) return;
+    char what[200];            /* on paper nothing else says what the band is */
+    bool band = a->cells > 1 || (b && b->cells > 1);
+    snprintf(what, sizeof what, "%s%s%s%s", a->name, band ? " (" : "", band ? _("mean, least, greatest") : "", band ? ")" : "");
     double air = hi > lo ? 0.05 * (hi - lo) : fmax(fabs(hi) * 0.1, 1e-9);
     qs_axis y = lo > 0 && hi / lo > 30 ? (qs_axis){lo / 1.2, hi * 1.2, true} : (qs_axis){lo - air, hi + air, false};
     qs_plot p = {.x = {1, end > 1 ? end : 2, false}, .y = y, .series = lines, .nseries = n, .y_width = 7, .y_ticks = r.h > 6 ? 4 : 2,
-                 .x_labels = true, .x_name = _("place in the series"), .y_name = a->name};
+                 .x_labels = true, .x_name = _("place in the series"), .y_name = what};
     qs_ui_plot(u, &p, (qs_rect){r.y + 1, r.x, r.h - 1, r.w}, NULL);
 }
 
