@@ -351,9 +351,44 @@ static void test_merge_later(void)
     free_cells(c, 2);
 }
 
+/* The end of a cell and the beginning of the next as one: both or none; what fails in between takes only itself back. */
+static void test_group(qs_store_mode mode, const char *name)
+{
+    qs_err err = {0};
+    qs_trial *c = cells(3);
+    qs_store *s = open_at(name, mode), *other;
+    qs_outcome o = {.status = QS_TRIAL_DONE, .metric = &(qs_metric){"x", 1}, .nmetric = 1};
+    qs_results t;
+    int64_t run, next;
+    qs_store_cells(s, sweep_of(s, &info), c, 3, &err);
+    other = open_at(name, QS_STORE_READ);
+    qs_store_begin(s, c[0].id, &run, &err);
+    ok(!qs_store_group_begin(s, &err) && !qs_store_end(s, run, &o, &err) && !qs_store_begin(s, c[1].id, &next, &err), "%s: both are written", name);
+    ok(!qs_store_results(other, "race", &t, &err) && t.row[0].status == QS_TRIAL_RUNNING && t.row[1].status == QS_TRIAL_NONE, "nobody else sees it yet");
+    qs_results_clear(&t);
+    ok(qs_store_begin(s, c[0].id, &run, &err) == -QS_ESTATE && !qs_store_group_end(s, 0, &err), "one that is refused does no harm");
+    ok(!qs_store_results(other, "race", &t, &err) && t.row[0].status == QS_TRIAL_DONE && t.row[1].status == QS_TRIAL_RUNNING, "then both are there");
+    qs_results_clear(&t);
+    qs_store_group_begin(s, &err);
+    qs_store_end(s, next, &o, &err);
+    qs_store_begin(s, c[2].id, &run, &err);
+    ok(qs_store_group_end(s, -QS_EIO, &err) == -QS_EIO, "taken back");
+    ok(!qs_store_results(other, "race", &t, &err) && t.row[1].status == QS_TRIAL_RUNNING && t.row[2].status == QS_TRIAL_NONE, "neither is there");
+    qs_results_clear(&t);
+    ok(!qs_store_end(s, next, &o, &err), "and the file is as before");
+    qs_store_close(other);
+    qs_store_close(s);
+    char *journal = qs_xasprintf("%s/%s-journal", dir, name);
+    ok(access(journal, F_OK), "no journal is left behind");
+    free(journal);
+    free_cells(c, 3);
+}
+
 int main(void)
 {
     dir = tmp_dir();
+    test_group(QS_STORE_WAL, "group.db");
+    test_group(QS_STORE_DELETE, "group-delete.db");
     test_round_trip();
     test_changes();
     test_merge();
