@@ -239,8 +239,8 @@ local function open(o, v, kind)
     return r, sweeps[1] and sweeps[1].name      -- where there are several, the next call says so
 end
 
--- The cells o.where chooses; the parameters they differ in and which are not left out, sorted; "bits=2": in which they agree.
-local function look(o, r, without)
+-- The cells o.where chooses; the parameters they differ in but the seed, sorted; "bits=2": in which they agree.
+local function look(o, r)
     local cells, message, code = r:cells {sweep = o.sweep, where = o.where}
     if not cells then return nil, message, code end
     local values, names, same = {}, {}, {}
@@ -251,7 +251,7 @@ local function look(o, r, without)
         end
     end
     for name, v in pairs(values) do
-        if v.n > 1 and name ~= without and name ~= "seed" then names[#names + 1] = name end
+        if v.n > 1 and name ~= "seed" then names[#names + 1] = name end
         if v.n == 1 then same[#same + 1] = name .. "=" .. tostring(cells[1].params[name]) end
     end
     table.sort(names)
@@ -259,8 +259,15 @@ local function look(o, r, without)
     return {cells = cells, values = values, names = names, same = table.concat(same, ", ")}
 end
 
-local function by_list(o, seen, kind)
-    local by = type(o.by) == "string" and {o.by} or o.by or seen.names
+-- The parameters of the groups: as asked for, else those they differ in; x stands along the axis and makes no groups.
+local function by_list(o, seen, kind, x)
+    local by = type(o.by) == "string" and {o.by} or o.by
+    if not by then
+        by = {}
+        for _, name in ipairs(seen.names) do
+            if name ~= x then by[#by + 1] = name end
+        end
+    end
     if type(by) ~= "table" then wrong(kind, "by: a name or a list of names", o.by) end
     for _, name in ipairs(by) do
         if not seen.values[name] then
@@ -405,7 +412,7 @@ local function metric(o, v)
     local seen, x, by, rows, message
     seen, message, code = look(o, r)
     if seen then x, message, code = axis_of(o, seen) end
-    if x then by, message, code = by_list({by = o.by or look(o, r, x).names}, seen, "metric") end
+    if x then by, message, code = by_list(o, seen, "metric", x) end
     if by then rows, message, code = r:table {sweep = o.sweep, where = o.where, metric = o.metric, by = {x, table.unpack(by)}} end
     if not rows then return nil, message, code end
     local list, d = {}, {xlabel = x}
