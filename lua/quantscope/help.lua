@@ -322,7 +322,7 @@ help.groups = {
      "name, as over seeds, are a mean with a band; the interval is Student's, 95 %); \"steps\", run (relative, only); \"heat\", a list of " ..
      "rows or a tensor (rows, columns, lo, hi, log, high_is_best); \"csv\", path (x, y, kind). Of a results database, path or object, the " ..
      "cells where={bits=2} of sweep= in groups by= (default: all parameters but seed that have several values): \"series\" (series=, the " ..
-     "one to show; x=, a series along the axis; smooth, values in a running mean; band), a curve a group; \"metric\" (metric=; x=, a parameter that is a number, along the " ..
+     "one to show; x=, a series along the axis; smooth, values in a running mean; band), a curve a group as far as all its cells go; \"metric\" (metric=; x=, a parameter that is a number, along the " ..
      "axis; band), a curve a group, intervals as in results:table; \"grid\" (metric=, by two: rows, columns; lo, hi, log, high_is_best), " ..
      "means as a heat map. At most 8 curves. All take title, xlabel, ylabel, xmin, xmax, " ..
      "ymin, ymax, xlog, ylog, limits. By table: a list of series {y=, x=1..n, y2=, kind=\"line\" \"points\" \"bars\" or \"band\" (from y to " ..
