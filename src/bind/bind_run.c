@@ -394,6 +394,45 @@ static void set_accuracy(lua_State *L, const qs_history *h)
     lua_setfield(L, -2, "accuracy");
 }
 
+/* What was tried, in order: {what, p, factor, loss, check, taken}. */
+static void push_attempts(lua_State *L, const qs_run *r)
+{
+    static const char *const kind[] = {[-QS_ATTEMPT_ALL] = "all", [-QS_ATTEMPT_WEIGHTS] = "weights", [-QS_ATTEMPT_ACTS] = "acts"};
+    const qs_adapted *d = &r->adapted;
+    lua_createtable(L, (int)d->nattempt, 0);
+    for (size_t i = 0; i < d->nattempt; i++) {
+        const qs_attempt *t = &d->attempt[i];
+        lua_createtable(L, 0, 6);
+        qs_set_text(L, "what", t->site < 0 ? kind[-t->site] : r->site[t->site].name);
+        if (!isnan(t->p)) qs_set_number(L, "p", t->p);
+        if (!isnan(t->factor)) qs_set_number(L, "factor", t->factor);
+        qs_set_number(L, "loss", t->loss);
+        if (!isnan(t->check)) qs_set_number(L, "check", t->check);
+        lua_pushboolean(L, t->taken);
+        lua_setfield(L, -2, "taken");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+static void set_adapted(lua_State *L, const qs_run *r)
+{
+    const qs_adapted *d = &r->adapted;
+    if (!d->nattempt) return;
+    lua_createtable(L, 0, 8);
+    if (!isnan(d->p_weights)) qs_set_number(L, "p_weights", d->p_weights);
+    if (!isnan(d->p_acts)) qs_set_number(L, "p_acts", d->p_acts);
+    qs_set_number(L, "first", d->first);
+    qs_set_number(L, "last", d->last);
+    qs_set_count(L, "images", (size_t)d->images);
+    qs_set_number(L, "steps", (double)d->images / (3 * 128.0));
+    push_attempts(L, r);
+    lua_setfield(L, -2, "attempts");
+    lua_createtable(L, 0, (int)r->nsite);
+    for (size_t i = 0; i < r->nsite; i++) qs_set_number(L, r->site[i].name, d->factor[i]);
+    lua_setfield(L, -2, "factors");
+    lua_setfield(L, -2, "adapted");
+}
+
 static int run_history(lua_State *L)
 {
     const qs_run *r = check_run(L, 1);
@@ -404,6 +443,7 @@ static int run_history(lua_State *L)
     set_accuracy(L, &r->h);
     set_evaluations(L, &r->h);
     set_sites(L, r);
+    set_adapted(L, r);
     return 1;
 }
 

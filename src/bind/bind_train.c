@@ -273,7 +273,71 @@ static int read_layers(struct reading *r, int i, qs_quant_opts *q)
 }
 
 static const char *const quant_options[] = {"weights", "acts", "init", "learn", "first", "last", "input", "calib", "mask",
-                                            "grad_scale", "attached", "step_rate", "step_decay", "layers", NULL};
+                                            "grad_scale", "attached", "step_rate", "step_decay", "layers", "adapt", "follow",
+                                            NULL};
+
+/* The table of an option that is a table; 0: it is not there. */
+static int open_table(lua_State *L, int i, const char *key)
+{
+    int type = lua_getfield(L, i, key);
+    if (type == LUA_TTABLE) return lua_gettop(L);
+    if (type != LUA_TNIL) luaL_error(L, "bad option '%s' (table expected, got %s)", key, luaL_typename(L, -1));
+    lua_pop(L, 1);
+    return 0;
+}
+
+/* factors=true, false or "random". */
+static int read_factors(lua_State *L, int i, struct qs_adapt_opts *o, qs_err *err)
+{
+    int type = lua_getfield(L, i, "factors"), rc = 0;
+    o->random = type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "random");
+    if (type == LUA_TBOOLEAN) o->no_factors = !lua_toboolean(L, -1);
+    else if (type != LUA_TNIL && !o->random) rc = qs_fail(err, QS_EARG, _("qs.train: adapt.factors is true, false or \"random\""));
+    lua_pop(L, 1);
+    return rc;
+}
+
+static int read_adapt(lua_State *L, int i, struct qs_adapt_opts *o, qs_err *err)
+{
+    static const char *const options[] = {"images", "cost", "labels", "norms", "factors", NULL};
+    int t = open_table(L, i, "adapt");
+    if (!t) return 0;
+    int rc = qs_opts_check(L, t, "adapt", options, err);
+    lua_Integer images = qs_opt_integer(L, t, "images", 0);
+    o->cost = qs_opt_number(L, t, "cost", 0);
+    if (!rc && (images < 0 || images > 1000000 || !(o->cost >= 0 && o->cost <= 1e6)))
+        rc = qs_fail(err, QS_EARG, _("qs.train: adapt: images and cost are 0 to 1000000"));
+    o->images = (size_t)images;
+    o->labels = qs_opt_bool(L, t, "labels", false);
+    o->no_norms = !qs_opt_bool(L, t, "norms", true);
+    if (!rc) rc = read_factors(L, t, o, err);
+    lua_settop(L, t - 1);
+    return rc;
+}
+
+/* follow=true (inputs), false, or {acts=, weights=, every=, upto=}. */
+static int read_follow(lua_State *L, int i, struct qs_follow_opts *o, qs_err *err)
+{
+    static const char *const options[] = {"acts", "weights", "every", "upto", NULL};
+    int type = lua_getfield(L, i, "follow");
+    o->given = type != LUA_TNIL;
+    o->acts = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
+    if (type == LUA_TBOOLEAN) lua_pop(L, 1);
+    if (type == LUA_TBOOLEAN) return 0;
+    lua_pop(L, 1);
+    int t = open_table(L, i, "follow");
+    if (!t) return 0;
+    int rc = qs_opts_check(L, t, "follow", options, err);
+    lua_Integer every = qs_opt_integer(L, t, "every", 0);
+    o->acts = qs_opt_bool(L, t, "acts", true);
+    o->weights = qs_opt_bool(L, t, "weights", false);
+    o->upto = qs_opt_number(L, t, "upto", 0);
+    if (!rc && (every < 0 || every > 1000000 || !(o->upto >= 0 && o->upto <= 1)))
+        rc = qs_fail(err, QS_EARG, _("qs.train: follow: every is a number of steps, upto a fraction of the run, 0 to 1"));
+    o->every = (uint64_t)every;
+    lua_settop(L, t - 1);
+    return rc;
+}
 
 /* The table quant= at index i. */
 static int read_quant(struct reading *r, int i, qs_quant_opts *q)
@@ -296,6 +360,8 @@ static int read_quant(struct reading *r, int i, qs_quant_opts *q)
     if (!rc) rc = read_end(r, i, "last", &q->last_w, &q->last_a);
     r->what = "input";
     if (!rc && lua_getfield(L, i, "input") != LUA_TNIL) rc = read_format(r, &q->input);
+    if (!rc) rc = read_adapt(L, i, &q->adapt, r->err);
+    if (!rc) rc = read_follow(L, i, &q->follow, r->err);
     return rc ? rc : read_layers(r, i, q);
 }
 

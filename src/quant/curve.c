@@ -168,14 +168,14 @@ static int correlate(const qs_grid *g, qs_loghist *h, qs_curve *out, qs_err *err
     return rc;
 }
 
-static int curve_of_norm(const qs_grid *g, const qs_index *ix, const qs_ctl *ctl, qs_curve *out, qs_err *err)
+static int curve_of_norm(const qs_grid *g, const qs_index *ix, size_t cells, const qs_ctl *ctl, qs_curve *out, qs_err *err)
 {
     qs_loghist h = {0};
     qs_index *own = NULL;
     qs_grid about0 = *g;
     about0.beta = 0;
     if (g->beta != 0 && !(own = moved(ix, g->beta, ctl, err))) return err ? -err->code : -QS_ENOMEM;
-    int rc = qs_loghist_index(&h, own ? own : ix, CELLS, out->p, err);
+    int rc = qs_loghist_index(&h, own ? own : ix, cells, out->p, err);
     if (!rc) rc = correlate(&about0, &h, out, err);
     qs_loghist_clear(&h);
     qs_index_unref(own);
@@ -243,7 +243,7 @@ int qs_curve_index(const qs_format *f, const qs_index *ix, const qs_curve_opts *
     if (!rc && !(lo < hi)) rc = qs_fail(err, QS_EARG, _("steps from %g to %g: the range is 0 < lo < hi"), lo, hi);
     if (!rc) {
         fill_steps(out, lo, hi);
-        rc = out->p == 2 ? curve_of_squares(&g, ix, ctl, out, err) : curve_of_norm(&g, ix, ctl, out, err);
+        rc = out->p == 2 ? curve_of_squares(&g, ix, ctl, out, err) : curve_of_norm(&g, ix, o && o->cells ? o->cells : CELLS, ctl, out, err);
     }
     qs_grid_clear(&g);
     if (rc) qs_curve_clear(out);

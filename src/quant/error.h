@@ -40,6 +40,7 @@ typedef struct qs_curve_opts {
     double lo, hi;       /* range of the step; 0: chosen to show the minimum and every usual initialization */
     double p;            /* norm, default 2; others by the log-domain correlation */
     double offset;       /* beta, or -s z is not meaningful here: z for +zp */
+    size_t cells;        /* p other than 2: of the grid in ln|x|, a power of two; 0: 16384. Cost is proportional */
 } qs_curve_opts;
 
 typedef struct qs_curve {

@@ -62,6 +62,16 @@ static const qs_init builtin[] = {
      "levels and cells of least squared error",
      "Lloyd 1982, Max 1960; solved by dynamic programming (Bruce 1965)", NULL, QS_INIT_NAMED_ONLY, qs_applies_lloyd,
      qs_fit_lloyd, NULL},
+    {"lp", N_("the least E|x - Q(x)|^p over all steps; lp:2 is mse"), "s = argmin E|x - Q(x)|^p, p behind the colon",
+     "all steps at once by a correlation in ln|x|; p = 2 exactly", "<number>", QS_INIT_NAMED_ONLY, NULL, qs_fit_lp, NULL},
+    {"adaptive", N_("ours: norms and steps chosen by the network's own loss on calibration images"),
+     "p of E|x - Q(x)|^p for weights and inputs, then a factor for each quantizer, by the divergence from the float outputs",
+     "quantscope; its nearest relative is LAPQ, arXiv 1911.07190", NULL, QS_INIT_NAMED_ONLY | QS_INIT_NETWORK, NULL,
+     qs_fit_network, "adaptive"},
+    {"lapq", N_("LAPQ: one norm by the calibration loss, then all steps jointly by Powell's method"),
+     "p where a parabola through the losses is least; then Powell on ln s of all quantizers",
+     "Nahshan et al. 2019, Loss Aware Post-training Quantization, arXiv 1911.07190", NULL,
+     QS_INIT_NAMED_ONLY | QS_INIT_NETWORK, NULL, qs_fit_network, "lapq"},
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, EXTRA_MAX = 256 };
 

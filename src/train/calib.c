@@ -197,12 +197,13 @@ static int settle_format(qs_run *r, size_t i, const char *before, qs_err *err)
     return rc;
 }
 
-static int fit(qs_run *r, size_t i, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
+static int fit(qs_calib *k, size_t i, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
 {
+    qs_run *r = k->r;
     qs_site *s = &r->site[i];
     char note[200], *before = qs_format_print(s->f);
     memcpy(note, s->note, sizeof note);
-    int rc = qs_site_fit(s, x, n, ctl, err);
+    int rc = qs_site_fit(s, k->init ? k->init[i] : NULL, x, n, ctl, err);
     if (!rc && *note) {
         size_t at = strlen(s->note);
         snprintf(s->note + at, sizeof s->note - at, "%s%s", at ? "; " : "", note);
@@ -212,61 +213,127 @@ static int fit(qs_run *r, size_t i, const float *x, size_t n, const qs_ctl *ctl,
     return rc;
 }
 
-/* Images the activations are initialized on: of the run's own order, whole batches of its first epoch but for the last. */
-static size_t calibration_images(const qs_run *r)
+size_t qs_run_images(qs_run *r, size_t from, size_t n, uint32_t *which)
 {
-    size_t whole = r->data->n[QS_PART_TRAIN] / r->o.batch * r->o.batch;
-    return r->o.quant.calib < whole ? r->o.quant.calib : whole;
+    const size_t batch = r->o.batch, whole = r->data->n[QS_PART_TRAIN] / batch * batch;
+    size_t m = 0;
+    for (; m < n && from + m < whole; m++)
+        which[m] = qs_order_batch(&r->work->order, (from + m) / batch)[(from + m) % batch];
+    return m;
 }
 
-/* What reaches site i, (images * s->n) values. */
-static int collect(qs_run *r, size_t i, float *x, const qs_ctl *ctl, qs_err *err)
+static void load(qs_calib *k, size_t at, size_t batch)
 {
-    struct qs_run_work *w = r->work;
-    const size_t images = calibration_images(r), n = r->site[i].n, batch = r->o.batch;
-    for (size_t at = 0; at < images; at += batch) {
-        int rc = qs_ctl_check(ctl, r->site[i].name, (double)i / (double)r->nsite, err);
+    struct qs_evaluator *e = &k->r->work->eval;
+    size_t m = k->images - at < batch ? k->images - at : batch;
+    for (size_t i = 0; i < batch; i++) e->which[i] = k->which[at + i % m];
+    qs_dataset_batch(k->r->data, QS_PART_TRAIN, e->which, batch, NULL, qs_plan_input(e->plan), qs_plan_labels(e->plan));
+}
+
+/*
+ * What reaches site i, (images * s->n) values. One batch of images goes through the network once, from site to site;
+ * of several each comes from the start.
+ */
+static int collect(qs_calib *k, size_t i, const qs_ctl *ctl, qs_err *err)
+{
+    qs_plan *p = k->r->work->eval.plan;
+    const size_t n = k->r->site[i].n, batch = qs_plan_batch(p);
+    const bool once = k->images <= batch;
+    for (size_t at = 0; at < k->images; at += batch) {
+        int rc = qs_ctl_check(ctl, k->r->site[i].name, (double)i / (double)k->r->nsite, err);
         if (rc) return rc;
-        size_t m = images - at < batch ? images - at : batch;
-        qs_dataset_batch(r->data, QS_PART_TRAIN, qs_order_batch(&w->order, at / batch), batch, NULL, qs_plan_input(w->plan),
-                         qs_plan_labels(w->plan));
-        const float *seen = qs_plan_forward_to(w->plan, QS_BN_BATCH, i);
-        memcpy(x + at * n, seen, m * n * sizeof *x);
+        size_t m = k->images - at < batch ? k->images - at : batch;
+        bool on = once && k->stands < k->r->nsite;
+        if (!on) load(k, at, batch);
+        const float *seen = on ? qs_plan_forward_on(p, k->stands, i) : qs_plan_forward_to(p, QS_BN_BATCH, i);
+        memcpy(k->x + at * n, seen, m * n * sizeof *k->x);
+        k->stands = once ? i : k->stands;
     }
     return 0;
 }
 
-static int calibrate_site(qs_run *r, size_t i, float *x, const qs_ctl *ctl, qs_err *err)
+static size_t divisor(size_t a, size_t b)
+{
+    while (b) {
+        size_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+size_t qs_run_thin(const qs_run *r, size_t site, const float *x, size_t n, size_t most, float *out)
+{
+    const qs_node *from = &r->net->node[r->net->node[r->site[site].node].in[0]];
+    const size_t c = (size_t)from->c, pixels = n / c, row = (size_t)from->w;
+    size_t stride = (n + most - 1) / most, m = 0;
+    while (stride > 1 && divisor(stride, row) > 1) stride++;       /* or some columns would never be looked at */
+    for (size_t i = 0; i < pixels; i += stride, m += c) memmove(out + m, x + i * c, c * sizeof *x);
+    return m;
+}
+
+static int calibrate_site(qs_calib *k, size_t i, const qs_ctl *ctl, qs_err *err)
 {
     char what[128];
+    qs_run *r = k->r;
     qs_site *s = &r->site[i];
     snprintf(what, sizeof what, _("initialize %s"), s->name);
     int rc = qs_ctl_check(ctl, what, (double)i / (double)r->nsite, err);
+    if (rc || (k->keep && k->keep[i])) return rc;
+    if (!s->act) return fit(k, i, r->net->param[r->net->node[s->node].weight].v, s->n, ctl, err);
+    rc = collect(k, i, ctl, err);
     if (rc) return rc;
-    if (!s->act) return fit(r, i, r->net->param[r->net->node[s->node].weight].v, s->n, ctl, err);
-    rc = collect(r, i, x, ctl, err);
-    return rc ? rc : fit(r, i, x, calibration_images(r) * s->n, ctl, err);
+    size_t n = k->images * s->n;
+    if (k->most && n > k->most) n = qs_run_thin(r, i, k->x, n, k->most, k->x);
+    return fit(k, i, k->x, n, ctl, err);
+}
+
+int qs_calib_init(qs_calib *k, qs_run *r, qs_err *err)
+{
+    size_t most = 1;
+    *k = (qs_calib){.r = r};
+    for (size_t i = 0; i < r->nsite; i++)
+        if (r->site[i].act && r->site[i].n > most) most = r->site[i].n;
+    k->which = qs_xmalloc(r->o.quant.calib * sizeof *k->which);
+    k->images = qs_run_images(r, 0, r->o.quant.calib, k->which);
+    k->x = qs_big_alloc(k->images * most * sizeof *k->x);
+    if (k->x) return 0;
+    int rc = qs_fail(err, QS_ENOMEM, _("no memory for the inputs of a layer on %zu images"), k->images);
+    qs_calib_clear(k);
+    return rc;
+}
+
+void qs_calib_clear(qs_calib *k)
+{
+    free(k->which);
+    qs_big_free(k->x);
+}
+
+int qs_calib_run(qs_calib *k, const qs_ctl *ctl, qs_err *err)
+{
+    struct qs_run_work *w = k->r->work;
+    qs_plan *p = w->eval.plan;
+    int rc = 0;
+    k->stands = k->r->nsite;
+    for (size_t i = 0; i < k->r->nsite; i++) w->off[i] = true;
+    qs_plan_off(p, w->off);
+    qs_plan_weights(p);
+    for (size_t i = 0; i < k->r->nsite && !rc; i++) {
+        rc = calibrate_site(k, i, ctl, err);
+        w->off[i] = false;
+        if (!rc && !k->r->site[i].act) qs_plan_weights(p);
+    }
+    qs_plan_off(p, NULL);
+    qs_plan_weights(p);
+    return rc;
 }
 
 int qs_run_calibrate(qs_run *r, const qs_ctl *ctl, qs_err *err)
 {
-    struct qs_run_work *w = r->work;
-    size_t most = 1;
-    int rc = 0;
-    for (size_t i = 0; i < r->nsite; i++)
-        if (r->site[i].act && r->site[i].n > most) most = r->site[i].n;
-    float *x = qs_big_alloc(calibration_images(r) * most * sizeof *x);
-    if (!x) return qs_fail(err, QS_ENOMEM, _("no memory for the inputs of a layer on %zu images"), calibration_images(r));
-    for (size_t i = 0; i < r->nsite; i++) w->off[i] = true;
-    qs_plan_off(w->plan, w->off);
-    qs_plan_weights(w->plan);
-    for (size_t i = 0; i < r->nsite && !rc; i++) {
-        rc = calibrate_site(r, i, x, ctl, err);
-        w->off[i] = false;
-        if (!rc && !r->site[i].act) qs_plan_weights(w->plan);
-    }
-    qs_plan_off(w->plan, NULL);
-    qs_plan_weights(w->plan);
-    qs_big_free(x);
+    qs_calib k;
+    int rc = qs_calib_init(&k, r, err);
+    if (rc) return rc;
+    rc = qs_run_adapts(r) ? qs_run_adapt(&k, ctl, err) : qs_calib_run(&k, ctl, err);
+    qs_calib_clear(&k);
     return rc;
 }

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "train/run_work.h"
 
-#define VERSION 1
+#define VERSION 2
 
 /* ---- options, by table ---------------------------------------------------------------- */
 typedef enum kind { TEXT, REAL, SIZE, WIDE, INT, BOOL } kind;
@@ -41,7 +41,12 @@ static const field run_fields[] = {
     F(qs_run_opts, aug_flip, BOOL, 0), {NULL, 0, 0, 0},
 };
 static const field quant_fields[] = {
-    F(qs_quant_opts, on, BOOL, 0), F(qs_quant_opts, input, TEXT, 0), F(qs_quant_opts, calib, SIZE, 0), {NULL, 0, 0, 0},
+    F(qs_quant_opts, on, BOOL, 0), F(qs_quant_opts, input, TEXT, 0), F(qs_quant_opts, calib, SIZE, 0),
+    F(qs_quant_opts, adapt.images, SIZE, 0), F(qs_quant_opts, adapt.cost, REAL, 0), F(qs_quant_opts, adapt.labels, BOOL, 0),
+    F(qs_quant_opts, adapt.no_norms, BOOL, 0), F(qs_quant_opts, adapt.no_factors, BOOL, 0),
+    F(qs_quant_opts, adapt.random, BOOL, 0), F(qs_quant_opts, follow.given, BOOL, 0),
+    F(qs_quant_opts, follow.weights, BOOL, 0), F(qs_quant_opts, follow.acts, BOOL, 0),
+    F(qs_quant_opts, follow.every, WIDE, 0), F(qs_quant_opts, follow.upto, REAL, 0), {NULL, 0, 0, 0},
 };
 static const field site_fields[] = {
     F(qs_site_opts, format, TEXT, 0), F(qs_site_opts, init, TEXT, 0), F(qs_site_opts, learn, TEXT, 0),
@@ -52,6 +57,15 @@ static const field site_fields[] = {
 static const field override_fields[] = {
     F(struct qs_override, layer, TEXT, 0), F(struct qs_override, has_w, BOOL, 0), F(struct qs_override, has_a, BOOL, 0),
     {NULL, 0, 0, 0},
+};
+/* How its start was chosen. */
+static const field adapted_fields[] = {
+    F(qs_adapted, p_weights, REAL, 0), F(qs_adapted, p_acts, REAL, 0), F(qs_adapted, first, REAL, 0),
+    F(qs_adapted, last, REAL, 0), F(qs_adapted, images, WIDE, 0), {NULL, 0, 0, 0},
+};
+static const field attempt_fields[] = {
+    F(qs_attempt, p, REAL, 0), F(qs_attempt, factor, REAL, 0), F(qs_attempt, loss, REAL, 0), F(qs_attempt, check, REAL, 0),
+    F(qs_attempt, taken, BOOL, 0), {NULL, 0, 0, 0},
 };
 /* Where a run stands. */
 static const field state_fields[] = {
@@ -388,6 +402,21 @@ static const struct { const char *name; size_t at; } scores[] = {
 };
 #define SCORES (sizeof scores / sizeof *scores)
 
+static json_t *put_adapted(const qs_run *r)
+{
+    const qs_adapted *d = &r->adapted;
+    json_t *o = put_fields(adapted_fields, d), *list = json_array(), *factor = json_array();
+    for (size_t i = 0; i < d->nattempt; i++) {
+        json_t *row = put_fields(attempt_fields, &d->attempt[i]);
+        json_object_set_new(row, "site", json_integer(d->attempt[i].site));
+        json_array_append_new(list, row);
+    }
+    for (size_t i = 0; i < r->nsite; i++) json_array_append_new(factor, json_real(d->factor[i]));
+    json_object_set_new(o, "attempts", list);
+    json_object_set_new(o, "factors", factor);
+    return o;
+}
+
 static json_t *put_run(const qs_run *r)
 {
     char *net = qs_net_text(r->net);
@@ -397,6 +426,7 @@ static json_t *put_run(const qs_run *r)
     json_object_set_new(o, "data", put_data(r->data));
     json_object_set_new(o, "options", put_options(&r->o));
     json_object_set_new(o, "state", put_fields(state_fields, r));
+    if (r->adapted.nattempt) json_object_set_new(o, "adapted", put_adapted(r));
     json_object_set_new(o, "work", put_fields(work_fields, r->work));
     json_object_set_new(o, "reason", json_string(r->reason));
     for (size_t i = 0; i < SCORES; i++)
@@ -520,6 +550,30 @@ static int get_sites(const json_t *list, qs_run *r, qs_err *err)
     return 0;
 }
 
+static int get_adapted(const json_t *o, qs_run *r, qs_err *err)
+{
+    const json_t *list = json_object_get(o, "attempts"), *factor = json_object_get(o, "factors");
+    qs_adapted *d = &r->adapted;
+    if (!o) return 0;
+    int rc = get_fields(adapted_fields, o, d, "adapted", err);
+    if (!rc && json_array_size(factor) != r->nsite) rc = qs_fail(err, QS_EFORMAT, _("run.json: %s is missing"), "adapted.factors");
+    if (rc) return rc;
+    d->cap = json_array_size(list);
+    d->attempt = qs_xcalloc(d->cap, sizeof *d->attempt);
+    d->factor = qs_xcalloc(r->nsite, sizeof *d->factor);
+    for (size_t i = 0; i < r->nsite; i++) d->factor[i] = json_number_value(json_array_get(factor, i));
+    for (; d->nattempt < d->cap && !rc; d->nattempt++) {
+        const json_t *row = json_array_get(list, d->nattempt);
+        qs_attempt *t = &d->attempt[d->nattempt];
+        long long site = json_integer_value(json_object_get(row, "site"));
+        rc = get_fields(attempt_fields, row, t, "adapted.attempts", err);
+        if (!rc && (site < QS_ATTEMPT_ACTS || site >= (long long)r->nsite))
+            rc = qs_fail(err, QS_EFORMAT, _("run.json: an attempt at quantizer %lld of %zu"), site, r->nsite);
+        t->site = (int)site;
+    }
+    return rc;
+}
+
 /* The sample of weights that is followed depends on nothing but the net, so wobbles are as qs_run_make left them. */
 static int get_position(const json_t *o, qs_run *r, qs_err *err)
 {
@@ -552,6 +606,7 @@ static int fill(qs_run *r, const qs_model *m, const json_t *o, qs_err *err)
     struct walk k = {.from = m, .err = err};
     int rc = qs_net_load(r->net, m, err);
     if (!rc) rc = get_sites(json_object_get(o, "sites"), r, err);
+    if (!rc) rc = get_adapted(json_object_get(o, "adapted"), r, err);
     if (!rc) rc = get_position(o, r, err);
     if (!rc) rc = walk_state(&k, r);
     if (rc) return rc;

@@ -181,6 +181,12 @@ void qs_optim_step(qs_optim *q, const qs_net *net, float *const *grad, qs_site *
 }
 
 /* ---- schedules -------------------------------------------------------------------------------- */
+void qs_optim_forget(qs_optim *q, size_t site, size_t parts)
+{
+    memset(q->sm[site], 0, 2 * parts * sizeof *q->sm[site]);
+    if (q->sv[site]) memset(q->sv[site], 0, 2 * parts * sizeof *q->sv[site]);
+}
+
 double qs_schedule_lr(qs_schedule kind, double lr, double gamma, uint64_t every, uint64_t t, uint64_t total)
 {
     if (kind == QS_COSINE) return lr / 2 * (1 + cos(M_PI * (double)t / (double)total));

@@ -50,6 +50,9 @@ double qs_optim_norm(qs_optim *q, float *const *grad);
  */
 void qs_optim_step(qs_optim *q, const qs_net *net, float *const *grad, qs_site *site, double lr, double norm);
 
+/* Site i has parameters that were not learned: its momentum is gone. */
+void qs_optim_forget(qs_optim *q, size_t site, size_t parts);
+
 /* The learning rate of step t (0 .. total-1). cosine: lr/2 (1 + cos(pi t/total)); stepwise: lr gamma^(t / every). */
 double qs_schedule_lr(qs_schedule kind, double lr, double gamma, uint64_t every, uint64_t t, uint64_t total);
 

@@ -201,6 +201,14 @@ static bool *find_seen(const qs_plan *p)
     return seen;
 }
 
+/* Does a forward-only pass stop within moment t, before a site, and go on from there later? */
+static bool stops_in(const qs_plan *p, int t)
+{
+    bool stops = false;
+    for (int i = 1; i < p->net->n && !p->train; i++) stops |= p->step[i].asite && p->step[i].f0 == t;
+    return stops;
+}
+
 /* Output of node i: from the node's last stage until its last reader has run. */
 static void want_values(qs_plan *p)
 {
@@ -216,7 +224,7 @@ static void want_values(qs_plan *p)
         struct step *s = &p->step[i];
         if (s->value != i) continue;
         plan_want(p, &s->y, p->batch * s->ny * sizeof(float), s->f1, kept[i] ? p->end : death[i]);
-        s->brief.y = s->passing || (!kept[i] && !seen[i] && s->f1 == death[i]);
+        s->brief.y = s->passing || (!kept[i] && !seen[i] && s->f1 == death[i] && !stops_in(p, s->f1));
     }
     free(death);
     free(kept);
@@ -520,11 +528,11 @@ static void weigh(qs_plan *p)
     }
 }
 
-/* Stages 0 .. n-1 of a list; those cut by images go through each chunk together. Backward, gradients that lead to no
+/* Stages from .. n-1 of a list; those cut by images go through each chunk together. Backward, gradients that lead to no
  * parameter are left out unless asked for. */
-static void run_stages(qs_plan *p, const struct stages *l, size_t n)
+static void run_stages(qs_plan *p, const struct stages *l, size_t from, size_t n)
 {
-    for (size_t i = 0; i < n;) {
+    for (size_t i = from; i < n;) {
         const struct stage *g = &l->v[i];
         struct stretch t = {p, g, together(g, n - i), l == &p->bwd && !p->want_gx};
         qs_parallel(g->slices ? g->slices : p->chunks, run_piece, &t);
@@ -537,14 +545,21 @@ void qs_plan_forward(qs_plan *p, qs_bn_mode mode)
 {
     p->mode = mode;
     weigh(p);
-    run_stages(p, &p->fwd, p->fwd.n);
+    run_stages(p, &p->fwd, 0, p->fwd.n);
 }
 
 const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site)
 {
     p->mode = mode;
     weigh(p);
-    run_stages(p, &p->fwd, p->site_stage[site]);
+    run_stages(p, &p->fwd, 0, p->site_stage[site]);
+    return qs_plan_seen(p, site, p->batch);
+}
+
+const float *qs_plan_forward_on(qs_plan *p, size_t from, size_t site)
+{
+    weigh(p);
+    run_stages(p, &p->fwd, p->site_stage[from], p->site_stage[site]);
     return qs_plan_seen(p, site, p->batch);
 }
 
@@ -626,7 +641,7 @@ static void back_block(void *arg, size_t i)
 void qs_plan_backward(qs_plan *p)
 {
     for (size_t i = 0; i < p->nsite; i++) qs_site_zero(&p->site[i]);
-    run_stages(p, &p->bwd, p->bwd.n);
+    run_stages(p, &p->bwd, 0, p->bwd.n);
     qs_parallel(p->nlayer, gather_layer, p);
     qs_parallel(p->nblock, back_block, p);
     for (size_t i = 0; i < p->nsite; i++) {

@@ -200,7 +200,7 @@ static int make(qs_run *r, qs_err *err)
     reserve_evals(r);
     qs_run_watch(r);
     qs_run_rename(r);
-    return 0;
+    return qs_run_follow_init(r, err);
 }
 
 qs_run *qs_run_make(const qs_net *net, qs_dataset *d, const qs_run_opts *o, qs_err *err)
@@ -224,6 +224,7 @@ static void work_free(qs_run *r)
 {
     struct qs_run_work *w = r->work;
     qs_run_unwatch(r);
+    qs_run_follow_clear(r);
     qs_plan_free(w->plan);
     qs_evaluator_clear(&w->eval);
     qs_order_clear(&w->order);
@@ -251,6 +252,8 @@ void qs_run_unref(qs_run *r)
     free(r->site);
     free(r->o.quant.override);
     qs_history_clear(&r->h);
+    free(r->adapted.attempt);
+    free(r->adapted.factor);
     qs_dataset_unref(r->data);
     qs_net_unref(r->net);
     free(r);
@@ -419,9 +422,10 @@ static int update(qs_run *r, double loss)
     qs_run_track(r);
     r->lr = qs_schedule_lr(o->schedule, o->lr, o->gamma, o->every, r->t, r->total);
     qs_optim_step(&w->optim, r->net, grad, r->site, r->lr, norm);
-    qs_plan_weights(w->plan);
     r->loss = loss;
     r->t++;
+    qs_run_follow(r);
+    qs_plan_weights(w->plan);
     qs_history_loss(&r->h, loss, r->lr);
     return 1;
 }

@@ -30,6 +30,18 @@ typedef struct qs_quant_opts {
     struct qs_override { const char *layer; bool has_w, has_a; qs_site_opts w, a; } *override;   /* (noverride) */
     size_t noverride;
     size_t calib;             /* training images the activations are initialized on; 0: 256 */
+    struct qs_adapt_opts {    /* of init adaptive (and lapq: images, cost) */
+        size_t images;        /* training images a half: those to choose by, those to check with; 0: 512 */
+        double cost;          /* what it may cost, in training steps of 128 images; 0: 100 */
+        bool labels;          /* by the cross-entropy with the labels, not the divergence from the float outputs */
+        bool no_norms, no_factors, random;   /* without a part of it; factors drawn at random instead of searched */
+    } adapt;
+    struct qs_follow_opts {   /* steps re-solved by least squares while training begins; then they only learn */
+        bool given;           /* false: inputs where an init is adaptive, else nothing */
+        bool weights, acts;
+        uint64_t every;       /* steps; 0: 10 */
+        double upto;          /* a fraction of the run; 0: 0.6 */
+    } follow;
 } qs_quant_opts;
 
 typedef enum qs_optimizer { QS_SGD, QS_ADAM } qs_optimizer;
@@ -60,6 +72,23 @@ typedef struct qs_run_opts {
 } qs_run_opts;
 void qs_run_defaults(qs_run_opts *o);
 
+/* One look at the network's loss while adaptive or lapq chose a start. */
+enum { QS_ATTEMPT_ALL = -1, QS_ATTEMPT_WEIGHTS = -2, QS_ATTEMPT_ACTS = -3 };
+typedef struct qs_attempt {
+    int site;                 /* whose step was scaled; or whose norm was tried: QS_ATTEMPT_... */
+    double p, factor;         /* the norm, NaN for a factor; the factor of the step, NaN for a norm */
+    double loss, check;       /* mean over the images to choose by; over those to check with, NaN: not looked */
+    bool taken;
+} qs_attempt;
+typedef struct qs_adapted {
+    size_t nattempt, cap;       /* 0: no such init was asked for */
+    qs_attempt *attempt;
+    double p_weights, p_acts; /* the norms it settled on; NaN: none */
+    double first, last;       /* loss of the least-squares start, and of the chosen one, on the images to choose by */
+    double *factor;           /* (nsite) of the step of that norm; 1 where nothing was changed */
+    uint64_t images;          /* that went forward through the network for it */
+} qs_adapted;
+
 typedef struct qs_score { double accuracy, loss, accuracy_raw; size_t n; } qs_score;   /* accuracies in 0..1; NaN: unknown */
 
 typedef enum qs_run_state { QS_RUN_READY, QS_RUN_DONE, QS_RUN_STOPPED, QS_RUN_DIVERGED } qs_run_state;
@@ -81,6 +110,7 @@ typedef struct qs_run {
     qs_history h;
     double seconds;           /* spent in steps */
     double init_seconds;      /* spent initializing */
+    qs_adapted adapted;
     struct qs_run_work *work; /* private */
 } qs_run;
 

@@ -36,6 +36,7 @@ struct qs_site_work {
     double *sum;               /* (pieces, stride) steps of the parts, their offsets, then g Q(y) of all */
     size_t pieces, stride;
     double *edge;              /* (parts) for medians */
+    double *fresh;             /* (2 parts) steps and offsets on their way to the site */
     uint32_t *count;           /* (f->n) */
     double scale;              /* of the step's gradient */
 };
@@ -97,6 +98,7 @@ static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
     w->rule = qs_xcalloc(parts, sizeof *w->rule);
     w->z = qs_xcalloc(parts, sizeof *w->z);
     w->edge = qs_xcalloc(parts, sizeof *w->edge);
+    w->fresh = qs_xcalloc(2 * parts, sizeof *w->fresh);
     w->count = qs_xcalloc(s->f->n, sizeof *w->count);
     if (parts > 1 && s->inner == 1 && s->f->uniform && !s->f->away && !s->normalize)
         for (int i = 0; i < 8; i++) w->col[i] = qs_xcalloc(parts, sizeof **w->col);
@@ -115,6 +117,7 @@ static void work_free(struct qs_site_work *w)
     free(w->rule);
     free(w->z);
     free(w->edge);
+    free(w->fresh);
     free(w->count);
     free(w->room);
     for (int i = 0; i < 8; i++) free(w->col[i]);
@@ -247,6 +250,13 @@ void qs_site_set(qs_site *s, const double *step, const double *offset)
         if (s->offset) s->offset[p] = beta;
         set_grid(s, p, g->f && z == w->z[p] && g->mirrored == (d < 0));
     }
+}
+
+void qs_site_scale(qs_site *s, double factor)
+{
+    double *v = s->work->fresh;
+    for (size_t p = 0; p < s->parts; p++) v[p] = s->step[p] * factor;
+    qs_site_set(s, v, NULL);
 }
 
 /* ---- spans ------------------------------------------------------------------------------------ */
@@ -481,6 +491,7 @@ void qs_site_end(qs_site *s, const float *w, float *g)
 /* ---- initialization ------------------------------------------------------------------------------- */
 struct fit {
     qs_site *s;
+    const char *init;
     const float *x;
     size_t n;
     float *part;               /* room for the values of one part */
@@ -489,17 +500,16 @@ struct fit {
     const qs_ctl *ctl;
 };
 
-/* The values of a part, normalized where the site normalizes. */
-static size_t gather(const struct fit *k, size_t part)
+/* The values of a part among x (n), normalized where the site normalizes, to out; returns how many. */
+static size_t gather(const qs_site *s, size_t part, const float *x, size_t n, float *out)
 {
-    const qs_site *s = k->s;
     size_t m = 0, period = s->inner * s->parts;
-    for (size_t at = s->parts > 1 ? part * s->inner : 0; at < k->n; at += s->parts > 1 ? period : k->n) {
-        size_t run = s->parts > 1 ? s->inner : k->n;
-        memcpy(k->part + m, k->x + at, run * sizeof *k->x);
+    for (size_t at = s->parts > 1 ? part * s->inner : 0; at < n; at += s->parts > 1 ? period : n) {
+        size_t run = s->parts > 1 ? s->inner : n;
+        memcpy(out + m, x + at, run * sizeof *x);
         m += run;
     }
-    if (s->normalize) normalize(s, k->part, m, k->part);
+    if (s->normalize) normalize(s, out, m, out);
     return m;
 }
 
@@ -508,9 +518,9 @@ static int fit_part(struct fit *k, size_t part, qs_err *err)
     qs_site *s = k->s;
     qs_init_opts o = {.role = s->act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
     qs_init_out out = {0};
-    qs_index *ix = qs_index_new(k->part, gather(k, part), NULL, k->ctl, err);
+    qs_index *ix = qs_index_new(k->part, gather(s, part, k->x, k->n, k->part), NULL, k->ctl, err);
     if (!ix) return -err->code;
-    int rc = qs_init_index(s->init, ix, s->f, &o, k->ctl, &out, err);
+    int rc = qs_init_index(k->init, ix, s->f, &o, k->ctl, &out, err);
     qs_index_unref(ix);
     if (rc) return rc;
     k->step[part] = out.step;
@@ -521,7 +531,7 @@ static int fit_part(struct fit *k, size_t part, qs_err *err)
     k->f = out.f;
     if (s->parts == 1) return 0;
     return qs_fail(err, QS_EUNSUP, _("%s makes levels of its own; in training one quantizer a tensor can have them"),
-                   s->init);
+                   k->init);
 }
 
 /* The levels an init found take the place of the format's. */
@@ -563,7 +573,7 @@ static int fit_all(struct fit *k, qs_err *err)
     return 0;
 }
 
-int qs_site_fit(qs_site *s, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
+int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
 {
     qs_err own;
     if (!err) err = &own;
@@ -571,7 +581,7 @@ int qs_site_fit(qs_site *s, const float *x, size_t n, const qs_ctl *ctl, qs_err 
     bool few = s->act && n > FIT_MAX && n > s->n;
     float *buf = qs_big_alloc((few ? 2 : 1) * (n ? n : 1) * sizeof *buf);
     if (!buf) return qs_fail(err, QS_ENOMEM, _("%s: no memory to initialize on %zu values"), s->name, n);
-    struct fit k = {.s = s, .x = x, .part = buf, .ctl = ctl};
+    struct fit k = {.s = s, .init = init ? init : s->init, .x = x, .part = buf, .ctl = ctl};
     if (few) {
         n = choose(s, x, n, buf + n);
         k.x = buf + given;
@@ -588,6 +598,102 @@ int qs_site_fit(qs_site *s, const float *x, size_t n, const qs_ctl *ctl, qs_err 
     free(k.step);
     qs_big_free(buf);
     return rc ? qs_fail_prefix(err, "%s", s->name) : 0;
+}
+
+/* ---- following ------------------------------------------------------------------------------------ */
+#define OCTAVES 2                       /* smaller and larger steps looked at */
+#define AN_OCTAVE 4                     /* so many in each */
+#define ALTERNATIONS 6
+
+/* sum (x - Q(x))^2 with the grid's step at s. */
+static double squares_at(const qs_grid *of, double s, const float *x, size_t n)
+{
+    float y[SPAN];
+    double sum = 0;
+    qs_grid g = *of;
+    g.s = (float)s;
+    for (size_t i = 0; i < n; i += SPAN) {
+        qs_diff d;
+        size_t m = n - i < SPAN ? n - i : SPAN;
+        qs_grid_apply(&g, x + i, m, y);
+        qs_num()->diff(x + i, y, m, &d);
+        sum += d.sq;
+    }
+    return sum;
+}
+
+struct codes { double n, x, c, xc, cc; };
+
+/* Sums over the codes c = (Q(x) - beta) / s that values get. */
+static struct codes sum_codes(const qs_grid *g, const float *x, size_t n)
+{
+    float y[SPAN];
+    struct codes k = {0};
+    const double s = (double)g->s, beta = (double)g->beta;
+    for (size_t i = 0; i < n; i += SPAN) {
+        size_t m = n - i < SPAN ? n - i : SPAN;
+        qs_grid_apply(g, x + i, m, y);
+        for (size_t j = 0; j < m; j++) {
+            double v = (double)x[i + j], c = ((double)y[j] - beta) / s;
+            if (!isfinite(v)) continue;
+            k.n++;
+            k.x += v;
+            k.c += c;
+            k.xc += v * c;
+            k.cc += c * c;
+        }
+    }
+    return k;
+}
+
+/* The best step (and real offset) for the codes that values get now; false: there is none. */
+static bool alternate(qs_grid *g, bool moves, const float *x, size_t n)
+{
+    struct codes k = sum_codes(g, x, n);
+    double beta = (double)g->beta, det = k.n * k.cc - k.c * k.c;
+    if (moves && det > 1e-9 * k.n * k.cc) {
+        double s = (k.n * k.xc - k.x * k.c) / det;
+        if (!(s > 0)) return false;
+        g->s = (float)s;
+        g->beta = (float)((k.x - s * k.c) / k.n);
+        return true;
+    }
+    double s = (k.xc - beta * k.c) / k.cc;
+    if (!(s > 0) || !isfinite(s)) return false;
+    g->s = (float)s;
+    return true;
+}
+
+/* One part; g becomes the better grid. */
+static void refit_part(const qs_site *s, qs_grid *g, const float *x, size_t n)
+{
+    const bool moves = s->f->offset == QS_OFFSET_REAL;
+    double s0 = (double)g->s, best = squares_at(g, s0, x, n), at = s0;
+    for (int k = -OCTAVES * AN_OCTAVE; k <= OCTAVES * AN_OCTAVE; k++) {
+        double t = s0 * exp2((double)k / AN_OCTAVE), e = k ? squares_at(g, t, x, n) : best;
+        if (e < best) best = e, at = t;
+    }
+    g->s = (float)at;
+    qs_grid try = *g;
+    for (int i = 0; i < ALTERNATIONS && alternate(&try, moves, x, n); i++) {
+        double e = squares_at(&try, (double)try.s, x, n);
+        if (!(e < best)) break;
+        best = e;
+        *g = try;
+    }
+}
+
+void qs_site_refit(qs_site *s, const float *x, size_t n, float *room)
+{
+    struct qs_site_work *w = s->work;
+    for (size_t p = 0; p < s->parts; p++) {
+        qs_grid g = w->grid[p];
+        size_t m = gather(s, p, x, n, room);
+        if (m) refit_part(s, &g, room, m);
+        w->fresh[p] = g.mirrored ? -(double)g.s : (double)g.s;
+        w->fresh[s->parts + p] = (double)g.beta;
+    }
+    qs_site_set(s, w->fresh, s->f->offset == QS_OFFSET_REAL ? w->fresh + s->parts : NULL);
 }
 
 qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)

@@ -60,6 +60,8 @@ typedef struct qs_site {
 int qs_site_init(qs_site *s, const qs_net *net, int node, bool act, const qs_site_opts *o, size_t batch, size_t pieces,
                  qs_err *err);
 void qs_site_clear(qs_site *s);
+/* All steps times factor > 0; real offsets stay. No allocation. */
+void qs_site_scale(qs_site *s, double factor);
 /* New parameters: rounds offsets (+zp), keeps steps > 0 and finite, makes the grids. No allocation. offset may be NULL. */
 void qs_site_set(qs_site *s, const double *step, const double *offset);
 
@@ -86,11 +88,17 @@ void qs_site_zero(qs_site *s);
 void qs_site_end(qs_site *s, const float *w, float *g);
 
 /*
- * Finds the parameters from the values of the site by its init. x: (n) values (weights: all; activations: a sample of
- * whole images in order, n a multiple of s->n). rcf weights are normalized first. One init a part.
+ * Finds the parameters from the values of the site by init (NULL: by its own). x: (n) values (weights: all; activations:
+ * whole images in order, or whole pixels, n a multiple of the channels). rcf weights are normalized first. One init a part.
  * ERANGE: nothing finite. Errors name the site. Cost: an index a part.
  */
-int qs_site_fit(qs_site *s, const float *x, size_t n, const qs_ctl *ctl, qs_err *err);
+int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs_ctl *ctl, qs_err *err);
+/*
+ * The same by least squares from where the parameters stand, for steps that follow moving values: the best of some steps
+ * up to four times smaller and larger, then alternating between codes and parameters. Finds no better zero point.
+ * x: (n) as above; room: (n). No allocation. Cost: some 25 passes over x. Test: never a larger error than before.
+ */
+void qs_site_refit(qs_site *s, const float *x, size_t n, float *room);
 /* The quantizer as a value of its own: format, steps, offsets, init, formula. A reference for the caller. */
 qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err);
 

@@ -565,7 +565,7 @@ static void fits(const char *format, const char *init, bool act)
     qs_site s = make_on(net, act, o);
     qs_err e = {0};
     fill(n_of(&s));
-    int rc = qs_site_fit(&s, X, n_of(&s), NULL, &e), bad = 0;
+    int rc = qs_site_fit(&s, NULL, X, n_of(&s), NULL, &e), bad = 0;
     struct twin w = twin_of(&s, format, X);
     qs_init_opts io = {.role = act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
     qs_quantizer *q = qs_init_tensor(init, w.t, w.f, &io, NULL, NULL, NULL), *mine = qs_site_quantizer(&s, NULL);
@@ -587,27 +587,27 @@ static void more_fits(void)
     qs_site s = make_on(net, false, opts("apot4", "rcf"));
     fill(NW);
     for (int i = 0; i < NW; i++) X[i] = .01f * X[i] + 5;
-    ok(!qs_site_fit(&s, X, NW, NULL, &e) && s.step[0] > 1.5 && s.step[0] < 4, "rcf: fitted on normalized weights (%g) %s",
+    ok(!qs_site_fit(&s, NULL, X, NW, NULL, &e) && s.step[0] > 1.5 && s.step[0] < 4, "rcf: fitted on normalized weights (%g) %s",
        s.step[0], e.msg);
     qs_site_clear(&s);
 
     s = make_on(net, true, opts("int4", "lsq"));
     for (int i = 0; i < NA; i++) X[i] = NAN;
-    ok(qs_site_fit(&s, X, NA, NULL, &e) == -QS_ERANGE && strstr(e.msg, s.name), "nothing finite: %s", e.msg);
+    ok(qs_site_fit(&s, NULL, X, NA, NULL, &e) == -QS_ERANGE && strstr(e.msg, s.name), "nothing finite: %s", e.msg);
     qs_site_clear(&s);
 
     qs_site_opts o = opts("int3", "lsq");
     o.init = "lloyd";
     s = make_on(net, false, o);
     fill(NW);
-    ok(!qs_site_fit(&s, X, NW, NULL, &e) && s.f->n == 8 && !s.f->uniform, "lloyd: the site takes the init's levels");
+    ok(!qs_site_fit(&s, NULL, X, NW, NULL, &e) && s.f->n == 8 && !s.f->uniform, "lloyd: the site takes the init's levels");
     qs_site_forward(&s, X, 0, NW, Y);
     backward(&s, X, NW, UP, DX);
     near(s.dstep[0], s.raw[0] * qs_grad_scale(s.f, NW), 1e-12, "lloyd: the scale follows the levels");
     qs_site_clear(&s);
     o.format = "int3@channel";
     s = make_on(net, false, o);
-    ok(qs_site_fit(&s, X, NW, NULL, &e) == -QS_EUNSUP && strstr(e.msg, s.name), "lloyd a channel: %s", e.msg);
+    ok(qs_site_fit(&s, NULL, X, NW, NULL, &e) == -QS_EUNSUP && strstr(e.msg, s.name), "lloyd a channel: %s", e.msg);
     qs_site_clear(&s);
 }
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Following: while the network moves most, steps learned by gradients lag behind the values they quantize. Every few
+ * steps of the first part of a run they are solved anew by least squares, on the values of the batch that was just seen;
+ * a factor that the adaptive start found stays on top. Then they are left to learning.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "train/run_work.h"
+
+#define VALUES ((size_t)1 << 14)      /* of a site that are looked at; of channels with steps of their own four times that */
+#define EVERY 10
+#define UPTO 0.6
+
+struct qs_following { float **room; };   /* (nsite) two spans of values, NULL: not followed */
+
+static bool adaptive(const qs_run *r)
+{
+    for (size_t i = 0; i < r->nsite; i++)
+        if (!strcmp(r->site[i].init, "adaptive")) return true;
+    return false;
+}
+
+/* What was asked for, with what was left open. */
+static struct qs_follow_opts opts(const qs_run *r)
+{
+    struct qs_follow_opts o = r->o.quant.follow;
+    if (!o.given) o.acts = adaptive(r);
+    if (!o.every) o.every = EVERY;
+    if (!(o.upto > 0)) o.upto = UPTO;
+    return o;
+}
+
+/* Its first and last layers are not what a run compares, and hardly move: they learn from the start. */
+static bool followed(const qs_run *r, const qs_site *s)
+{
+    bool end = s->node == qs_layer_first(r->net) || s->node == qs_layer_last(r->net);
+    return !end && !s->fixed && (s->act ? opts(r).acts : opts(r).weights);
+}
+
+static size_t values_of(const qs_site *s) { return s->parts > 1 ? 4 * VALUES : VALUES; }
+
+/* Room for the values looked at, twice: weights are looked at where they are unless there are too many. */
+static size_t room_of(const qs_run *r, const qs_site *s)
+{
+    size_t all = s->act ? r->o.batch * s->n : s->n, most = values_of(s) + (s->act ? 4096 : 0);
+    return s->act && all > most ? most : all;
+}
+
+int qs_run_follow_init(qs_run *r, qs_err *err)
+{
+    const struct qs_follow_opts o = opts(r);
+    if (!r->o.quant.on || !(o.acts || o.weights)) return 0;
+    struct qs_following *f = r->work->following = qs_xcalloc(1, sizeof *f);
+    f->room = qs_xcalloc(r->nsite, sizeof *f->room);
+    for (size_t i = 0; i < r->nsite; i++) {
+        if (!followed(r, &r->site[i])) continue;
+        size_t n = room_of(r, &r->site[i]);
+        f->room[i] = qs_big_alloc(2 * n * sizeof **f->room);
+        if (!f->room[i]) return qs_fail(err, QS_ENOMEM, _("%s: no memory to follow it"), r->site[i].name);
+    }
+    return 0;
+}
+
+void qs_run_follow_clear(qs_run *r)
+{
+    struct qs_following *f = r->work->following;
+    if (!f) return;
+    for (size_t i = 0; i < r->nsite; i++) qs_big_free(f->room[i]);
+    free(f->room);
+    free(f);
+}
+
+static void resolve(void *arg, size_t i)
+{
+    qs_run *r = arg;
+    qs_site *s = &r->site[i];
+    float *room = r->work->following->room[i];
+    size_t n;
+    if (!room) return;
+    const float *x = qs_run_seen(r, i, &n);
+    float *scratch = room + room_of(r, s);
+    if (s->act) {
+        n = qs_run_thin(r, i, x, n, values_of(s), room);
+        x = room;
+    }
+    qs_site_refit(s, x, n, scratch);
+    if (r->adapted.factor && r->adapted.factor[i] != 1) qs_site_scale(s, r->adapted.factor[i]);
+    qs_optim_forget(&r->work->optim, i, s->parts);
+}
+
+void qs_run_follow(qs_run *r)
+{
+    const struct qs_follow_opts o = opts(r);
+    if (!r->work->following || r->t % o.every != o.every / 2 || (double)r->t > o.upto * (double)r->total) return;
+    for (size_t i = 0; i < r->nsite; i++)
+        if (!r->site[i].act) qs_site_begin(&r->site[i], r->net->param[r->net->node[r->site[i].node].weight].v);
+    qs_parallel(r->nsite, resolve, r);
+}
