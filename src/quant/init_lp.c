@@ -132,7 +132,11 @@ int qs_fit_lp(const qs_init_in *in, qs_init_out *out, qs_err *err)
     rc = solve(&k, (qs_index *)in->ix, s, beta, &best, err);
     k.ix = in->ix;
     if (!rc && in->f->flip) rc = solve_mirrored(&k, s, beta, &best, &mirrored, err);
-    if (rc || !(best.step > 0)) return rc;
+    if (rc == -QS_EARG || rc == -QS_ERANGE || (!rc && !(best.step > 0))) {   /* at the ends of float32 there is no curve */
+        snprintf(out->note, sizeof out->note, _("least squares: these values have no curve of another norm"));
+        return 0;
+    }
+    if (rc) return rc;
     take(in->f, &best, mirrored, out);
     snprintf(out->formula, sizeof out->formula, "argmin over s of E|x - Q(x)|^%g = %.6g", p, out->step);
     return 0;

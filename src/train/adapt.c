@@ -345,9 +345,11 @@ static int search_init(qs_search *a, qs_calib *k, const qs_ctl *ctl, qs_err *err
     if (!(o->cost > 0)) o->cost = COST;
     a->probe.budget = (uint64_t)(o->cost * 3 * 128);   /* a step is forward and twice as much backward */
     free(r->adapted.factor);
+    free(r->adapted.ratio);
     r->adapted = (qs_adapted){.attempt = r->adapted.attempt, .cap = r->adapted.cap, .p_weights = NAN, .p_acts = NAN};
     r->adapted.factor = qs_xcalloc(r->nsite, sizeof(double));
-    for (size_t i = 0; i < r->nsite; i++) r->adapted.factor[i] = 1;
+    r->adapted.ratio = qs_xcalloc(r->nsite, sizeof(double));
+    for (size_t i = 0; i < r->nsite; i++) r->adapted.factor[i] = r->adapted.ratio[i] = 1;
     return qs_probe_init(&a->probe, r, k->images, o->images, lapq > 0 || o->labels, ctl, err);
 }
 

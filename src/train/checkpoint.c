@@ -405,15 +405,19 @@ static const struct { const char *name; size_t at; } scores[] = {
 static json_t *put_adapted(const qs_run *r)
 {
     const qs_adapted *d = &r->adapted;
-    json_t *o = put_fields(adapted_fields, d), *list = json_array(), *factor = json_array();
+    json_t *o = put_fields(adapted_fields, d), *list = json_array(), *factor = json_array(), *ratio = json_array();
     for (size_t i = 0; i < d->nattempt; i++) {
         json_t *row = put_fields(attempt_fields, &d->attempt[i]);
         json_object_set_new(row, "site", json_integer(d->attempt[i].site));
         json_array_append_new(list, row);
     }
-    for (size_t i = 0; i < r->nsite; i++) json_array_append_new(factor, json_real(d->factor[i]));
+    for (size_t i = 0; i < r->nsite; i++) {
+        json_array_append_new(factor, json_real(d->factor[i]));
+        json_array_append_new(ratio, json_real(d->ratio[i]));
+    }
     json_object_set_new(o, "attempts", list);
     json_object_set_new(o, "factors", factor);
+    json_object_set_new(o, "ratios", ratio);
     return o;
 }
 
@@ -552,16 +556,20 @@ static int get_sites(const json_t *list, qs_run *r, qs_err *err)
 
 static int get_adapted(const json_t *o, qs_run *r, qs_err *err)
 {
-    const json_t *list = json_object_get(o, "attempts"), *factor = json_object_get(o, "factors");
+    const json_t *list = json_object_get(o, "attempts"), *factor = json_object_get(o, "factors"), *ratio = json_object_get(o, "ratios");
     qs_adapted *d = &r->adapted;
     if (!o) return 0;
     int rc = get_fields(adapted_fields, o, d, "adapted", err);
-    if (!rc && json_array_size(factor) != r->nsite) rc = qs_fail(err, QS_EFORMAT, _("run.json: %s is missing"), "adapted.factors");
+    if (!rc && (json_array_size(factor) != r->nsite || json_array_size(ratio) != r->nsite)) rc = qs_fail(err, QS_EFORMAT, _("run.json: %s is missing"), "adapted.factors or ratios");
     if (rc) return rc;
     d->cap = json_array_size(list);
     d->attempt = qs_xcalloc(d->cap, sizeof *d->attempt);
     d->factor = qs_xcalloc(r->nsite, sizeof *d->factor);
-    for (size_t i = 0; i < r->nsite; i++) d->factor[i] = json_number_value(json_array_get(factor, i));
+    d->ratio = qs_xcalloc(r->nsite, sizeof *d->ratio);
+    for (size_t i = 0; i < r->nsite; i++) {
+        d->factor[i] = json_number_value(json_array_get(factor, i));
+        d->ratio[i] = json_number_value(json_array_get(ratio, i));
+    }
     for (; d->nattempt < d->cap && !rc; d->nattempt++) {
         const json_t *row = json_array_get(list, d->nattempt);
         qs_attempt *t = &d->attempt[d->nattempt];

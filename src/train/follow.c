@@ -75,13 +75,12 @@ void qs_run_follow_clear(qs_run *r)
     free(f);
 }
 
-static void resolve(void *arg, size_t i)
+/* The least-squares parameters of what site i saw of the last batch. */
+static void refit(qs_run *r, size_t i)
 {
-    qs_run *r = arg;
     qs_site *s = &r->site[i];
     float *room = r->work->following->room[i];
     size_t n;
-    if (!room) return;
     const float *x = qs_run_seen(r, i, &n);
     float *scratch = room + room_of(r, s);
     if (s->act) {
@@ -89,15 +88,58 @@ static void resolve(void *arg, size_t i)
         x = room;
     }
     qs_site_refit(s, x, n, scratch);
-    if (r->adapted.factor && r->adapted.factor[i] != 1) qs_site_scale(s, r->adapted.factor[i]);
-    qs_optim_forget(&r->work->optim, i, s->parts);
+}
+
+static double mean_log_step(const qs_site *s)
+{
+    double sum = 0;
+    for (size_t p = 0; p < s->parts; p++) sum += log(fabs(s->step[p]));
+    return sum / (double)s->parts;
+}
+
+static void measure_ratio(void *arg, size_t i)
+{
+    qs_run *r = arg;
+    qs_site *s = &r->site[i];
+    if (!r->work->following->room[i] || strcmp(s->init, "adaptive")) return;
+    double *saved = qs_xmalloc(2 * s->parts * sizeof *saved), was = mean_log_step(s);
+    memcpy(saved, s->step, s->parts * sizeof *saved);
+    if (s->offset) memcpy(saved + s->parts, s->offset, s->parts * sizeof *saved);
+    refit(r, i);
+    r->adapted.ratio[i] = exp(was - mean_log_step(s));
+    qs_site_set(s, saved, s->offset ? saved + s->parts : NULL);
+    free(saved);
+}
+
+static void begin_weights(qs_run *r)
+{
+    for (size_t i = 0; i < r->nsite; i++)
+        if (!r->site[i].act) qs_site_begin(&r->site[i], r->net->param[r->net->node[r->site[i].node].weight].v);
+}
+
+void qs_run_follow_start(qs_run *r)
+{
+    if (!r->work->following || !r->adapted.ratio || (getenv("QS_RATIO") && !strcmp(getenv("QS_RATIO"), "one"))) return;
+    begin_weights(r);
+    qs_parallel(r->nsite, measure_ratio, r);
+}
+
+static void resolve(void *arg, size_t i)
+{
+    qs_run *r = arg;
+    if (!r->work->following->room[i]) return;
+    const struct qs_follow_opts o = opts(r);
+    double left = fmax(0, 1 - (double)r->t / (o.upto * (double)r->total));
+    if (getenv("QS_RATIO") && !strcmp(getenv("QS_RATIO"), "keep")) left = 1;
+    refit(r, i);
+    if (r->adapted.ratio) qs_site_scale(&r->site[i], pow(r->adapted.ratio[i], left));
+    qs_optim_forget(&r->work->optim, i, r->site[i].parts);
 }
 
 void qs_run_follow(qs_run *r)
 {
     const struct qs_follow_opts o = opts(r);
     if (!r->work->following || r->t % o.every != o.every / 2 || (double)r->t > o.upto * (double)r->total) return;
-    for (size_t i = 0; i < r->nsite; i++)
-        if (!r->site[i].act) qs_site_begin(&r->site[i], r->net->param[r->net->node[r->site[i].node].weight].v);
+    begin_weights(r);
     qs_parallel(r->nsite, resolve, r);
 }

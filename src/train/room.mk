@@ -25,6 +25,7 @@ train_tests = \
     tests/unit/t_net \
     tests/unit/t_optim
 long_train_tests = \
+    tests/unit/t_adapt \
     tests/unit/t_plan \
     tests/unit/t_whole \
     tests/unit/t_run \
@@ -46,5 +47,7 @@ tests_unit_t_site_SOURCES = tests/unit/t_site.c tests/tap.h
 tests_unit_t_site_LDADD   = $(TRAIN_LIBS)
 tests_unit_t_optim_SOURCES = tests/unit/t_optim.c tests/tap.h
 tests_unit_t_optim_LDADD   = $(TRAIN_LIBS)
-tests_unit_t_run_SOURCES = tests/unit/t_run.c tests/unit/files.h tests/tap.h
+tests_unit_t_run_SOURCES = tests/unit/t_run.c tests/unit/files.h tests/unit/runs.h tests/tap.h
 tests_unit_t_run_LDADD   = $(TRAIN_LIBS)
+tests_unit_t_adapt_SOURCES = tests/unit/t_adapt.c tests/unit/files.h tests/unit/runs.h tests/tap.h
+tests_unit_t_adapt_LDADD   = $(TRAIN_LIBS)

@@ -254,6 +254,7 @@ void qs_run_unref(qs_run *r)
     qs_history_clear(&r->h);
     free(r->adapted.attempt);
     free(r->adapted.factor);
+    free(r->adapted.ratio);
     qs_dataset_unref(r->data);
     qs_net_unref(r->net);
     free(r);
@@ -303,6 +304,7 @@ static int measure(qs_run *r, const qs_ctl *ctl, qs_err *err)
     qs_plan_backward(w->plan);
     w->seen = true;
     qs_run_record(r, loss);
+    qs_run_follow_start(r);
     return 0;
 }
 

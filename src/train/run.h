@@ -86,6 +86,7 @@ typedef struct qs_adapted {
     double p_weights, p_acts; /* the norms it settled on; NaN: none */
     double first, last;       /* loss of the least-squares start, and of the chosen one, on the images to choose by */
     double *factor;           /* (nsite) of the step of that norm; 1 where nothing was changed */
+    double *ratio;            /* (nsite) of the step it starts with to that of least squares on the first batch; 1: unknown */
     uint64_t images;          /* that went forward through the network for it */
 } qs_adapted;
 

@@ -134,6 +134,7 @@ int qs_search_lapq(qs_search *a, qs_err *err);
 /* ---- follow.c ---- */
 int qs_run_follow_init(qs_run *r, qs_err *err);   /* makes its memory, where anything is followed */
 void qs_run_follow_clear(qs_run *r);
+void qs_run_follow_start(qs_run *r);          /* after the first batch was seen: how the start relates to least squares */
 void qs_run_follow(qs_run *r);                /* after step r->t: re-solves the steps that are due */
 
 /* ---- record.c ---- */

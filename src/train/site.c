@@ -603,7 +603,7 @@ int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs
 /* ---- following ------------------------------------------------------------------------------------ */
 #define OCTAVES 2                       /* smaller and larger steps looked at */
 #define AN_OCTAVE 4                     /* so many in each */
-#define ALTERNATIONS 6
+#define ALTERNATIONS 16
 
 /* sum (x - Q(x))^2 with the grid's step at s. */
 static double squares_at(const qs_grid *of, double s, const float *x, size_t n)

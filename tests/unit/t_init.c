@@ -150,13 +150,15 @@ static void degenerate(void)
     for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
         qs_index *ix = qs_index_new(data[d].x, data[d].n, NULL, NULL, NULL);
         for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-            for (size_t k = 0; k < qs_init_count(); k++)
+            for (size_t k = 0; k < qs_init_count() + 2; k++)
                 for (int role = 0; role < 2; role++) {
+                    const char *init = k < qs_init_count() ? qs_init_at(k)->name : k == qs_init_count() ? "lp:1" : "lp:4";
+                    if (qs_init_named(init)->flags & QS_INIT_NETWORK) continue;
                     qs_init_out out;
                     qs_err e = {0};
                     qs_init_opts o = {.role = (qs_role)role};
                     qs_format *f = qs_format_parse(formats[i], NULL);
-                    int rc = qs_init_index(qs_init_at(k)->name, ix, f, &o, NULL, &out, &e);
+                    int rc = qs_init_index(init, ix, f, &o, NULL, &out, &e);
                     if (rc == -QS_EUNSUP) {
                         qs_format_free(f);
                         continue;
@@ -177,9 +179,9 @@ static void degenerate(void)
                     cases++;
                     bad += !good;
                     if (!good) printf("# %s, %s, %s: rc %d step %g offset %g %s\n", data[d].name, formats[i],
-                                      qs_init_at(k)->name, rc, out.step, out.offset, e.msg);
+                                      init, rc, out.step, out.offset, e.msg);
                     if (good && data[d].note && !strstr(out.note, data[d].note) && !out.f && f->cmax > 0 && notes++ < 5)
-                        printf("# %s, %s, %s: note \"%s\"\n", data[d].name, formats[i], qs_init_at(k)->name, out.note);
+                        printf("# %s, %s, %s: note \"%s\"\n", data[d].name, formats[i], init, out.note);
                     if (!rc) qs_format_free(out.f);
                     qs_quantizer_unref(q);
                     qs_format_free(f);
@@ -371,9 +373,123 @@ static void comparisons(void)
     qs_tensor_unref(t);
 }
 
+/* ---- lp ------------------------------------------------------------------------------------- */
+static double norm_error(const qs_format *f, const float *x, size_t n, double s, double beta, double p)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double best = INFINITY;
+        for (size_t k = 0; k < f->n; k++) best = fmin(best, fabs((double)x[i] - (s * (double)f->c[k] + beta)));
+        sum += pow(best, p);
+    }
+    return sum / (double)n;
+}
+
+/* Brute force: nearest levels one by one, steps (and zero points, or offsets) on a fine grid. */
+static double least_norm(const qs_format *f, const float *x, size_t n, double s, double beta, double p)
+{
+    double best = INFINITY;
+    for (int i = -60; i <= 60; i++) {
+        double t = s * exp(i / 60.0);
+        for (int j = f->offset ? -8 : 0; j <= (f->offset ? 8 : 0); j++) {
+            double b = f->offset == QS_OFFSET_ZP ? -t * (rint(-beta / s) + j) : beta + 0.1 * j * s;
+            if (f->offset == QS_OFFSET_ZP && (rint(-beta / s) + j < 0 || rint(-beta / s) + j > f->n - 1)) continue;
+            best = fmin(best, norm_error(f, x, n, t, b, p));
+        }
+    }
+    return best;
+}
+
+static void norms(void)
+{
+    static const char *const formats[] = {"int2", "int4", "uint3", "apot4", "nf4", "fp4", "codebook(-3;-1;0;1;7)", "uint3+zp",
+                                          "uint2+offset"};
+    static const double ps[] = {1, 1.5, 3, 4};
+    float x[400];
+    qs_rng r;
+    qs_rng_seed(&r, 5);
+    for (int i = 0; i < 400; i++) {
+        double v = qs_rng_normal(&r) * exp(0.5 * qs_rng_normal(&r));
+        x[i] = (float)v;
+    }
+    qs_index *ix = qs_index_new(x, 400, NULL, NULL, NULL);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        qs_format *f = qs_format_parse(formats[i], NULL);
+        double worst = 0;
+        bool fine = true;
+        for (size_t k = 0; k < sizeof ps / sizeof *ps; k++) {
+            qs_init_out out = {0};
+            qs_err e = {0};
+            char name[16];
+            snprintf(name, sizeof name, "lp:%g", ps[k]);
+            fine &= !qs_init_index(name, ix, f, NULL, NULL, &out, &e);
+            double got = norm_error(f, x, 400, out.step, out.offset, ps[k]);
+            worst = fmax(worst, got / least_norm(f, x, 400, out.step, out.offset, ps[k]));
+        }
+        ok(fine && worst < 1.005, "lp, %s: within 0.5 %% of brute force near it (%.2f %%)", formats[i], 100 * (worst - 1));
+        qs_init_out two = {0}, mse = {0};
+        qs_init_index("lp:2", ix, f, NULL, NULL, &two, NULL);
+        qs_init_index("mse", ix, f, NULL, NULL, &mse, NULL);
+        ok(two.step == mse.step && two.offset == mse.offset, "lp:2, %s: is mse", formats[i]);
+        qs_format_free(f);
+    }
+    qs_index_unref(ix);
+}
+
+/* The best of all steps, not one near a start: against the whole range. */
+static void far_norms(void)
+{
+    float x[600];
+    qs_rng r;
+    int bad = 0;
+    qs_rng_seed(&r, 6);
+    qs_format *f = qs_format_parse("int3", NULL);
+    for (int t = 0; t < 20; t++) {
+        for (int i = 0; i < 600; i++) {
+            double v = (i % 3 ? 1 : 6) * qs_rng_normal(&r) + (i % 5 ? 0 : 9);
+            x[i] = (float)v;
+        }
+        qs_index *ix = qs_index_new(x, 600, NULL, NULL, NULL);
+        double p = 1 + 0.25 * t, best = INFINITY;
+        char name[16];
+        qs_init_out out = {0};
+        snprintf(name, sizeof name, "lp:%g", p);
+        qs_init_index(name, ix, f, NULL, NULL, &out, NULL);
+        for (double s = 0.05; s < 20; s *= 1.01) best = fmin(best, norm_error(f, x, 600, s, 0, p));
+        bad += norm_error(f, x, 600, out.step, 0, p) > 1.005 * best;
+        qs_index_unref(ix);
+    }
+    qs_format_free(f);
+    ok(!bad, "lp: the least over all steps, norms from 1 to 5.75");
+}
+
+static void of_networks(void)
+{
+    const float x[] = {1, 2, 3};
+    static const char *const name[] = {"adaptive", "lapq"};
+    qs_index *ix = qs_index_new(x, 3, NULL, NULL, NULL);
+    qs_format *f = qs_format_parse("int4", NULL);
+    for (int i = 0; i < 2; i++) {
+        qs_init_out out;
+        qs_err e = {0};
+        int rc = qs_init_index(name[i], ix, f, NULL, NULL, &out, &e);
+        ok(rc == -QS_ESTATE && strstr(e.msg, "needs a network and calibration data") && strstr(e.msg, name[i]), "%s", e.msg);
+    }
+    qs_err e = {0};
+    qs_init_out out;
+    ok(qs_init_index("lp:0", ix, f, NULL, NULL, &out, &e) == -QS_EARG, "lp:0: %s", e.msg);
+    ok(qs_init_index("lp:17", ix, f, NULL, NULL, &out, &e) == -QS_EARG, "lp:17: %s", e.msg);
+    ok(qs_init_index("lp:two", ix, f, NULL, NULL, &out, &e) == -QS_EARG, "lp:two: %s", e.msg);
+    qs_format_free(f);
+    qs_index_unref(ix);
+}
+
 int main(void)
 {
     rules();
+    norms();
+    far_norms();
+    of_networks();
     aciq_table();
     octav_table();
     if (!TAP_THREADS_ONLY) degenerate();

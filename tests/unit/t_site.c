@@ -611,6 +611,48 @@ static void more_fits(void)
     qs_site_clear(&s);
 }
 
+/* ---- following --------------------------------------------------------------------------------------------------------- */
+static double mse_of(const qs_site *s, const float *x, size_t n)
+{
+    static float q[NW > NA ? NW : NA];
+    double sum = 0;
+    qs_site_forward(s, x, 0, n, q);
+    for (size_t i = 0; i < n; i++) sum += ((double)q[i] - x[i]) * ((double)q[i] - x[i]);
+    return sum / (double)n;
+}
+
+/* From a start that is off by `factor` to near the least error; never to a larger one. reach: a real offset moves from
+ * where it stands only, and may end in a local minimum. */
+static void refits(const char *format, bool act, double factor, double reach)
+{
+    static float room[NW > NA ? NW : NA];
+    qs_site s = make_on(net, act, opts(format, "lsq"));
+    fill(n_of(&s));
+    qs_site_fit(&s, NULL, X, n_of(&s), NULL, NULL);
+    double least = mse_of(&s, X, n_of(&s));
+    qs_site_scale(&s, factor);
+    double before = mse_of(&s, X, n_of(&s));
+    qs_site_refit(&s, X, n_of(&s), room);
+    double after = mse_of(&s, X, n_of(&s));
+    ok(after <= before * (1 + 1e-6) && after <= least * reach, "%s %s from %g times the step: mse %.4g, before %.4g, least %.4g", format,
+       act ? "input" : "weight", factor, after, before, least);
+    qs_site_refit(&s, X, n_of(&s), room);
+    ok(mse_of(&s, X, n_of(&s)) <= after * (1 + 1e-6), "%s: and stays", format);
+    qs_site_clear(&s);
+}
+
+static void follows(void)
+{
+    static const char *const formats[] = {"int2", "int4", "int3@channel", "apot4", "nf4", "fp4@channel", "int3:flip"};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        for (int act = 0; act < 2; act++) {
+            refits(formats[i], act, 1.7, 1.02);
+            refits(formats[i], act, 0.4, 1.02);
+        }
+    refits("uint3+zp", true, 1.3, 1.02);
+    refits("uint3+offset", true, 1.3, 1.05);
+}
+
 /* ---- what a record keeps ---------------------------------------------------------------------------------------------- */
 static int check_look(const char *format, bool act)
 {
@@ -698,6 +740,7 @@ int main(void)
     fits("uint3+offset@channel", "mse", true);
     fits("int4:flip@channel", "mse", false);
     more_fits();
+    follows();
     if (!TAP_THREADS_ONLY) over_formats("a look is the error of the quantizer", check_look);
     look_speed();
     qs_net_unref(net);
