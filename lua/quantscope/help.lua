@@ -196,7 +196,7 @@ help.groups = {
      "finite value; EFORMAT.",
      cost = "an index once, then O(levels log n) and more by method: q.ms."},
     {"qs.inits", 'qs.inits() -> {{name=, doc=, formula=, source=, variants=}, ...}',
-     "All initializations, registered ones last."},
+     "All initializations, registered ones last. network=true: needs a network, so it is for qs.train."},
     {"qs.register_init", 'qs.register_init{name=, doc=, formula=, source=, fn=function(index, format, role) ' ..
      'return step, offset, note end} -> true',
      "Adds an initialization written in Lua; it is in tables, completion and help at once. fn is called for " ..
@@ -361,7 +361,13 @@ help.groups = {
      "{weights=, acts=} (rcf:rescale multiplies the deviation of the weights back, and is what rcf becomes where no " ..
      "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
-     "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. grad_scale: " ..
+     "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. " ..
+     "quant.adapt={images=512, cost=100, labels=false, norms=true, factors=true}: of init adaptive (and lapq: images, cost): images to " ..
+     "choose by, and as many to check with; cost, a bound in training steps of 128 images; labels: by the cross-entropy " ..
+     "with the labels, not the divergence from the float outputs; norms, factors: false leaves a part out, " ..
+     "factors=\"random\" draws them (a control). quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
+     "every so many steps of the first part of the run, steps (and real offsets) of the layers between the first and the last are solved " ..
+     "anew by least squares on the batch just seen; then they only learn. Default: the inputs after init adaptive (whose ratio to least squares stays), else nothing. grad_scale: " ..
      "paper (1/sqrt(N " ..
      "Qp), N the elements of one image that share a step), batch (of the batch), none. mask: as in q:grad. Biases " ..
      "stay float. Where the net forks (a residual), every layer quantizes its input by itself: one quantizer a consumer.",
@@ -439,7 +445,11 @@ help.groups = {
      "histogram=, format, init, learn, role, formula, note}}}. histograms: one a record, with the counts of the levels (of formats " ..
      "with up to 256); histogram: the newest. t: steps made when a record was taken; gradient: as the optimizer gets " ..
      "it; ratio: R of " ..
-     "LSQ, weights only; several parts: geometric mean of steps. Keep it in a local: each access builds it.",
+     "LSQ, weights only; several parts: geometric mean of steps. After init adaptive or lapq also adapted={p_weights=, p_acts=, " ..
+     "first=, last=, images=, steps=, factors={[name]=}, attempts={{what=, p=, factor=, loss=, before=, check=, taken=}, ...}}: the norms and factors " ..
+     "it settled on, the loss of the least-squares start and of the chosen one, what it cost (images that went forward; the same in " ..
+     "training steps of 128 images), and all it looked at, in order: what is a quantizer, or \"weights\", \"acts\", \"all\" of them; " ..
+     "before is the loss where it stood then, check the loss on the other half of the images. Keep it in a local: each access builds it.",
      source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},
     {"run.number", 'run.number', "Its number among the session's runs, for qs.select{run=}, or nil."},
 }},

@@ -587,6 +587,10 @@ static int inits(lua_State *L)
         qs_set_text(L, "formula", row->formula);
         qs_set_text(L, "source", row->source);
         qs_set_text(L, "variants", row->variants);
+        if (row->flags & QS_INIT_NETWORK) {
+            lua_pushboolean(L, true);
+            lua_setfield(L, -2, "network");
+        }
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -394,7 +394,7 @@ static void set_accuracy(lua_State *L, const qs_history *h)
     lua_setfield(L, -2, "accuracy");
 }
 
-/* What was tried, in order: {what, p, factor, loss, check, taken}. */
+/* What was tried, in order: {what, p, factor, loss, before, check, taken}. */
 static void push_attempts(lua_State *L, const qs_run *r)
 {
     static const char *const kind[] = {[-QS_ATTEMPT_ALL] = "all", [-QS_ATTEMPT_WEIGHTS] = "weights", [-QS_ATTEMPT_ACTS] = "acts"};
@@ -407,6 +407,7 @@ static void push_attempts(lua_State *L, const qs_run *r)
         if (!isnan(t->p)) qs_set_number(L, "p", t->p);
         if (!isnan(t->factor)) qs_set_number(L, "factor", t->factor);
         qs_set_number(L, "loss", t->loss);
+        if (!isnan(t->before)) qs_set_number(L, "before", t->before);
         if (!isnan(t->check)) qs_set_number(L, "check", t->check);
         lua_pushboolean(L, t->taken);
         lua_setfield(L, -2, "taken");

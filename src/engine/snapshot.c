@@ -79,7 +79,7 @@ void qs_snap_train_unref(qs_snap_train *t)
     }
     for (size_t i = 0; i < t->nsite; i++) free(t->site[i].step);
     FREE_ALL(t->run, t->site, t->rec_t, t->look.count, t->look.level, t->look.cut, t->look.curve_step,
-             t->look.curve_error);
+             t->look.curve_error, t->look.probe_step, t->look.probe_loss);
     free(t);
 }
 

@@ -170,6 +170,8 @@ typedef struct qs_snap_look {
     bool coarse;              /* the curve is from the histogram */
     double error, best_step, best_error;   /* at the step; the least */
     double slope;             /* d ln mse / d ln step at the step; NaN */
+    size_t nprobe;            /* steps that init adaptive tried of this quantizer; 0: none */
+    double *probe_step, *probe_loss;   /* the network's loss then, against where it stood: 0.1 is 10 % more */
     double pull;              /* -dL/d ln step, mean of the records around: > 0: the loss pulls the step up; NaN */
     double pull_noise;        /* its standard error: a smaller pull is none; NaN */
     double pull_rel;          /* its size against the greatest of the run so far, 0..1; NaN */

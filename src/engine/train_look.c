@@ -40,6 +40,8 @@ void look_free(qs_snap_look *l)
     free(l->cut);
     free(l->curve_step);
     free(l->curve_error);
+    free(l->probe_step);
+    free(l->probe_loss);
     *l = (qs_snap_look){0};
 }
 
@@ -260,6 +262,25 @@ static void put_curve(struct looking *w, const qs_index *ix)
     qs_curve_clear(&c);
 }
 
+/* ---- what the start was chosen by -------------------------------------------------------------------------- */
+/* Steps of this quantizer that the adaptive start looked at, in its own scale: other quantizers changed in between. */
+static void put_probes(struct looking *w)
+{
+    const qs_adapted *d = &w->r->adapted;
+    qs_snap_look *o = w->o;
+    for (size_t i = 0; i < d->nattempt; i++) o->nprobe += d->attempt[i].site == (int)w->i;
+    if (!o->nprobe) return;
+    o->probe_step = qs_xmalloc(o->nprobe * sizeof *o->probe_step);
+    o->probe_loss = qs_xmalloc(o->nprobe * sizeof *o->probe_loss);
+    size_t n = 0;
+    for (size_t i = 0; i < d->nattempt; i++) {
+        const qs_attempt *t = &d->attempt[i];
+        if (t->site != (int)w->i) continue;
+        o->probe_step[n] = o->first * t->factor / d->factor[w->i];
+        o->probe_loss[n++] = t->loss / t->before - 1;
+    }
+}
+
 /* ---- where the loss pulls ----------------------------------------------------------------------------- */
 /* Mean and standard error of -dL/d ln step over the records around k. false: nothing known. */
 static bool pull_at(const struct looking *w, size_t k, double *mean_out, double *noise)
@@ -315,6 +336,7 @@ static void fill(struct looking *w)
     qs_index *ix = index_of(w);
     put_errors(w, &g, ix);
     put_curve(w, ix);
+    put_probes(w);
     put_pull(w);
     w->o->there = true;
     if (ix) qs_index_unref(ix);

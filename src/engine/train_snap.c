@@ -192,6 +192,8 @@ static void put_look(const qs_snap_look *from, qs_snap_look *o)
     o->cut = copy(from->cut, from->nlevel);
     o->curve_step = copy(from->curve_step, from->points);
     o->curve_error = copy(from->curve_error, from->points);
+    o->probe_step = copy(from->probe_step, from->nprobe);
+    o->probe_loss = copy(from->probe_loss, from->nprobe);
 }
 
 qs_snap_train *train_snap(qs_session *s)

@@ -76,7 +76,7 @@ static qs_attempt *remember(qs_run *r, qs_attempt t)
 int qs_search_try(qs_search *a, int site, double p, double factor, double *loss, qs_err *err)
 {
     int rc = qs_probe_look(&a->probe, 0, 0, a->ctl, loss, err);
-    if (!rc) remember(a->r, (qs_attempt){site, p, factor, *loss, NAN, false});
+    if (!rc) remember(a->r, (qs_attempt){site, p, factor, *loss, a->r->adapted.nattempt ? a->loss : NAN, NAN, false});
     return rc;
 }
 
@@ -116,7 +116,6 @@ static size_t params_of(const qs_run *r)
 static int choose_norm(qs_search *a, bool act, const double *norm, size_t n, double *best, qs_err *err)
 {
     double *chosen = act ? &a->r->adapted.p_acts : &a->r->adapted.p_weights, loss;
-    size_t won = SIZE_MAX;
     for (size_t i = 0; i < n && !qs_search_over(a); i++) {
         qs_search_norm(a, act, norm[i]);
         int rc = qs_search_calibrate(a, err);
@@ -125,10 +124,9 @@ static int choose_norm(qs_search *a, bool act, const double *norm, size_t n, dou
         if (!(loss < a->loss)) continue;
         a->loss = loss;
         *chosen = norm[i];
-        won = a->r->adapted.nattempt - 1;
+        a->r->adapted.attempt[a->r->adapted.nattempt - 1].taken = true;
         qs_search_save(a, best);
     }
-    if (won != SIZE_MAX) a->r->adapted.attempt[won].taken = true;
     qs_search_norm(a, act, *chosen);
     for (size_t i = 0; i < a->r->nsite; i++) a->keep[i] = !a->r->site[i].act;   /* they are restored */
     qs_search_restore(a, best);

@@ -64,7 +64,8 @@ static const field adapted_fields[] = {
     F(qs_adapted, last, REAL, 0), F(qs_adapted, images, WIDE, 0), {NULL, 0, 0, 0},
 };
 static const field attempt_fields[] = {
-    F(qs_attempt, p, REAL, 0), F(qs_attempt, factor, REAL, 0), F(qs_attempt, loss, REAL, 0), F(qs_attempt, check, REAL, 0),
+    F(qs_attempt, p, REAL, 0), F(qs_attempt, factor, REAL, 0), F(qs_attempt, loss, REAL, 0), F(qs_attempt, before, REAL, 0),
+    F(qs_attempt, check, REAL, 0),
     F(qs_attempt, taken, BOOL, 0), {NULL, 0, 0, 0},
 };
 /* Where a run stands. */

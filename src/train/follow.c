@@ -2,7 +2,8 @@
 /*
  * Following: while the network moves most, steps learned by gradients lag behind the values they quantize. Every few
  * steps of the first part of a run they are solved anew by least squares, on the values of the batch that was just seen;
- * a factor that the adaptive start found stays on top. Then they are left to learning.
+ * where the adaptive start had its reasons not to be at the least squares, its ratio to them stays. Then they are left to
+ * learning.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -119,7 +120,7 @@ static void begin_weights(qs_run *r)
 
 void qs_run_follow_start(qs_run *r)
 {
-    if (!r->work->following || !r->adapted.ratio || (getenv("QS_RATIO") && !strcmp(getenv("QS_RATIO"), "one"))) return;
+    if (!r->work->following || !r->adapted.ratio) return;
     begin_weights(r);
     qs_parallel(r->nsite, measure_ratio, r);
 }
@@ -128,11 +129,8 @@ static void resolve(void *arg, size_t i)
 {
     qs_run *r = arg;
     if (!r->work->following->room[i]) return;
-    const struct qs_follow_opts o = opts(r);
-    double left = fmax(0, 1 - (double)r->t / (o.upto * (double)r->total));
-    if (getenv("QS_RATIO") && !strcmp(getenv("QS_RATIO"), "keep")) left = 1;
     refit(r, i);
-    if (r->adapted.ratio) qs_site_scale(&r->site[i], pow(r->adapted.ratio[i], left));
+    if (r->adapted.ratio) qs_site_scale(&r->site[i], r->adapted.ratio[i]);
     qs_optim_forget(&r->work->optim, i, r->site[i].parts);
 }
 

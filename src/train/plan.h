@@ -6,7 +6,7 @@
  * All memory is laid out when it is made (one arena, huge pages); a pass
  * allocates nothing.
  *
- * A batch is cut into equal chunks of images (at most 8), each worked through by
+ * A batch is cut into equal chunks of images (at most 16), each worked through by
  * one thread of the pool, several layers at a time; what must be known of the
  * whole batch (batch statistics, gradients of weights, the loss) is kept a
  * chunk and added in the order of the chunks. The cut does not depend on the

@@ -77,8 +77,9 @@ enum { QS_ATTEMPT_ALL = -1, QS_ATTEMPT_WEIGHTS = -2, QS_ATTEMPT_ACTS = -3 };
 typedef struct qs_attempt {
     int site;                 /* whose step was scaled; or whose norm was tried: QS_ATTEMPT_... */
     double p, factor;         /* the norm, NaN for a factor; the factor of the step, NaN for a norm */
-    double loss, check;       /* mean over the images to choose by; over those to check with, NaN: not looked */
-    bool taken;
+    double loss, before;      /* mean over the images to choose by; where it stood before, NaN: the first look */
+    double check;             /* mean over those to check with, NaN: not looked */
+    bool taken;               /* it was better than all before: the search went on from there */
 } qs_attempt;
 typedef struct qs_adapted {
     size_t nattempt, cap;       /* 0: no such init was asked for */

@@ -83,6 +83,19 @@ static qs_axis error_axis(const qs_snap_look *l)
     return (qs_axis){lo / 1.3, hi * 1.1, true};
 }
 
+/* Probed losses on the error's axis: half way up is no change, the largest change reaches the edge. Returns it. */
+static double place_probes(const qs_snap_look *l, const qs_axis *y, double *out)
+{
+    double most = 0;
+    for (size_t i = 0; i < l->nprobe; i++)
+        if (isfinite(l->probe_loss[i])) most = fmax(most, fabs(l->probe_loss[i]));
+    for (size_t i = 0; i < l->nprobe; i++) {
+        double at = most > 0 ? 0.5 + 0.47 * l->probe_loss[i] / most : 0.5;
+        out[i] = y->lo * pow(y->hi / y->lo, fmin(at, 0.99));
+    }
+    return most;
+}
+
 static int sign_of_pull(const qs_snap_look *l)
 {
     if (isnan(l->pull) || l->fixed) return 0;
@@ -115,22 +128,32 @@ static int draw_arrow(qs_ui *u, qs_rect a, int y, int c, int sign, int len, cons
 static void draw_curve(qs_ui *u, qs_rect r)
 {
     const qs_snap_look *l = look(u);
-    int role = qs_run_role(&u->s->train->run[u->s->train->cur]), most = r.w / 4;
-    qs_series s = {.kind = QS_PLOT_LINE, .x = l->curve_step, .y = l->curve_error, .n = l->points, .role = QS_ROLE_ERROR};
+    int role = qs_run_role(&u->s->train->run[u->s->train->cur]), longest = r.w / 4;
+    const qs_axis error = error_axis(l);
+    double *probe = qs_xcalloc(l->nprobe, sizeof *probe), most = place_probes(l, &error, probe);
+    qs_series s[2] = {{.kind = QS_PLOT_LINE, .x = l->curve_step, .y = l->curve_error, .n = l->points, .role = QS_ROLE_ERROR},
+                      {.kind = QS_PLOT_POINTS, .x = l->probe_step, .y = probe, .n = l->nprobe, .role = (unsigned char)role}};
     qs_limit limit[2] = {{.x = l->best_step, .ch = L'┊', .role = QS_ROLE_GOOD}, {.x = l->step, .ch = L'┊', .role = (unsigned char)role}};
     qs_marker least = {l->best_step, "", QS_ROLE_GOOD, false};
-    qs_plot p = {.x_name = _("step"), .y_name = _("mean squared error"), .x = {l->curve_step[0], l->curve_step[l->points - 1], true}, .y = error_axis(l), .series = &s, .nseries = 1,
+    qs_plot p = {.x_name = _("step"), .y_name = _("mean squared error"), .x = {l->curve_step[0], l->curve_step[l->points - 1], true}, .y = error, .series = s, .nseries = l->nprobe ? 2 : 1,
                  .marker = &least, .nmarker = 1, .limit = limit, .nlimit = 2, .y_width = r.w > 36 ? 7 : 0, .x_line = true};
     qs_rect a;
     qs_ui_plot(u, &p, (qs_rect){r.y, r.x, r.h - 2, r.w}, &a);
+    free(probe);
     if (a.h < 1) return;
+    if (l->nprobe) {
+        char t[80], b[QS_FMT];
+        snprintf(t, sizeof t, _("dots: loss when chosen, ±%s"), qs_fmt_percent(b, most));
+        int n = qs_text_width(t);
+        if (n < a.w) qs_cells_text(&u->g, a.y, a.x + a.w - n, n, t, role, 0);
+    }
     int c = qs_plot_column(&p.x, a, l->step), line = a.y + a.h;
     double ty = qs_axis_at(&p.y, l->error);
     if (!isnan(ty)) qs_cells_put(&u->g, a.y + a.h - 1 - (int)floor(fmin(fmax(ty, 0), 0.999) * a.h), c, L'●', role, QS_BOLD);
-    int loss = isnan(l->pull_rel) ? 1 : 1 + (int)lround(l->pull_rel * most), error = 1 + (int)lround(fmin(fabs(l->slope), 1) * most);
+    int loss = isnan(l->pull_rel) ? 1 : 1 + (int)lround(l->pull_rel * longest), pull = 1 + (int)lround(fmin(fabs(l->slope), 1) * longest);
     int x = draw_arrow(u, a, line + 1, c, sign_of_pull(l), loss, _("loss"), role);
     if (!isnan(l->pull)) qs_ui_spot(u, QS_V_TRAIN, line + 1, x, qs_text_width(_("loss")), QS_N_PULL, SIZE_MAX, l->pull);
-    x = draw_arrow(u, a, line + 2, c, sign_of_error(l), error, _("error"), QS_ROLE_ERROR);
+    x = draw_arrow(u, a, line + 2, c, sign_of_error(l), pull, _("error"), QS_ROLE_ERROR);
     if (!isnan(l->slope)) qs_ui_spot(u, QS_V_TRAIN, line + 2, x, qs_text_width(_("error")), QS_N_SLOPE, SIZE_MAX, l->slope);
 }
 

@@ -111,6 +111,40 @@ local rates = {}
 for s in many:steps() do rates[#rates + 1] = s.lr end
 near(rates[2], rates[1] / 2, 1e-6, "schedule step")
 
+-- ---- starts chosen by the loss ----
+local chosen = assert(qs.train(run.net, d, {steps = 20, batch = 50, seed = 3, quant = {weights = 2, acts = 2, init = "adaptive",
+    calib = 50, adapt = {images = 64, cost = 20}}}))
+local adapted = chosen.history.adapted
+ok(adapted.p_weights and adapted.p_acts and adapted.last <= adapted.first and adapted.images > 0, "what adaptive settled on")
+near(adapted.steps, adapted.images / 384, 1e-12, "and what it cost, in steps")
+eq(adapted.factors["fc2.weight"] ~= nil and adapted.factors["fc1.weight"], 1, "a factor each; the first layer keeps its own start")
+local first = adapted.attempts[1]
+ok(first.what == "all" and first.p == 2 and first.loss == adapted.first and first.before == nil, "the first look is at least squares")
+local least, good = first.loss, true
+for i = 2, #adapted.attempts do
+    local a = adapted.attempts[i]
+    good = good and (a.p or a.factor) and a.before == least and (not a.taken or a.loss < least)
+    if a.taken then least = a.loss end
+end
+ok(good and least == adapted.last, "every attempt says where it stood, and those taken lower the loss")
+ok(chosen.history.quantizers["fc2.weight"].note:find("by the loss", 1, true), "the quantizer says why", chosen.history.quantizers["fc2.weight"].note)
+local lapq = assert(qs.train(run.net, d, {steps = 20, batch = 50, seed = 3, quant = {weights = 2, acts = 2, init = "lapq", calib = 50,
+    adapt = {images = 64, cost = 20}}}))
+eq(lapq.history.adapted.p_weights, lapq.history.adapted.p_acts, "lapq: one norm for all")
+eq(run.history.adapted, nil, "other runs chose nothing")
+local function after_six(follow)
+    local r = assert(qs.train(run.net, d, {steps = 12, batch = 50, seed = 3, record = 1, step_rate = 1e-6, quant = {weights = 2, acts = 2,
+        init = "minmax", follow = follow}}))
+    for _ in r:steps(6) do end
+    local q = r.history.quantizers
+    return q["fc2.input"].step[#q["fc2.input"].step], q["fc2.weight"].step[#q["fc2.weight"].step]
+end
+local input, weight = after_six(false)
+local input2, weight2 = after_six {every = 4, upto = 1}
+ok(input ~= input2 and math.abs(weight / weight2 - 1) < 1e-3, "follow: inputs are solved anew", input, input2, weight, weight2)
+local input3, weight3 = after_six {acts = false, weights = true, every = 4, upto = 1}
+ok(math.abs(input / input3 - 1) < 1e-3 and math.abs(weight / weight3 - 1) > 1e-3, "follow: or weights", input, input3, weight, weight3)
+
 -- ---- what is refused ----
 local function refused(code, word, what, options)
     fails(code, word, what, qs.train(net, d, options))
@@ -135,6 +169,13 @@ refused("EARG", "learn", "no such rule", {quant = {weights = 2, learn = "nonsens
 refused("EFORMAT", "int", "no such format", {quant = {weights = "int99"}})
 refused("EUNSUP", "group", "groups", {quant = {weights = "int4@group32", first = false}})
 fails("EARG", "28", "data of another size", qs.train(qs.nets.mlp{input = {1, 8, 8}}, d))
+refused("EARG", "no option", "an unknown option of adapt", {quant = {weights = 2, adapt = {image = 5}}})
+refused("EARG", "random", "factors by another name", {quant = {weights = 2, adapt = {factors = "some"}}})
+refused("EARG", "cost", "a negative cost", {quant = {weights = 2, adapt = {cost = -1}}})
+refused("EARG", "upto", "following beyond the end", {quant = {weights = 2, follow = {upto = 2}}})
+refused("EARG", "no option", "an unknown option of follow", {quant = {weights = 2, follow = {each = 2}}})
+refused("EARG", "too few", "too few images to choose by", {quant = {weights = 2, init = "adaptive", calib = 100000}})
+raises("adapt", "adapt is a table", qs.train, net, d, {quant = {weights = 2, adapt = 5}})
 raises("quant", "quant is a table", qs.train, net, d, {quant = "int2"})
 raises("weights", "weights is a format", qs.train, net, d, {quant = {weights = true}})
 raises("layers", "layers is a table", qs.train, net, d, {quant = {weights = 2, layers = 5}})
