@@ -50,7 +50,7 @@ end
 local function each(v, f) if type(v) == "table" then for _, x in ipairs(v) do f(x) end elseif v then f(v) end end
 
 local inits = {}
-for _, r in ipairs(qs.inits()) do inits[#inits + 1] = r.name end
+for _, r in ipairs(qs.inits()) do if not r.network then inits[#inits + 1] = r.name end end
 
 for _, d in ipairs(data) do
   local g = tap.group(d[1] .. ": defined results")
