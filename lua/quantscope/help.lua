@@ -317,7 +317,7 @@ help.groups = {
 {"Pictures", {
     {"qs.plot", 'qs.plot(kind, ... [, options]) -> plot;  qs.plot{{x=, y=, name=}, ..., title=} -> plot',
      "A plot, to be printed as text or saved as a picture. By kind: \"hist\", t, q (or a list of quantizers; bins=200, lo, hi, log); " ..
-     "\"curve\", t, format, inits (points, lo, hi, part; strong=\"mse\", the initialization that stands out); \"train\", a list of runs or " ..
+     "\"curve\", t, format, inits (points, lo, hi, part; strong=\"mse\", the initialization that stands out); \"train\", a list of runs, the rows of qs.race or " ..
      "{name = {run or numbers, ...}} (metric=\"loss\" or \"accuracy\", smooth, band=\"interval\", \"range\" or \"std\": several of one " ..
      "name, as over seeds, are a mean with a band; the interval is Student's, 95 %); \"steps\", run (relative, only); \"heat\", a list of " ..
      "rows or a tensor (rows, columns, lo, hi, log, high_is_best); \"csv\", path (x, y, kind). Of a results database, path or object, the " ..
@@ -378,12 +378,14 @@ help.groups = {
      source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
     {"qs.resume", 'qs.resume(net, d, path) -> run', "A run saved by run:save goes on bit for bit. net: the same " ..
      "description; d: the same data.", errors = "EFORMAT, ESTATE with what differs; EIO."},
-    {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, ...}) -> rows',
-     "One run an init from the same net, seed and batches, to the end, with the other options of qs.train. Rows " ..
-     "{init, before, " ..
-     "after, seconds, init_seconds, steps, loss, accuracy_raw, state, reason, run}: before and after are validation " ..
-     "accuracies (0..1). An init that cannot start: {init=, error=, code=}.",
-     errors = "EARG; ESTATE there are no validation images."},
+    {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, turn=, progress=, ...}) -> rows',
+     "One run an init from the same net, seed and batches, side by side to the end, with the other options of qs.train: all make turn " ..
+     "steps (default: a tenth of the run), one after the other, so that the training view shows them move together; each ends where it " ..
+     "would end alone, to the bit. Rows {init, before, after, seconds, init_seconds, steps, loss, accuracy_raw, state, reason, run}: " ..
+     "before and after are validation accuracies (0..1), loss is the validation loss after. With evaluate= also series={step={}, loss={}, " ..
+     "accuracy={}}, the validations from step 0 on. An init that cannot start: {init=, error=, code=}; that, or a run that diverges " ..
+     "(state), stops no other. progress(rows, step) is called before the first step and after each turn. qs.plot(\"train\", rows) draws them.",
+     errors = "EARG; ESTATE there are no validation images.", cost = "all runs are in memory together."},
     {"run", 'tostring(run)',
      "A training run. It goes on only where it is told to; interrupted in a step (Ctrl-C) it is as " ..
      "before that step."},

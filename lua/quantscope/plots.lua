@@ -150,6 +150,9 @@ local function combine(tracks, band)
     return x, mean, lo, hi
 end
 
+-- A row of qs.race as its run, under the name of the initialization; one that never started is left out.
+local function is_row(v) return type(v) == "table" and v.init ~= nil and (kind_of(v.run) == "qs.run" or v.error ~= nil) end
+
 -- Groups in order: a list of runs falls into those of one name; {name = {...}} is taken as it is.
 local function groups(v)
     local list, by = {}, {}
@@ -162,7 +165,13 @@ local function groups(v)
     end
     if kind_of(v) == "qs.run" then v = {v} end
     if type(v) ~= "table" then wrong("train", "a run, a list of runs or {name = {...}}", v) end
-    for i, one in ipairs(v) do put(kind_of(one) == "qs.run" and one.name or tostring(i), one) end
+    for i, one in ipairs(v) do
+        if is_row(one) then
+            if one.run then put(type(one.init) == "string" and one.init or one.run.name, one.run) end
+        else
+            put(kind_of(one) == "qs.run" and one.name or tostring(i), one)
+        end
+    end
     local names = {}
     for name in pairs(v) do
         if type(name) == "string" then names[#names + 1] = name end

@@ -38,6 +38,10 @@ typedef struct qs_args {
     const char *sweep, *by, *metric, *baseline, *series;   /* of results */
     const char *journal;          /* "wal" "delete", or NULL */
     bool accept_changes;
+    /* race */
+    const char *net, *learn;      /* NULL: not given */
+    long bits, steps, seed;       /* -1: not given */
+    bool slice;
     const char *color;            /* "auto" "256" "8" "none", or NULL */
 } qs_args;
 
@@ -47,6 +51,7 @@ int qs_cmd_compare(const qs_args *a);
 int qs_cmd_curve(const qs_args *a);
 int qs_cmd_plot(const qs_args *a);
 int qs_cmd_results(const qs_args *a);
+int qs_cmd_race(const qs_args *a);
 int qs_cmd_merge(const qs_args *a);
 int qs_cmd_run(const qs_args *a);
 int qs_cmd_eval(const qs_args *a);       /* -e */
@@ -94,6 +99,20 @@ int qs_headless_lua(qs_headless *h, bool config);
 void qs_headless_again(qs_headless *h);
 /* Removes the progress line before something else is printed. */
 void qs_progress_clear(void);
+
+/* What was typed, as keys and texts, for a command that is written in Lua. Keys and texts are borrowed. */
+typedef struct qs_pairs {
+    const char *v[2 * 32 + 1];               /* key, value, ..., NULL */
+    size_t n;
+    char number[8][40];
+    size_t nnumber;
+} qs_pairs;
+/* value NULL: left out. */
+void qs_pairs_put(qs_pairs *p, const char *key, const char *value);
+void qs_pairs_number(qs_pairs *p, const char *key, bool given, double v);
+/* Calls the function `command` of a module in lua/quantscope with them. *text: what it returned, malloc'd; NULL: it failed,
+ * and the exit code and what was said on stderr tell why. */
+int qs_headless_command(const qs_args *a, const char *module, const qs_pairs *p, char **text);
 
 /* The model a command works on: exactly one must be named. NULL: *code is the exit code. Borrowed from the session. */
 qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code);

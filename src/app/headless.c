@@ -111,6 +111,34 @@ void qs_headless_close(qs_headless *h)
     *h = (qs_headless){0};
 }
 
+/* ---- commands that are written in Lua ------------------------------------------------------- */
+void qs_pairs_put(qs_pairs *p, const char *key, const char *value)
+{
+    if (!value) return;
+    p->v[p->n++] = key;
+    p->v[p->n++] = value;
+}
+
+void qs_pairs_number(qs_pairs *p, const char *key, bool given, double v)
+{
+    if (!given) return;
+    char *b = p->number[p->nnumber++];
+    snprintf(b, sizeof p->number[0], "%.17g", v);
+    qs_pairs_put(p, key, b);
+}
+
+int qs_headless_command(const qs_args *a, const char *module, const qs_pairs *p, char **text)
+{
+    qs_headless h;
+    qs_err err = {0};
+    *text = NULL;
+    int code = qs_headless_open(&h);
+    if (!code) code = qs_headless_lua(&h, !a->no_config);
+    if (!code && qs_repl_call(h.repl, module, "command", p->v, text, &err)) code = qs_say_err(&err);
+    qs_headless_close(&h);
+    return code;
+}
+
 /* ---- model and tensors ---------------------------------------------------------------------- */
 qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code)
 {

@@ -32,6 +32,7 @@ static const command commands[] = {
     {"compare", N_("MODEL"), N_("every initialization on every tensor and format"), qs_cmd_compare, true, false},
     {"curve", N_("MODEL --tensor NAME"), N_("the error at every step"), qs_cmd_curve, true, false},
     {"plot", N_("KIND FILE [-o OUT]"), N_("a picture (.svg, .pdf, .png) or text: hist, curve, heat, csv; series, metric, grid"), qs_cmd_plot, true, false},
+    {"race", "", N_("trains a bundled net from several initializations, side by side"), qs_cmd_race, true, false},
     {"results", "DB", N_("a results database: means, intervals, differences"), qs_cmd_results, true, false},
     {"merge", "OUT.db IN.db...", N_("results databases into one"), qs_cmd_merge, false, false},
     {"run", N_("SCRIPT.lua [ARG...]"), N_("run a Lua script (-: standard input)"), qs_cmd_run, false, true},
@@ -58,8 +59,8 @@ static const option_row options[] = {
      FIELD(ntensor), " list compare curve plot ", 0},
     {"format", 'f', N_("F,..."), N_("formats, as int4@channel (default int4; curve: one)"), TEXT, FIELD(format), 0,
      " compare curve plot ", 0},
-    {"init", 'i', N_("I,..."), N_("initializations, as lsq,mse (default: all that apply)"), TEXT, FIELD(init), 0,
-     " compare plot ", 0},
+    {"init", 'i', N_("I,..."), N_("initializations, as lsq,mse (default: all that apply; race: the usual)"), TEXT,
+     FIELD(init), 0, " compare plot race ", 0},
     {"points", 'n', N_("N"), N_("points of the curve (default 512)"), LONG, FIELD(points), 0, " curve plot ", 2},
     {"channel", 'c', N_("N"), N_("the channel or group, where the format has several steps"), LONG, FIELD(channel), 0,
      " curve plot ", 0},
@@ -74,6 +75,12 @@ static const option_row options[] = {
     {"log", 0, N_("AXES"), N_("logarithmic axes: x, y or xy"), TEXT, FIELD(log), 0, " plot ", 0},
     {"x", 0, N_("COLUMN"), N_("along the axis: a column (csv), series or parameter"), TEXT, FIELD(x), 0, " plot ", 0},
     {"y", 0, N_("COLUMN,..."), N_("csv: the columns to show (default: all with numbers)"), TEXT, FIELD(y), 0, " plot ", 0},
+    {"net", 0, N_("NAME"), N_("a bundled net: mlp, smallcnn (default), resnet8, depthwise"), TEXT, FIELD(net), 0, " race ", 0},
+    {"bits", 0, N_("B"), N_("bits of weights and activations (default 2)"), LONG, FIELD(bits), 0, " race ", 1},
+    {"learn", 0, N_("RULE"), N_("how steps move: none, lsq (default), lsq+, rcf, pact"), TEXT, FIELD(learn), 0, " race ", 0},
+    {"steps", 0, N_("N"), N_("steps of training, of 128 images (default 100)"), LONG, FIELD(steps), 0, " race ", 1},
+    {"seed", 0, N_("S"), N_("the order of the images (default 1)"), LONG, FIELD(seed), 0, " race ", 1},
+    {"slice", 0, NULL, N_("the bundled slice of Fashion-MNIST: for demonstration only"), FLAG, FIELD(slice), 0, " race ", 0},
     {"sweep", 0, N_("NAME"), N_("the sweep (default: the only one, else a list)"), TEXT, FIELD(sweep), 0, " results plot ", 0},
     {"by", 0, N_("P,..."), N_("groups by these parameters (default: all but seed)"), TEXT, FIELD(by), 0, " results plot ", 0},
     {"metric", 0, N_("NAME"), N_("the metric (default: the first)"), TEXT, FIELD(metric), 0, " results plot ", 0},
@@ -81,8 +88,8 @@ static const option_row options[] = {
     {"baseline", 0, N_("P=VALUE"), N_("differences from this one, in pairs"), TEXT, FIELD(baseline), 0, " results ", 0},
     {"accept-changes", 0, NULL, N_("although script, inputs or program are not the same"), FLAG, FIELD(accept_changes), 0, " merge sweep ", 0},
     {"journal", 0, N_("KIND"), N_("wal, or delete for shared file systems"), TEXT, FIELD(journal), 0, " merge sweep ", 0},
-    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve results sweep ", 0},
-    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve results sweep ", 0},
+    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare curve race results sweep ", 0},
+    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare curve race results sweep ", 0},
     {"jobs", 0, N_("N"), N_("cells at a time (default: one a thread)"), LONG, FIELD(jobs), 0, " sweep ", 1},
     {"db", 0, N_("FILE"), N_("the results database (sweep: default NAME.db here)"), TEXT, FIELD(db), 0, " sweep plot ", 0},
     {"filter", 0, N_("P=V|V,..."), N_("only cells with these values"), TEXT, FIELD(filter), 0, " sweep plot ", 0},
@@ -95,7 +102,7 @@ static const option_row options[] = {
     {"plot", 0, N_("KIND"), N_("plots from braille, block or ascii characters (default: by locale)"), TEXT,
      FIELD(plot), 0, " - ", 0},
     {"color", 0, N_("WHEN"), N_("auto, 256, 8 or none"), TEXT, FIELD(color), 0, " - ", 0},
-    {"no-config", 0, NULL, N_("do not run config.lua"), FLAG, FIELD(no_config), 0, " - compare plot repl ", 0},
+    {"no-config", 0, NULL, N_("do not run config.lua"), FLAG, FIELD(no_config), 0, " - compare plot race repl ", 0},
     {"execute", 'e', N_("LUA"), N_("run Lua text and end; may be repeated"), TEXTS, FIELD(chunk), FIELD(nchunk),
      " - ", 0},
     {"threads", 'j', N_("N"), N_("threads for computing (default: the usable CPUs)"), LONG, FIELD(threads), 0, " ", 1},
@@ -368,7 +375,7 @@ static void tell_bundled(void)
 
 int main(int argc, char **argv)
 {
-    qs_args a = {.points = -1, .channel = -1, .threads = -1, .norm = 2, .jobs = -1};
+    qs_args a = {.points = -1, .channel = -1, .threads = -1, .norm = 2, .jobs = -1, .bits = -1, .steps = -1, .seed = -1};
     const command *c;
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");      /* numbers look the same everywhere */

@@ -4,7 +4,7 @@
 . "$top_srcdir/tests/cli/lib.sh"
 
 run --help; exits 0 "--help"
-for word in list compare curve plot sweep run repl -e --json --format --threads; do
+for word in list compare curve plot race sweep run repl -e --json --format --threads; do
     has out "(^|[ ,])$word" "--help names $word"
 done
 [ ! -s err ]; verdict $? "--help writes nothing to stderr"
@@ -44,6 +44,12 @@ wrong "a journal that is none" 'wal.*delete' sweep --journal memory a.lua
 wrong "fresh and resume" 'choose one' sweep --fresh --resume a.lua
 wrong "a worker started by hand" 'not by hand' sweep-worker
 wrong "repl with an argument" 'extra' repl extra
+wrong "a race of a file" 'nets.*--net' race nets.onnx
+wrong "a net that is none" 'nonet.*smallcnn' race --net nonet
+wrong "bits that are none" 'bits' race --bits two
+wrong "more bits than there are" '16 bits' race --bits 17 --slice --steps 1
+wrong "a start that is none" 'nosuch.*lsq' race --init mse,nosuch
+wrong "a rule that is none" 'nosuch' race --learn nosuch --slice --steps 1
 wrong "an unknown kind of plot" 'crayon' --plot crayon small.safetensors
 wrong "the workbench without a terminal" 'quantscope list small.safetensors' small.safetensors
 wrong "the workbench without terminal and model" 'quantscope list' 

@@ -226,6 +226,43 @@ ok(rows[1].init == "mse" and rows[1].before and rows[1].after and rows[1].second
 eq(rows[1].run.seed, rows[2].run.seed, "the same seed")
 ok(rows[3].error:find("EARG", 1, true) and rows[3].code == "EARG", "an init there is not", rows[3].error)
 ok(qs.pretty(rows):find("before", 1, true), "as a table")
+-- Side by side or alone, it is the same to the bit.
+local told, shared = {}, {steps = 7, batch = 50, seed = 4, evaluate = 3, record = 2}
+local function options(more)
+    local o = {}
+    for _, from in ipairs {shared, more} do
+        for key, value in pairs(from) do o[key] = value end
+    end
+    return o
+end
+rows = assert(qs.race(run.net, d, options {inits = {"mse", "lsq", "nonsense"}, turn = 2, quant = {weights = 2, acts = 2}, progress = function(list, step)
+    local at = {}
+    for i, row in ipairs(list) do at[i] = row.steps or "-" end
+    told[#told + 1] = step .. ":" .. table.concat(at, ",")
+end}))
+eq(table.concat(told, " "), "0:0,0,- 2:2,2,- 4:4,4,- 6:6,6,- 7:7,7,-", "they go in turn, and progress tells")
+for _, row in ipairs {rows[1], rows[2]} do
+    local alone = assert(qs.train(run.net, d, options {quant = {weights = 2, acts = 2, init = row.init}})):finish()
+    local a, b, same = alone.history, row.run.history, true
+    for i = 1, 7 do same = same and a.loss[i] == b.loss[i] end
+    for name, q in pairs(a.quantizers) do
+        for i = 1, #q.step do same = same and q.step[i] == b.quantizers[name].step[i] end
+    end
+    ok(same and #a.loss == 7 and #b.loss == 7, row.init .. ": every loss and step as alone")
+    local v = alone:validate()
+    ok(row.after == v.accuracy and row.loss == v.loss and row.before == alone.before.accuracy, row.init .. ": and what it comes to")
+    eq(table.concat(row.series.step, " "), "0 3 6 7", row.init .. ": validations along the steps")
+    ok(row.series.accuracy[1] == row.before and row.series.accuracy[4] == row.after and row.series.loss[4] == row.loss and
+       #row.series.loss == 4, row.init .. ": from before to after")
+end
+eq(rows[3].series, nil, "none of what never ran")
+local drawn = qs.plot("train", rows):text {charset = "ascii"}
+ok(drawn:find "%- mse" and drawn:find "%- lsq" and not drawn:find "nonsense", "a plot of the rows", drawn)
+ok(qs.plot("train", rows, {metric = "accuracy"}):text():find "accuracy", "and of their accuracies")
+fails("EARG", "turn", "no step at a time", qs.race(run.net, d, {inits = {"mse"}, turn = 0, quant = {weights = 2}}))
+raises("progress", "a progress that is none", qs.race, run.net, d, {inits = {"mse"}, progress = 1})
+fails("ESTATE", "validation", "nothing to judge by", qs.race(run.net, assert(qs.dataset("fashion-mnist", {slice = true, val = 0})),
+                                                             {inits = {"mse"}, steps = 1, quant = {weights = 2}}))
 fails("EARG", "quant", "a race without quantizers", qs.race(run.net, d, {inits = {"mse"}}))
 fails("EARG", "empty", "nobody runs", qs.race(run.net, d, {inits = {}, quant = {weights = 2}}))
 raises("inits", "no inits", qs.race, run.net, d, {})
@@ -243,5 +280,15 @@ for _ in wild:steps() do n = n + 1 end
 ok(wild.state == "diverged" and n == wild.step, "a loop ends")
 eq(qs.race(net, d, {inits = {"mse"}, steps = 20, batch = 50, lr = 1e6, quant = {weights = 4}})[1].state, "diverged",
    "in a race it is a result")
+local core = require "quantscope.core"
+local train = core.train
+core.train = function(n, data, o)
+    if o.quant.init == "lsq" then o.lr = 1e6 end
+    return train(n, data, o)
+end
+rows = assert(qs.race(net, d, {inits = {"lsq", "mse"}, steps = 4, batch = 50, evaluate = 2, quant = {weights = 4}}))
+core.train = train
+ok(rows[1].state == "diverged" and rows[1].reason and rows[1].steps < 4 and rows[1].after, "one diverges")
+ok(rows[2].state == "done" and rows[2].steps == 4 and #rows[2].series.step == 3, "the other goes on to its end")
 tap.done()
 os.exit(0) -- what diverged above was meant to: no exit code 4
