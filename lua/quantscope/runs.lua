@@ -20,12 +20,15 @@ end
 -- Options of the race itself; all others are those of qs.train.
 local OWN = {"inits", "turn", "progress"}
 
+local function name_of(init) return type(init) == "string" and init or nil end
+
 -- A run at its start, and its row: the row says why where there is none.
 local function enter(net, d, o, init)
     local row, options = {init = init}, copy(o)
     for _, key in ipairs(OWN) do options[key] = nil end
     options.quant = copy(o.quant)
     options.quant.init = init
+    core.private.who(name_of(init))
     local run, message, code = core.train(net, d, options)
     if not run then
         row.error, row.code = message, code
@@ -50,6 +53,7 @@ local function go(rows, o)
     while #going > 0 do
         local left = {}
         for _, row in ipairs(going) do
+            core.private.who(name_of(row.init))
             local more = row.run:advance(turn or math.max(1, row.run.total // 10))
             update(row)
             step = math.max(step, row.steps)
@@ -99,10 +103,11 @@ end
 function M.functions.race(net, d, o)
     local fine, message, code = check_race(d, o)
     if not fine then return nil, message, code end
-    local rows = {}
+    local rows, quiet <close> = {}, setmetatable({}, {__close = function() core.private.who() end})
     for i, init in ipairs(o.inits) do rows[i] = enter(net, d, o, init) end
     go(rows, o)
     for _, row in ipairs(rows) do
+        core.private.who(name_of(row.init))
         if row.run then fine, message, code = finish(row, o) end
         if not fine then return nil, message, code end
     end
@@ -117,7 +122,9 @@ local function number(v)
     return (("%.17g"):format(v):gsub(",", "."))
 end
 
+-- A path or name need not be UTF-8; JSON must.
 local function quote(s)
+    if not utf8.len(s) then s = s:gsub("[\128-\255]", "?") end
     s = s:gsub('[%c"\\]', function(c)
         return c == '"' and '\\"' or c == "\\" and "\\\\" or ("\\u%04x"):format(c:byte())
     end)

@@ -492,6 +492,12 @@ static int file_write(lua_State *L)   /* (path, text) -> true: a whole file or n
     return 1;
 }
 
+static int who(lua_State *L)   /* (name): whose work comes next, for the progress; nil: nobody's */
+{
+    qs_session_who(qs_bind_session(L), luaL_optstring(L, 1, NULL));
+    return 0;
+}
+
 const luaL_Reg qs_bind_private[] = {{"net_new", net_new}, {"net_add", net_add}, {"net_size", net_size},
                                     {"net_count", net_count}, {"net_note", net_note_set}, {"data", data_dir},
-                                    {"file_write", file_write}, {NULL, NULL}};
+                                    {"file_write", file_write}, {"who", who}, {NULL, NULL}};

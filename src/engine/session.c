@@ -301,11 +301,29 @@ void serve_nested(qs_session *s)
     publish_now_and_then(s);
 }
 
+void qs_session_who(qs_session *s, const char *who) { snprintf(s->who, sizeof s->who, "%s", who ? who : ""); }
+
+static const char *whose(const qs_session *s, const char *what, char *buf, size_t size)
+{
+    if (!what) what = "";
+    if (!s->who[0]) return what;
+    snprintf(buf, size, "%s: %s", s->who, what);
+    return buf;
+}
+
+static int given_poll(void *ctx, const char *what, double done)
+{
+    const qs_session *s = ctx;
+    char text[120];
+    return s->given.poll(s->given.ctx, whose(s, what, text, sizeof text), done);
+}
+
 static int job_poll(void *ctx, const char *what, double done)
 {
     qs_session *s = ctx;
+    char text[120];
     if (s->serving) return 0;
-    set_doing(s, what ? what : "", done);
+    set_doing(s, whose(s, what, text, sizeof text), done);
     serve_nested(s);
     return 0;
 }
@@ -325,6 +343,9 @@ qs_ctl *qs_session_ctl(qs_session *s)
     s->ctl = cancel_of(s);
     if (s->board) {
         s->ctl.poll = job_poll;
+        s->ctl.ctx = s;
+    } else if (s->who[0] && s->ctl.poll) {
+        s->ctl.poll = given_poll;
         s->ctl.ctx = s;
     }
     return &s->ctl;

@@ -67,6 +67,8 @@ void qs_session_publish(qs_session *s, bool force);
 /* Headless (nothing attached): the ctl that qs_session_ctl then gives; copied. app sets it, with its signal handler's
  * cancel word and its progress line, and the Lua hook asks qs_cancelled of it. NULL: none. */
 void qs_session_set_ctl(qs_session *s, const qs_ctl *ctl);
+/* Whose work comes next, where a job is of several: stands before what its progress says. NULL: of nobody. */
+void qs_session_who(qs_session *s, const char *who);
 /* A ctl for work of the running job: cancel, progress into the snapshot, selections served meanwhile. Never NULL; the
  * session's own, valid until the next call. */
 qs_ctl *qs_session_ctl(qs_session *s);

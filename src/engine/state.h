@@ -229,6 +229,7 @@ struct qs_session {
     qs_export export[QS_SNAP_EXPORTS];
     qs_pick held;              /* taken from the board, and not served yet; set = 0: none */
     char doing[80];
+    char who[40];              /* whose work the running job does; "" */
     double done, doing_at;
     bool news;                 /* since the last snapshot */
     double quiet_since;        /* the last snapshot, or the beginning of serving: no half picture before its time */

@@ -443,7 +443,7 @@ static int make_step(qs_run *r, const qs_ctl *ctl, qs_err *err)
     w->seen = true;
     double loss = qs_plan_loss(w->plan, r->o.batch, &right);
     if (!isfinite(loss) || loss > r->o.bound) return diverge(r, _("the loss"), loss);
-    int rc = qs_ctl_check(ctl, r->name, (double)r->t / (double)r->total, err);
+    int rc = qs_ctl_check(ctl, _("training"), (double)r->t / (double)r->total, err);
     if (rc) {
         copy_statistics(r, true);
         return rc;
@@ -457,7 +457,7 @@ int qs_run_step(qs_run *r, const qs_ctl *ctl, qs_err *err)
     struct qs_run_work *w = r->work;
     const qs_run_opts *o = &r->o;
     if (r->state != QS_RUN_READY) return qs_fail(err, QS_ESTATE, _("the run is over: %s"), *r->reason ? r->reason : _("done"));
-    int rc = qs_ctl_check(ctl, r->name, (double)r->t / (double)r->total, err);
+    int rc = qs_ctl_check(ctl, _("training"), (double)r->t / (double)r->total, err);
     if (!rc) rc = w->due || r->t >= r->total ? settle(r, ctl, err) : 1;
     if (rc != 1) return rc;
     double begun = qs_now();

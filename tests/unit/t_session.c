@@ -208,9 +208,11 @@ static void other_models(void)
 }
 
 static int polled;
+static char said[120];
 static int count_poll(void *ctx, const char *what, double done_)
 {
-    (void)ctx, (void)what, (void)done_;
+    (void)ctx, (void)done_;
+    snprintf(said, sizeof said, "%s", what);
     polled++;
     return 0;
 }
@@ -223,6 +225,10 @@ static void headless(void)
     ok(qs_session_ctl(s) && !qs_cancelled(qs_session_ctl(s)), "without a screen there is a ctl that cancels nothing");
     qs_session_set_ctl(s, &(qs_ctl){.cancel_upto = &word, .job = 3, .poll = count_poll});
     ok(!qs_ctl_check(qs_session_ctl(s), "x", 0.5, &err) && polled == 1, "progress is passed on");
+    qs_session_who(s, "mse");
+    ok(!qs_ctl_check(qs_session_ctl(s), "training", 0.5, &err) && !strcmp(said, "mse: training"), "with whose work it is");
+    qs_session_who(s, NULL);
+    ok(!qs_ctl_check(qs_session_ctl(s), "x", 0.5, &err) && !strcmp(said, "x"), "and without");
     atomic_store(&word, 3);
     ok(qs_ctl_check(qs_session_ctl(s), "x", 0.5, &err) == -QS_ECANCEL, "Ctrl-C is seen");
     qs_session_publish(s, true);
