@@ -19,7 +19,8 @@ local LRS, RATES = { 0.01, 0.03 }, { 1 }
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 
-local function percent(x) return ("%.2f"):format(100 * x) end
+local report = dofile(top .. "/scripts/experiments/report.lua")
+local percent = report.percent
 
 local function mean_std(v)
   local m, s = 0, 0
@@ -46,15 +47,6 @@ local function tune(net, d)
   end
 end
 
-local function machine()
-  local f, model, n = io.open("/proc/cpuinfo"), "unknown", 0
-  for line in f and f:lines() or function() end do
-    model = line:match("^model name%s*:%s*(.-)%s*$") or model
-    if line:find("^processor") then n = n + 1 end
-  end
-  return ("%s, %d CPUs, %d threads"):format(model, n, qs.threads())
-end
-
 local function measure(net, d)
   local float = assert(net:evaluate(d, "test"))
   local out = { "| format | before | seed 1 | seed 2 | seed 3 | mean | std | below float | promised | lr | seconds |",
@@ -75,20 +67,6 @@ local function measure(net, d)
   return out
 end
 
--- Replaces what stands between the marks of a name, or appends it.
-local function put(path, name, lines)
-  local from, to = ("<!-- %s: made by scripts/experiments/%s.lua -->"):format(name, name), ("<!-- /%s -->"):format(name)
-  local f = io.open(path)
-  local text = f and f:read "a" or "# Experiments\n\nEvery table was written by the script that is named with it.\n"
-  if f then f:close() end
-  local new = from .. "\n" .. table.concat(lines, "\n") .. "\n" .. to
-  local a, b = text:find(from, 1, true), select(2, text:find(to, 1, true))
-  text = a and b and text:sub(1, a - 1) .. new .. text:sub(b + 1) or text .. "\n" .. new .. "\n"
-  f = assert(io.open(path, "w"))
-  f:write(text)
-  f:close()
-end
-
 local d = assert(qs.dataset("fashion-mnist", { val = VAL }))
 if d.slice then
   io.stderr:write("qat-table: the whole of Fashion-MNIST is needed (package dataset-fashion-mnist)\n")
@@ -105,7 +83,7 @@ local lines = { "## One epoch of LSQ: W4A4, W3A3, W2A2", "",
   "after initialization, before the first step. Learning rates were chosen on validation images (`tune`).", "" }
 table.move(measure(net, d), 1, 100, #lines + 1, lines)
 for _, l in ipairs{ "", "Command: `quantscope run scripts/experiments/qat-table.lua`. Version " .. qs.version .. ", " ..
-                        os.date "!%Y-%m-%d" .. ". Machine: " .. machine() .. ".", "Data: " .. d.note .. "." } do
+                        os.date "!%Y-%m-%d" .. ". Machine: " .. report.machine() .. ".", "Data: " .. d.note .. "." } do
   lines[#lines + 1] = l
 end
-put(top .. "/EXPERIMENTS.md", "qat-table", lines)
+report.put(top .. "/EXPERIMENTS.md", "qat-table", lines)

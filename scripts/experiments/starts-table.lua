@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- Puts what starts.lua measured into EXPERIMENTS.md, between its own marks, and its cells into results/starts.csv.
+--
+--     quantscope run scripts/experiments/starts-table.lua starts.db
+local qs = require "quantscope"
+
+local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
+local report = dofile(top .. "/scripts/experiments/report.lua")
+local METHODS, BITS, NETS = { "lsq", "lsq+", "apot" }, { 2, 3, 4 }, { "mlp", "smallcnn", "resnet8", "depthwise" }
+local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" }
+
+local path = arg[1] or "starts.db"
+local r = assert(qs.results(path))
+local cells = assert(r:cells{ sweep = "starts" })
+
+-- mean[method][bits][net][init]: over the draws; a method's own rule is not there a second time under its name
+local mean, counts, draws, left, cost = {}, {}, {}, 0, {}
+for _, c in ipairs(cells) do
+  local p, m = c.params, c.metrics
+  if c.status ~= "done" then left = left + 1 else
+    local key = table.concat({ p.method, p.bits, p.net, p.init }, " ")
+    mean[key] = (mean[key] or 0) + m.accuracy
+    counts[key] = (counts[key] or 0) + 1
+    draws[p.draw] = true
+    if m.cost then
+      cost[p.init] = cost[p.init] or { n = 0, steps = 0, seconds = 0 }
+      local k = cost[p.init]
+      k.n, k.steps, k.seconds = k.n + 1, k.steps + m.cost, k.seconds + m.seconds
+    end
+  end
+end
+local function at(method, bits, net, init)
+  if init == method then init = "own" end
+  local key = table.concat({ method, bits, net, init }, " ")
+  return counts[key] and mean[key] / counts[key]
+end
+
+local function each_cell(f)
+  for _, method in ipairs(METHODS) do
+    for _, bits in ipairs(BITS) do
+      for _, net in ipairs(NETS) do f(method, bits, net) end
+    end
+  end
+end
+
+local function best(method, bits, net)
+  local most = 0
+  for _, init in ipairs(INITS) do most = math.max(most, at(method, bits, net, init) or 0) end
+  return most
+end
+
+-- How far an init stays behind the best one, over all cells.
+local function shortfall(init)
+  local sum, n, worst, where = 0, 0, -1, ""
+  each_cell(function(method, bits, net)
+    local a = at(method, bits, net, init)
+    if not a then return end
+    local behind = best(method, bits, net) - a
+    sum, n = sum + behind, n + 1
+    if behind > worst then worst, where = behind, ("%s %d bits %s"):format(method, bits, net) end
+  end)
+  return n > 0 and sum / n, worst, where, n
+end
+
+local lines = { "## Where quantizers start, before any training", "",
+  ("Validation accuracy (5000 images, per cent) of the bundled float nets right after initialization, mean of %d draws of the calibration"):format(#draws),
+  "images; first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors. Best of a column in bold.", "" }
+local function add(fmt, ...) lines[#lines + 1] = fmt:format(...) end
+for _, method in ipairs(METHODS) do
+  local head, rule = { "| " .. method }, { "|---" }
+  for _, bits in ipairs(BITS) do
+    for _, net in ipairs(NETS) do head[#head + 1], rule[#rule + 1] = (" %d %s"):format(bits, net), "---" end
+  end
+  add("%s |", table.concat(head, " |"))
+  add("%s|", table.concat(rule, "|"))
+  for _, init in ipairs(INITS) do
+    local row = { "| " .. init }
+    for _, bits in ipairs(BITS) do
+      for _, net in ipairs(NETS) do
+        local a = at(method, bits, net, init)
+        local text = a and ("%.1f"):format(100 * a) or "-"
+        row[#row + 1] = " " .. (a and a >= best(method, bits, net) - 5e-5 and "**" .. text .. "**" or text)
+      end
+    end
+    if init ~= method then add("%s |", table.concat(row, " |")) end
+  end
+  lines[#lines + 1] = ""
+end
+add "Points behind the best start of each cell, over all cells:"
+add ""
+add "| start | mean | worst | where | cells | cost in training steps | seconds |"
+add "|---|---|---|---|---|---|---|"
+for _, init in ipairs(INITS) do
+  local m, w, where, n = shortfall(init)
+  local k = cost[init]
+  if m then
+    add("| %s | %.1f | %.1f | %s | %d | %s | %s |", init, 100 * m, 100 * w, where, n, k and ("%.0f"):format(k.steps / k.n) or "",
+        k and ("%.1f"):format(k.seconds / k.n) or "")
+  end
+end
+add ""
+if left > 0 then add("%d of %d cells are not done: `quantscope sweep scripts/experiments/starts.lua --db %s` goes on.", left, #cells, path:match "[^/]*$"); add "" end
+add("Commands: `quantscope sweep scripts/experiments/starts.lua --db starts.db`, then `quantscope run scripts/experiments/starts-table.lua starts.db`.")
+add("Version %s, %s. Machine: %s. Cells: `scripts/experiments/results/starts.csv`.", qs.version, os.date "!%Y-%m-%d", report.machine())
+report.put(top .. "/EXPERIMENTS.md", "starts-table", lines)
+report.csv(top .. "/scripts/experiments/results/starts.csv", cells)
