@@ -233,6 +233,7 @@ static const struct { const char *name, *note; } starts[] = {
     {"init=lsq+", N_("LSQ+: mean +- 3 sigma")},            {"init=minmax", N_("the whole range, nothing clipped")},
     {"init=percentile", N_("99.99 % of the values")},     {"init=octav", N_("OCTAV: optimal clipping")},
     {"init=aciq-laplace", N_("ACIQ: Laplace model")},     {"init=sawb", N_("SAWB: fitted constants")},
+    {"init=adaptive", N_("ours: by the loss, dots show it")}, {"init=lapq", N_("LAPQ: one norm, then all jointly")},
 }, learns[] = {
     {"learn=lsq", N_("the gradient of the step")},        {"learn=lsq+", N_("of step and offset")},
     {"learn=pact", N_("of the clip")},                    {"learn=none", N_("steps stay as they are now")},
