@@ -549,6 +549,18 @@ static void carry_wobbles(qs_run *to, const qs_run *from)
     }
 }
 
+static void *copied(const void *from, size_t bytes) { return from ? memcpy(qs_xmalloc(bytes), from, bytes) : NULL; }
+
+/* How the start was chosen stays true, and following goes by it. */
+static void carry_adapted(qs_run *to, const qs_run *from)
+{
+    to->adapted = from->adapted;
+    to->adapted.cap = from->adapted.nattempt;
+    to->adapted.attempt = copied(from->adapted.attempt, from->adapted.nattempt * sizeof *from->adapted.attempt);
+    to->adapted.factor = copied(from->adapted.factor, from->nsite * sizeof *from->adapted.factor);
+    to->adapted.ratio = copied(from->adapted.ratio, from->nsite * sizeof *from->adapted.ratio);
+}
+
 static int carry(qs_run *to, const qs_run *from, bool same, qs_err *err)
 {
     qs_history h;
@@ -589,6 +601,7 @@ qs_run *qs_run_branch(const qs_run *r, const char *learn, const char *init, cons
     qs_run *b = qs_run_make(r->net, r->data, &o, err);
     if (!b) return NULL;
     int rc = carry(b, r, same, err);
+    if (!rc && !init) carry_adapted(b, r);
     if (!rc) rc = init ? initialize(b, ctl, err) : carry_sites(b, r, err);
     if (!rc) qs_plan_weights(b->work->plan);
     if (!rc && !same) rc = score_before(b, ctl, err);

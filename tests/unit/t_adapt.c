@@ -260,12 +260,18 @@ static void goes_on(qs_dataset *d, const qs_net *net, const char *dir)
     for (int t = 0; t < 8; t++) qs_run_step(r, NULL, NULL);
     qs_err e = {0};
     int rc = qs_run_save(r, path, &e);
-    qs_run *b = rc ? NULL : qs_run_load(net, d, path, &e);
+    qs_run *b = rc ? NULL : qs_run_load(net, d, path, &e), *branch = qs_run_branch(r, NULL, NULL, NULL, &e);
+    qs_run *other = qs_run_branch(r, NULL, "minmax", NULL, &e);
     ok(b && b->adapted.nattempt == r->adapted.nattempt && b->adapted.last == r->adapted.last &&
        !memcmp(b->adapted.factor, r->adapted.factor, r->nsite * sizeof(double)), "saved with all attempts %s", e.msg);
     while (qs_run_step(r, NULL, NULL) == 1) {}
     while (b && qs_run_step(b, NULL, NULL) == 1) {}
     ok(b && same_steps(r, b) && r->loss == b->loss, "and goes on bit for bit, followed as before");
+    while (branch && qs_run_step(branch, NULL, NULL) == 1) {}
+    ok(branch && same_steps(r, branch) && r->loss == branch->loss, "so does a branch");
+    ok(other && !other->adapted.nattempt, "a branch that starts another way has no such report");
+    qs_run_unref(branch);
+    qs_run_unref(other);
     qs_run_unref(r);
     qs_run_unref(b);
     unlink(path);
