@@ -63,8 +63,8 @@ local function shortfall(init)
 end
 
 local lines = { "## Where quantizers start, before any training", "",
-  ("Validation accuracy (5000 images, per cent) of the bundled float nets right after initialization, mean of %d draws of the calibration"):format(#draws),
-  "images; first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors. Best of a column in bold.", "" }
+  "Validation accuracy (5000 images, per cent) of the bundled float nets right after initialization, mean of the draws of the calibration",
+  ("images that are done (up to %d); first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors. Best of a column in bold."):format(#draws), "" }
 local function add(fmt, ...) lines[#lines + 1] = fmt:format(...) end
 for _, method in ipairs(METHODS) do
   local head, rule = { "| " .. method }, { "|---" }
