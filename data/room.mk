@@ -7,4 +7,6 @@ netsdir = $(pkgdatadir)/nets
 dist_nets_DATA = data/nets/mlp.safetensors data/nets/smallcnn.safetensors data/nets/resnet8.safetensors \
                  data/nets/depthwise.safetensors data/nets/accuracy.lua data/nets/README
 EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua \
-              scripts/experiments/qat-table.lua scripts/experiments/init-race.lua EXPERIMENTS.md
+              scripts/experiments/qat-table.lua scripts/experiments/init-race.lua scripts/experiments/report.lua \
+              scripts/experiments/starts.lua scripts/experiments/starts-table.lua scripts/experiments/results/starts.csv \
+              scripts/experiments/main.lua EXPERIMENTS.md

@@ -128,19 +128,30 @@ static void *pool_main(void *arg)
     return NULL;
 }
 
+void qs_signals_off(sigset_t *old)
+{
+    /* blocked, those would end the program before a crash handler gives the terminal back */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, old);
+}
+
+void qs_signals_on(const sigset_t *old) { pthread_sigmask(SIG_SETMASK, old, NULL); }
+
 /* With pool.mu held: brings the pool to n helpers; they take no signals. */
 static void grow(int n)
 {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigset_t old;
+    qs_signals_off(&old);
     while (pool.made < n) {
         pthread_t t;
         if (pthread_create(&t, NULL, pool_main, (void *)(intptr_t)pool.made)) break;
         pthread_detach(t);
         pool.made++;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    qs_signals_on(&old);
 }
 
 void qs_parallel(size_t chunks, void (*fn)(void *, size_t), void *arg)

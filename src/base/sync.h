@@ -7,6 +7,7 @@
  * Cancel compares ids and is never reset: job J is cancelled once *cancel_upto
  * >= J, so a Ctrl-C that comes just before the work starts is not lost.
  */
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,14 @@ void qs_parallel(size_t chunks, void (*fn)(void *arg, size_t chunk), void *arg);
 
 /* Inside fn: which of the threads that share the loop this is, 0 .. chunks-1; memory of that number is its own. */
 size_t qs_worker(void);
+
+/*
+ * From off to on no signal handler runs on this thread, but for faults that it raises itself. For threads that are being made
+ * (they inherit it), and around code that keeps data below its stack pointer, where a handler's frame would be written:
+ * oneDNN's matrix products do (seen in 2.6). old: what was blocked before. Cost: a system call each.
+ */
+void qs_signals_off(sigset_t *old);
+void qs_signals_on(const sigset_t *old);
 
 /* Monotonic seconds. */
 double qs_now(void);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sync.h"
 
 struct job {
     struct job *next;
@@ -147,17 +148,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* The worker takes no signals, but those that a fault raises in it: blocked, they would end the program
- * before the crash handler gives the terminal back. */
+/* The worker takes no signals. */
 static int start_thread(qs_jobs *j)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
-    sigset_t all, old;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigset_t old;
+    qs_signals_off(&old);
     int rc = pthread_create(&j->thread, NULL, work, j);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    qs_signals_on(&old);
     return rc;
 }
 

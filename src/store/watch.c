@@ -278,11 +278,10 @@ static void *work(void *arg)
 /* As the pool's threads, it takes no signals. */
 static int start_thread(qs_watch *w)
 {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigset_t old;
+    qs_signals_off(&old);
     int rc = pthread_create(&w->thread, NULL, work, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    qs_signals_on(&old);
     return rc;
 }
 

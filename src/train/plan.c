@@ -532,6 +532,8 @@ static void weigh(qs_plan *p)
  * parameter are left out unless asked for. */
 static void run_stages(qs_plan *p, const struct stages *l, size_t from, size_t n)
 {
+    sigset_t old;
+    qs_signals_off(&old);          /* Ctrl-C waits for the end of a pass: see base/sync.h */
     for (size_t i = from; i < n;) {
         const struct stage *g = &l->v[i];
         struct stretch t = {p, g, together(g, n - i), l == &p->bwd && !p->want_gx};
@@ -539,6 +541,7 @@ static void run_stages(qs_plan *p, const struct stages *l, size_t from, size_t n
         if (g[t.n - 1].end) g[t.n - 1].end(p, g[t.n - 1].s);
         i += t.n;
     }
+    qs_signals_on(&old);
 }
 
 void qs_plan_forward(qs_plan *p, qs_bn_mode mode)

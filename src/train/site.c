@@ -602,7 +602,8 @@ int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs
 
 /* ---- following ------------------------------------------------------------------------------------ */
 #define OCTAVES 2                       /* smaller and larger steps looked at */
-#define AN_OCTAVE 4                     /* so many in each */
+#define AN_OCTAVE 8                     /* so many in each */
+#define FINE 10                         /* then so many on either side, eight times as close */
 #define ALTERNATIONS 16
 
 /* sum (x - Q(x))^2 with the grid's step at s. */
@@ -664,23 +665,38 @@ static bool alternate(qs_grid *g, bool moves, const float *x, size_t n)
     return true;
 }
 
-/* One part; g becomes the better grid. */
-static void refit_part(const qs_site *s, qs_grid *g, const float *x, size_t n)
+/* The best of `n` steps on either side of the grid's own, `an_octave` to an octave; *best: its error. */
+static void scan_steps(qs_grid *g, int n, double an_octave, const float *x, size_t count, double *best)
 {
-    const bool moves = s->f->offset == QS_OFFSET_REAL;
-    double s0 = (double)g->s, best = squares_at(g, s0, x, n), at = s0;
-    for (int k = -OCTAVES * AN_OCTAVE; k <= OCTAVES * AN_OCTAVE; k++) {
-        double t = s0 * exp2((double)k / AN_OCTAVE), e = k ? squares_at(g, t, x, n) : best;
-        if (e < best) best = e, at = t;
+    const double s0 = (double)g->s;
+    for (int k = -n; k <= n; k++) {
+        double t = s0 * exp2(k / an_octave), e = k ? squares_at(g, t, x, count) : *best;
+        if (!(e < *best)) continue;
+        *best = e;
+        g->s = (float)t;
     }
-    g->s = (float)at;
+}
+
+static void alternate_on(qs_grid *g, bool moves, const float *x, size_t n, double *best)
+{
     qs_grid try = *g;
     for (int i = 0; i < ALTERNATIONS && alternate(&try, moves, x, n); i++) {
         double e = squares_at(&try, (double)try.s, x, n);
-        if (!(e < best)) break;
-        best = e;
+        if (!(e < *best)) return;
+        *best = e;
         *g = try;
     }
+}
+
+/* One part; g becomes the better grid. Coarsely over all steps, then finely about the best: there are many minima. */
+static void refit_part(const qs_site *s, qs_grid *g, const float *x, size_t n)
+{
+    const bool moves = s->f->offset == QS_OFFSET_REAL;
+    double best = squares_at(g, (double)g->s, x, n);
+    scan_steps(g, OCTAVES * AN_OCTAVE, AN_OCTAVE, x, n, &best);
+    alternate_on(g, moves, x, n, &best);
+    scan_steps(g, FINE, 8 * AN_OCTAVE, x, n, &best);
+    alternate_on(g, moves, x, n, &best);
 }
 
 void qs_site_refit(qs_site *s, const float *x, size_t n, float *room)

@@ -96,7 +96,7 @@ int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs
 /*
  * The same by least squares from where the parameters stand, for steps that follow moving values: the best of some steps
  * up to four times smaller and larger, then alternating between codes and parameters. Finds no better zero point.
- * x: (n) as above; room: (n). No allocation. Cost: some 25 passes over x. Test: never a larger error than before.
+ * x: (n) as above; room: (n). No allocation. Cost: some 70 passes over x. Test: never a larger error than before.
  */
 void qs_site_refit(qs_site *s, const float *x, size_t n, float *room);
 /* The quantizer as a value of its own: format, steps, offsets, init, formula. A reference for the caller. */

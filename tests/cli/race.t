@@ -4,39 +4,39 @@
 . "$top_srcdir/tests/cli/lib.sh"
 mkdir conf conf/quantscope
 
-run race --slice --steps 6 --init lsq,mse --seed 3 --json; exits 0 "a race"
+run race --slice --steps 6 --init lsq,mse --seed 3 --net mlp --json; exits 0 "a race"
 [ ! -s err ]; verdict $? "nothing on stderr, which is no terminal"
 py "a row a run, the best first" <<'P'
 assert {r["init"] for r in rows} == {"lsq", "mse"} and rows[0]["after"] >= rows[1]["after"]
 for r in rows:
     assert r["state"] == "done" and r["steps"] == 6 and r["seed"] == 3 and r["bits"] == 2 and r["learn"] == "lsq"
-    assert r["net"] == "smallcnn" and r["set"] == "fashion-mnist" and r["slice"] is True
+    assert r["net"] == "mlp" and r["set"] == "fashion-mnist" and r["slice"] is True
     assert 0 <= r["before"] <= 1 and r["after"] > 0.5 and r["float"] > 0.8 and r["loss"] > 0
     assert r["seconds"] > 0 and r["init_seconds"] > 0 and r["name"] == "lsq int2/uint2 " + r["init"]
     assert "error" not in r and "reason" not in r
 json.dump(rows, open("first.json", "w"))
 P
-run race --slice --steps 6 --init mse --seed 3 --json --threads 1
+run race --slice --steps 6 --init mse --seed 3 --net mlp --json --threads 1
 py "each ends as it would alone, on one thread too" <<'P'
 same = [r for r in load("first.json") if r["init"] == "mse"][0]
 for key in ("before", "after", "loss", "accuracy_raw"): assert rows[0][key] == same[key], key
 P
-run race --slice --steps 3 --init mse --bits 4 --learn none --net mlp --csv; exits 0 "another net, width and rule, as CSV"
+run race --slice --steps 1 --init mse --bits 4 --learn none --csv; exits 0 "another net, width and rule, as CSV"
 py "with the same names" <<'P'
 import csv
 row = list(csv.DictReader(open("out")))[0]
-assert row["init"] == "mse" and row["net"] == "mlp" and row["bits"] == "4" and row["name"] == "none int4/uint4 mse", row
+assert row["init"] == "mse" and row["net"] == "smallcnn" and row["bits"] == "4" and row["name"] == "none int4/uint4 mse", row
 P
 
-run race --slice --steps 2 --init mse,sawb,lsq; exits 0 "one that cannot start does not stop the others"
-has out '^smallcnn on fashion-mnist: 2 steps of 128 images, seed 1, learn lsq$' "the table says what raced"
+run race --slice --net mlp --steps 2 --init mse,sawb,lsq; exits 0 "one that cannot start does not stop the others"
+has out '^mlp on fashion-mnist: 2 steps of 128 images, seed 1, learn lsq$' "the table says what raced"
 has out 'float net: [0-9.]+ %' "and how the float net does"; has out '^init +before +after +loss' "has a head"
 has out '^mse +[0-9.]{4,5} +[0-9.]{4,5} .* done$' "percents"; has out '^sawb .*not started$' "who did not start"
 has out 'demonstration only' "says what the slice is"; has out 'standard error' "and how sure an accuracy is"
 has err 'sawb: EUNSUP: .*signed' "and why, on stderr"
 awk 'length($0) > 80 { exit 1 }' out; verdict $? "and fits into 80 columns"
-run race --slice --steps 1 --init sawb; exits 1 "nobody can start"; has err 'sawb' "is said"; [ ! -s out ]; verdict $? "nothing on stdout"
-run race --slice --steps 1
+run race --slice --net mlp --steps 1 --init sawb; exits 1 "nobody can start"; has err 'sawb' "is said"; [ ! -s out ]; verdict $? "nothing on stdout"
+run race --slice --net mlp --steps 1
 for init in lsq 'lsq\+' mse; do has out "^$init +[0-9]" "by default $init is there"; done
 
 # Runs as wild as config.lua makes them; an initialization of one's own.
@@ -51,18 +51,18 @@ qs.register_init {name = "mine", doc = "", fn = function(ix) return ix:moments()
 L
 export XDG_CONFIG_HOME="$work/conf"
 WILD=mse; export WILD
-run race --slice --steps 4 --init mse,mine --json; exits 0 "one diverges, one does not"
+run race --slice --net mlp --steps 4 --init mse,mine --json; exits 0 "one diverges, one does not"
 has err '^quantscope: mse: step [0-9]+: ' "which is said"
 py "and stands behind" <<'P'
 assert [r["init"] for r in rows] == ["mine", "mse"] and rows[1]["state"] == "diverged" and "step" in rows[1]["reason"]
 assert rows[1]["steps"] < 4 and rows[0]["steps"] == 4
 P
 WILD=all
-run race --slice --steps 4 --init mse,mine --json; exits 4 "all diverge"
+run race --slice --net mlp --steps 4 --init mse,mine --json; exits 4 "all diverge"
 py "the rows are there" <<'P'
 assert len(rows) == 2 and all(r["state"] == "diverged" for r in rows)
 P
-run race --no-config --slice --steps 1 --init mine; exits 2 "without config.lua it is not there"
+run race --no-config --slice --net mlp --steps 1 --init mine; exits 2 "without config.lua it is not there"
 
 # Ctrl-C while it trains: config.lua tells when.
 cat >conf/quantscope/config.lua <<'L'
@@ -73,7 +73,7 @@ methods.advance = function(...)
     return advance(...)
 end
 L
-"$qs" race --slice --steps 100000 --init mse,lsq >out 2>err </dev/null & pid=$!
+"$qs" race --slice --net mlp --steps 100000 --init mse,lsq >out 2>err </dev/null & pid=$!
 i=0; while [ $i -lt 300 ] && [ ! -e going ]; do sleep 0.1; i=$((i + 1)); done
 kill -INT $pid; wait $pid; code=$?
 exits 130 "Ctrl-C"; has err interrupted "is said"; [ ! -s out ]; verdict $? "and half a table is not printed"

@@ -3,7 +3,9 @@
  * Runs: they learn, they repeat bit for bit whatever the threads and however often they are saved, they say why they
  * end, and nothing but a step moves them.
  */
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -433,6 +435,52 @@ static int count_down(void *ctx, const char *what, double done)
     return c->left-- <= 0;
 }
 
+/* Handlers run while layers are computed; a library keeps data where a handler's frame would be written (base/sync.h). */
+static atomic_ulong alarms;
+static void on_alarm(int sig)
+{
+    (void)sig;
+    atomic_fetch_add(&alarms, 1);
+}
+
+static qs_net *wide_net(void)
+{
+    qs_net *net = qs_net_new(SIDE, SIDE, 1, NULL);
+    add(net, (qs_layer){.op = QS_OP_FLATTEN});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 512});
+    add(net, (qs_layer){.op = QS_OP_RELU});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 784});
+    add(net, (qs_layer){.op = QS_OP_RELU});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = CLASSES});
+    qs_net_seed(net, 6);
+    return net;
+}
+
+static double trained_loss(const qs_net *net, qs_dataset *d)
+{
+    qs_run_opts o = quantized(TAP_SANITIZED ? 10 : 300, "int2", "2", "lsq");
+    o.batch = 128;
+    qs_run *r = start(net, d, o);
+    while (qs_run_step(r, NULL, NULL) == 1) free(malloc(1000));
+    double loss = r->loss;
+    qs_run_unref(r);
+    return loss;
+}
+
+static void signals(qs_dataset *d)
+{
+    qs_net *net = wide_net();
+    double quiet = trained_loss(net, d);
+    struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    const struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    double loss = trained_loss(net, d);
+    setitimer(ITIMER_REAL, &never, NULL);
+    ok(loss == quiet && atomic_load(&alarms) > 10, "signals that come while it trains change nothing (%lu came)", atomic_load(&alarms));
+    qs_net_unref(net);
+}
+
 static void cancel(qs_dataset *d)
 {
     qs_run_opts o = quantized(12, "int3", "3", "lsq");
@@ -578,6 +626,7 @@ int main(void)
     no_trace(d);
     allocations(d);
     cancel(d);
+    signals(d);
     rules(d);
     adam(d);
     records(d);
