@@ -194,6 +194,7 @@ static void repeats(qs_dataset *d, const qs_net *net)
     qs_run *r[3];
     qs_run_opts o = adaptive(12, "int2@channel", "2", "lsq");
     o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .weights = true, .every = 4};
+    if (TAP_THREADS_ONLY) o.quant.adapt.cost = 3;
     bool equal = true;
     for (int i = 0; i < 3; i++) {
         qs_threads_set(i + 1);

@@ -348,10 +348,11 @@ int main(void)
 {
     vector_11_8();
     against_brute_force();
+    offsets();
+    if (TAP_THREADS_ONLY) return done();
     against_grids();
     published_optima();
     half_normal();
-    offsets();
-    if (!TAP_THREADS_ONLY) edge_cases();
+    edge_cases();
     return done();
 }
