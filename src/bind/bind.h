@@ -115,9 +115,9 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
-extern const luaL_Reg qs_bind_model_functions[], qs_bind_quant_functions[], qs_bind_session_functions[],
-                      qs_bind_net_functions[], qs_bind_train_functions[], qs_bind_results_functions[],
-                      qs_bind_sweep_functions[];
+extern const luaL_Reg qs_bind_model_functions[], qs_bind_tensor_functions[], qs_bind_quant_functions[],
+                      qs_bind_session_functions[], qs_bind_net_functions[], qs_bind_train_functions[],
+                      qs_bind_results_functions[], qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 
