@@ -4,7 +4,7 @@
  * comparisons in Lua, and initializations written in Lua. All numbers come from
  * quant/; this file checks arguments and builds tables.
  */
-#include "bind/bind.h"
+#include "bind/bind_quant.h"
 
 #include <limits.h>
 #include <math.h>
@@ -22,8 +22,7 @@ static qs_tensor *check_tensor(lua_State *L, int i) { return qs_check(L, i, &qs_
 
 static qs_cache *cache(lua_State *L) { return qs_session_cache(qs_bind_session(L)); }
 
-/* A tensor or an index at i; raises otherwise. */
-static qs_index *tensor_or_index(lua_State *L, int i, qs_tensor **t)
+qs_index *qs_arg_tensor_or_index(lua_State *L, int i, qs_tensor **t)
 {
     *t = qs_test(L, i, &qs_type_tensor);
     if (*t) return NULL;
@@ -35,7 +34,7 @@ static qs_index *tensor_or_index(lua_State *L, int i, qs_tensor **t)
 /* ---- formats ----------------------------------------------------------------------------------- */
 static void format_free(void *f) { qs_format_free(f); }
 
-static int push_format_copy(lua_State *L, const qs_format *f)
+int qs_push_format(lua_State *L, const qs_format *f)
 {
     void **box = qs_box(L, &qs_type_format);
     *box = qs_format_copy(f);
@@ -55,8 +54,7 @@ const qs_format *qs_arg_format(lua_State *L, int i, qs_err *err)
     return *box = qs_format_parse(text, err);
 }
 
-/* The format without its granularity, for what is one part already; a value at the top keeps it alive. */
-static const qs_format *arg_format_single(lua_State *L, int i, qs_err *err)
+const qs_format *qs_arg_format_single(lua_State *L, int i, qs_err *err)
 {
     const qs_format *f = qs_arg_format(L, i, err);
     if (!f || f->gran == QS_SPLIT_TENSOR) return f;
@@ -147,20 +145,7 @@ static int format_bpw(lua_State *L)
 static void *quantizer_ref(void *q) { return qs_quantizer_ref(q); }
 static void quantizer_unref(void *q) { qs_quantizer_unref(q); }
 
-/* One number, or an array where there are several parts. */
-static int push_parts(lua_State *L, const double *v, size_t parts)
-{
-    if (parts == 1) lua_pushnumber(L, v[0]);
-    else qs_push_array(L, v, parts);
-    return 1;
-}
-
-static int quantizer_step(lua_State *L)
-{
-    const qs_quantizer *q = check_quantizer(L, 1);
-    return push_parts(L, q->step, q->parts);
-}
-
+static double step_of(const qs_quantizer *q, size_t p) { return q->step[p]; }
 static double offset_of(const qs_quantizer *q, size_t p) { return q->offset ? q->offset[p] : 0; }
 static double clip_of(const qs_quantizer *q, size_t p) { return fabs(q->step[p]) * q->f->cmax; }
 
@@ -179,8 +164,13 @@ static int push_each(lua_State *L, const qs_quantizer *q, double (*of)(const qs_
     return 1;
 }
 
-static int quantizer_offset(lua_State *L) { return push_each(L, check_quantizer(L, 1), offset_of); }
-static int quantizer_clip(lua_State *L) { return push_each(L, check_quantizer(L, 1), clip_of); }
+int qs_push_steps(lua_State *L, const qs_quantizer *q) { return push_each(L, q, step_of); }
+int qs_push_offsets(lua_State *L, const qs_quantizer *q) { return push_each(L, q, offset_of); }
+int qs_push_clips(lua_State *L, const qs_quantizer *q) { return push_each(L, q, clip_of); }
+
+static int quantizer_step(lua_State *L) { return qs_push_steps(L, check_quantizer(L, 1)); }
+static int quantizer_offset(lua_State *L) { return qs_push_offsets(L, check_quantizer(L, 1)); }
+static int quantizer_clip(lua_State *L) { return qs_push_clips(L, check_quantizer(L, 1)); }
 
 static void grid_clear(void *g) { if (((qs_grid *)g)->f) qs_grid_clear(g); }
 
@@ -220,7 +210,7 @@ static int quantizer_range(lua_State *L)
 }
 
 static int quantizer_init(lua_State *L) { lua_pushstring(L, check_quantizer(L, 1)->init); return 1; }
-static int quantizer_format(lua_State *L) { return push_format_copy(L, check_quantizer(L, 1)->f); }
+static int quantizer_format(lua_State *L) { return qs_push_format(L, check_quantizer(L, 1)->f); }
 static int quantizer_note(lua_State *L) { lua_pushstring(L, check_quantizer(L, 1)->note); return 1; }
 static int quantizer_formula(lua_State *L) { lua_pushstring(L, check_quantizer(L, 1)->formula); return 1; }
 static int quantizer_source(lua_State *L) { lua_pushstring(L, check_quantizer(L, 1)->source); return 1; }
@@ -237,8 +227,6 @@ static void span_text(char *buf, size_t size, const qs_quantizer *q, double (*of
     snprintf(buf, size, lo < hi ? "%.5g..%.5g" : "%.5g", lo, hi);
 }
 
-static double step_of(const qs_quantizer *q, size_t p) { return q->step[p]; }
-
 static int quantizer_tostring(lua_State *L)
 {
     const qs_quantizer *q = check_quantizer(L, 1);
@@ -250,7 +238,7 @@ static int quantizer_tostring(lua_State *L)
         span_text(offset + strlen(offset), 64, q, offset_of);
     }
     if (q->parts > 1) snprintf(parts, sizeof parts, "  parts %zu", q->parts);
-    push_format_copy(L, q->f);
+    qs_push_format(L, q->f);
     luaL_tolstring(L, -1, NULL);
     lua_pushfstring(L, "quantizer %s  step %s%s  clip %s%s  init %s", lua_tostring(L, -1), step, offset, clip, parts,
                     q->init);
@@ -392,7 +380,7 @@ static int quantizer_error(lua_State *L)
 {
     const qs_quantizer *q = check_quantizer(L, 1);
     qs_tensor *t;
-    const qs_index *ix = tensor_or_index(L, 2, &t);
+    const qs_index *ix = qs_arg_tensor_or_index(L, 2, &t);
     qs_err err;
     if (ix) return error_of_index(L, q, ix);
     qs_qerror *e = qs_scratch(L, sizeof *e, qerror_clear);
@@ -403,8 +391,7 @@ static int quantizer_error(lua_State *L)
     return 1;
 }
 
-/* A quantizer of one part in a box at the top. */
-static qs_quantizer *push_single(lua_State *L, const qs_format *f, double step, double offset, qs_err *err)
+qs_quantizer *qs_push_quantizer(lua_State *L, const qs_format *f, double step, double offset, qs_err *err)
 {
     qs_split one = {.kind = QS_SPLIT_TENSOR, .axis = -1, .parts = 1};
     bool has = f->offset != QS_OFFSET_NONE || offset != 0;
@@ -417,8 +404,8 @@ int qs_bind_index_error(lua_State *L)
     const qs_index *ix = qs_check(L, 1, &qs_type_index);
     double step = luaL_checknumber(L, 3), offset = luaL_optnumber(L, 4, 0);
     qs_err err;
-    const qs_format *f = arg_format_single(L, 2, &err);
-    qs_quantizer *q = f ? push_single(L, f, step, offset, &err) : NULL;
+    const qs_format *f = qs_arg_format_single(L, 2, &err);
+    qs_quantizer *q = f ? qs_push_quantizer(L, f, step, offset, &err) : NULL;
     return q ? error_of_index(L, q, ix) : qs_bind_fail(L, &err);
 }
 
@@ -494,6 +481,13 @@ static int grad_options(lua_State *L, int i, qs_grad_opts *o, qs_err *err)
     return mask ? qs_mask_named(mask, &o->mask, err) : 0;
 }
 
+/* One number, or an array where there are several parts. */
+static void push_parts(lua_State *L, const double *v, size_t parts)
+{
+    if (parts == 1) lua_pushnumber(L, v[0]);
+    else qs_push_array(L, v, parts);
+}
+
 static int quantizer_grad(lua_State *L)
 {
     const qs_quantizer *q = check_quantizer(L, 1);
@@ -548,7 +542,7 @@ static int init_index(lua_State *L, const char *name, const qs_index *ix, const 
     double start = qs_now();
     if (qs_init_index(name, ix, f, o, qs_bind_ctl(L), out, &err)) return qs_bind_fail(L, &err);
     double ms = 1e3 * (qs_now() - start);
-    qs_quantizer *q = push_single(L, out->f ? out->f : f, out->step, out->offset, &err);
+    qs_quantizer *q = qs_push_quantizer(L, out->f ? out->f : f, out->step, out->offset, &err);
     if (!q) return qs_bind_fail(L, &err);
     const qs_init *row = qs_init_named(name);
     snprintf(q->init, sizeof q->init, "%s", name);
@@ -563,12 +557,12 @@ static int init(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
     qs_tensor *t;
-    const qs_index *ix = tensor_or_index(L, 2, &t);
+    const qs_index *ix = qs_arg_tensor_or_index(L, 2, &t);
     qs_init_opts o;
     qs_err err;
     qs_opt_table(L, 4);
     lua_settop(L, 4);
-    const qs_format *f = ix ? arg_format_single(L, 3, &err) : qs_arg_format(L, 3, &err);
+    const qs_format *f = ix ? qs_arg_format_single(L, 3, &err) : qs_arg_format(L, 3, &err);
     if (!f || init_options(L, 4, "qs.init", &o, &err)) return qs_bind_fail(L, &err);
     if (ix) return init_index(L, name, ix, f, &o);
     void **box = qs_box(L, &qs_type_quantizer);
@@ -630,7 +624,7 @@ static int call_protected(lua_State *L)   /* (struct call *, function) */
     struct lua_init *li = c->in->ctx;
     lua_rawgeti(L, LUA_REGISTRYINDEX, li->ref);
     qs_push_ref(L, &qs_type_index, (void *)(uintptr_t)c->in->ix);
-    push_format_copy(L, c->in->f);
+    qs_push_format(L, c->in->f);
     lua_pushstring(L, c->in->opts && c->in->opts->role == QS_ROLE_ACT ? "act" : "weight");
     lua_call(L, 3, 3);
     take_result(L, 2, c->in->f, c->out);
@@ -749,7 +743,7 @@ static int curve(lua_State *L)
 {
     static const char *const options[] = {"points", "lo", "hi", "p", "offset", "part", NULL};
     qs_tensor *t;
-    const qs_index *ix = tensor_or_index(L, 1, &t);
+    const qs_index *ix = qs_arg_tensor_or_index(L, 1, &t);
     qs_err err;
     qs_opt_table(L, 3);
     lua_settop(L, 3);
@@ -775,12 +769,6 @@ static int curve(lua_State *L)
 /* ---- comparison -------------------------------------------------------------------------------- */
 static void compare_clear(void *c) { qs_compare_clear(c); }
 
-static void set_each(lua_State *L, const char *key, const qs_quantizer *q, double (*of)(const qs_quantizer *, size_t))
-{
-    push_each(L, q, of);
-    lua_setfield(L, -2, key);
-}
-
 static void push_failed_row(lua_State *L, const qs_compare_row *r)
 {
     lua_createtable(L, 0, 3);
@@ -805,9 +793,12 @@ static void push_compare_row(lua_State *L, const qs_compare_row *r)
     if (!r->q) return;
     qs_set_text(L, "note", r->q->note);
     if (r->q->parts > 1) {
-        set_each(L, "steps", r->q, step_of);
-        set_each(L, "offsets", r->q, offset_of);
-        set_each(L, "clips", r->q, clip_of);
+        qs_push_steps(L, r->q);
+        lua_setfield(L, -2, "steps");
+        qs_push_offsets(L, r->q);
+        lua_setfield(L, -2, "offsets");
+        qs_push_clips(L, r->q);
+        lua_setfield(L, -2, "clips");
     }
     qs_push_ref(L, &qs_type_quantizer, r->q);
     lua_setfield(L, -2, "quantizer");
