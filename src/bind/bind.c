@@ -405,6 +405,7 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_model_functions, 0);
     luaL_setfuncs(L, qs_bind_tensor_functions, 0);
     luaL_setfuncs(L, qs_bind_quant_functions, 0);
+    luaL_setfuncs(L, qs_bind_init_functions, 0);
     luaL_setfuncs(L, qs_bind_session_functions, 0);
     luaL_setfuncs(L, qs_bind_net_functions, 0);
     luaL_setfuncs(L, qs_bind_train_functions, 0);

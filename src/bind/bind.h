@@ -116,8 +116,8 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
 extern const luaL_Reg qs_bind_model_functions[], qs_bind_tensor_functions[], qs_bind_quant_functions[],
-                      qs_bind_session_functions[], qs_bind_net_functions[], qs_bind_train_functions[],
-                      qs_bind_results_functions[], qs_bind_sweep_functions[];
+                      qs_bind_init_functions[], qs_bind_session_functions[], qs_bind_net_functions[],
+                      qs_bind_train_functions[], qs_bind_results_functions[], qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 
@@ -148,6 +148,7 @@ struct qs_repl;
  */
 int qs_repl_guard(struct qs_repl *r, lua_CFunction fn, void *arg, char **message);
 
+/* ---- initializations (bind_init.c) ------------------------------------------------------------------------- */
 /* Registered initializations of a state that closes must not be called any more. */
 void qs_bind_forget_inits(qs_bind *b);
 
