@@ -12,46 +12,19 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "num/kernels.h"
-#include "stat/index_in.h"
+#include "stat/index_build.h"
 #include "stat/sort.h"
 
 #define BUCKETS_FROM ((size_t)1 << 24)
 #define COUNT_MIN 4096       /* shorter parts of 16-bit types are sorted like floats */
 #define SLOTS_MIN 256        /* entries from which a table of slots pays */
 #define SLOTS_MAX (1u << 17)
-#define SLAB ((size_t)4 << 20)   /* elements a lane between two looks at the cancel token */
-#define LANES 8
 
 static _Atomic size_t bucket_limit = BUCKETS_FROM;
 
 void qs_index_bucket_limit(size_t n) { bucket_limit = n ? n : BUCKETS_FROM; }
 
-/* ---- compensated sums ---------------------------------------------------------------------- */
-struct acc { double s, c; };
-
-static inline void acc_add(struct acc *a, double x)
-{
-    double t = a->s + x, z = t - a->s;
-    a->c += (a->s - (t - z)) + (x - z);   /* Knuth's two-sum: what t lost */
-    a->s = t;
-}
-
-static inline double acc_get(const struct acc *a) { return a->s + a->c; }
-
-struct acc3 { struct acc w, x, xx; };
-
-static void acc3_add(struct acc3 *a, qs_sums s)
-{
-    acc_add(&a->w, s.w);
-    acc_add(&a->x, s.wx);
-    acc_add(&a->xx, s.wxx);
-}
-
-static qs_sums acc3_get(const struct acc3 *a) { return (qs_sums){acc_get(&a->w), acc_get(&a->x), acc_get(&a->xx)}; }
-
 /* ---- memory: one block, the struct first --------------------------------------------------------- */
-enum { HAS_WEIGHTS = 1, HAS_CUM = 2, IS_BUCKETS = 4 };
-
 struct carve { size_t at; bool overflow; };
 
 static size_t carve(struct carve *c, size_t n, size_t size)
@@ -69,15 +42,15 @@ static uint32_t slots_for(size_t m)
     return m < SLOTS_MIN ? 0 : s;
 }
 
-static qs_index *allocate(qs_index_kind kind, size_t m, int has, qs_err *err)
+qs_index *qs_index_allocate(qs_index_kind kind, size_t m, int has, qs_err *err)
 {
     struct carve c = {(sizeof(qs_index) + 63) / 64 * 64, false};
-    bool buckets = has & IS_BUCKETS;
+    bool buckets = kind == QS_INDEX_BUCKETS;
     uint32_t slots = buckets ? 0 : slots_for(m);
-    size_t runs = buckets ? 0 : (m + QS_RUN - 1) / QS_RUN, width = has & HAS_WEIGHTS ? 3 : 2;
+    size_t runs = buckets ? 0 : (m + QS_RUN - 1) / QS_RUN, width = has & QS_HAS_WEIGHTS ? 3 : 2;
     size_t value = carve(&c, m, sizeof(float));
-    size_t w = has & HAS_WEIGHTS ? carve(&c, m, sizeof(double)) : 0;
-    size_t cum = has & HAS_CUM ? carve(&c, m + 1, sizeof(size_t)) : 0;
+    size_t w = has & QS_HAS_WEIGHTS ? carve(&c, m, sizeof(double)) : 0;
+    size_t cum = has & QS_HAS_CUM ? carve(&c, m + 1, sizeof(size_t)) : 0;
     size_t run = buckets ? 0 : carve(&c, runs + 1, sizeof(qs_sums));
     size_t block = buckets ? 0 : carve(&c, m / QS_BLOCK + 1, width * sizeof(double));
     size_t slot = slots ? carve(&c, slots + 1, sizeof(uint32_t)) : 0;
@@ -110,13 +83,13 @@ static qs_index *allocate(qs_index_kind kind, size_t m, int has, qs_err *err)
 /* Turns block[0..n-1] with stride `width` into what stands before each; returns the whole. */
 static double scan(double *block, size_t n, size_t width)
 {
-    struct acc a = {0, 0};
+    struct qs_acc a = {0, 0};
     for (size_t k = 0; k < n; k++) {
         double s = block[k * width];
-        block[k * width] = acc_get(&a);
-        acc_add(&a, s);
+        block[k * width] = qs_acc_get(&a);
+        qs_acc_add(&a, s);
     }
-    return acc_get(&a);
+    return qs_acc_get(&a);
 }
 
 static void weighted_blocks(const qs_index *ix, size_t from, size_t n, double *block)
@@ -205,8 +178,7 @@ static void plan_slots(qs_index *ix)
     while ((bits - ix->floor) >> ix->shift >= ix->slots / 2) ix->shift++;
 }
 
-/* With value, w, cum and m in place: everything else. */
-static void finish(qs_index *ix)
+void qs_index_finish(qs_index *ix)
 {
     size_t runs = (ix->m + QS_RUN - 1) / QS_RUN, few[1], width = ix->w ? 3 : 2;
     struct finish f = {ix, runs > 1 ? qs_xmalloc(runs * sizeof *f.distinct) : few};
@@ -216,11 +188,11 @@ static void finish(qs_index *ix)
     qs_parallel(runs, finish_run, &f);
     if (ix->m % QS_RUN == 0)
         for (size_t k = 0; k < width; k++) ix->block[ix->m / QS_BLOCK * width + k] = 0;
-    struct acc3 a = {{0, 0}, {0, 0}, {0, 0}};
-    ix->run[0] = acc3_get(&a);
+    struct qs_acc3 a = {{0, 0}, {0, 0}, {0, 0}};
+    ix->run[0] = qs_acc3_get(&a);
     for (size_t r = 0; r < runs; r++) {
-        acc3_add(&a, ix->run[r + 1]);
-        ix->run[r + 1] = acc3_get(&a);
+        qs_acc3_add(&a, ix->run[r + 1]);
+        ix->run[r + 1] = qs_acc3_get(&a);
         ix->distinct += f.distinct[r];
     }
     ix->runs = runs;
@@ -234,8 +206,7 @@ static qs_index *drop(qs_index *ix)
     return NULL;
 }
 
-/* The values are all skipped, or the weights worthless: says which. NULL. */
-static qs_index *nothing(qs_index *ix, size_t n, qs_err *err)
+qs_index *qs_index_nothing(qs_index *ix, size_t n, qs_err *err)
 {
     if (n == 0) qs_fail(err, QS_ERANGE, _("there are no values"));
     else if (!ix || ix->n == 0) qs_fail(err, QS_ERANGE, _("none of %zu values is finite"), n);
@@ -244,7 +215,7 @@ static qs_index *nothing(qs_index *ix, size_t n, qs_err *err)
 }
 
 /* ---- sorted ------------------------------------------------------------------------------------------ */
-static int check_weights(const float *w, size_t n, size_t at, qs_err *err)
+int qs_index_check_weights(const float *w, size_t n, size_t at, qs_err *err)
 {
     for (size_t i = 0; i < n; i++)
         if (!(w[i] >= 0 && w[i] <= FLT_MAX))
@@ -254,8 +225,8 @@ static int check_weights(const float *w, size_t n, size_t at, qs_err *err)
 
 static qs_index *sorted(const float *x, size_t n, const float *w, const qs_ctl *ctl, qs_err *err)
 {
-    if (w && check_weights(w, n, 0, err)) return NULL;
-    qs_index *ix = allocate(QS_INDEX_SORTED, n, w ? HAS_WEIGHTS : 0, err);
+    if (w && qs_index_check_weights(w, n, 0, err)) return NULL;
+    qs_index *ix = qs_index_allocate(QS_INDEX_SORTED, n, w ? QS_HAS_WEIGHTS : 0, err);
     if (!ix) return NULL;
     ix->weighted = w != NULL;
     if (w ? qs_sort_pairs(x, w, n, ix->value, ix->w, &ix->n, ctl, err)
@@ -263,9 +234,9 @@ static qs_index *sorted(const float *x, size_t n, const float *w, const qs_ctl *
         return drop(ix);
     ix->m = ix->n;
     ix->skipped = n - ix->n;
-    if (!ix->n) return nothing(ix, n, err);
-    finish(ix);
-    return ix->total.w > 0 ? ix : nothing(ix, n, err);
+    if (!ix->n) return qs_index_nothing(ix, n, err);
+    qs_index_finish(ix);
+    return ix->total.w > 0 ? ix : qs_index_nothing(ix, n, err);
 }
 
 /* ---- counted --------------------------------------------------------------------------------------------- */
@@ -304,10 +275,11 @@ static void count_lane(void *arg, size_t l)
 
 static int count_codes(struct codes *c, uint64_t *count, const qs_ctl *ctl, qs_err *err)
 {
-    size_t lanes = (size_t)qs_threads() < LANES ? (size_t)qs_threads() : LANES, tables = c->size == 1 ? 256 : 65536;
+    size_t lanes = (size_t)qs_threads() < QS_LANES ? (size_t)qs_threads() : QS_LANES;
+    size_t tables = c->size == 1 ? 256 : 65536;
     int rc = 0;
     c->lane = qs_xmalloc(lanes * 2 * 65536 * sizeof *c->lane);
-    c->step = (c->n + lanes - 1) / lanes < SLAB ? ((c->n + lanes - 1) / lanes + 3) / 4 * 4 : SLAB;
+    c->step = (c->n + lanes - 1) / lanes < QS_SLAB ? ((c->n + lanes - 1) / lanes + 3) / 4 * 4 : QS_SLAB;
     memset(count, 0, tables * sizeof *count);
     for (c->from = 0; c->from < c->n && !rc; c->from += lanes * c->step) {
         qs_parallel(lanes, count_lane, c);
@@ -353,7 +325,7 @@ static int weigh_codes(const qs_tensor *t, const qs_tensor *w, size_t start, siz
     for (size_t i = 0; i < n && !rc; i += STEP) {
         size_t k = n - i < STEP ? n - i : STEP;
         qs_tensor_read(w, start + i, k, buf);
-        if ((rc = check_weights(buf, k, start + i, err))) break;
+        if ((rc = qs_index_check_weights(buf, k, start + i, err))) break;
         for (size_t j = 0; j < k; j++) {
             uint16_t v;
             if (size == 1) v = data[i + j];
@@ -380,7 +352,8 @@ static qs_index *from_counts(const uint64_t *count, const double *weight, const 
         }
     qs_index *ix = NULL;
     if (!qs_sort_pairs(x, code, used, order, at, &m, NULL, err))
-        ix = m ? allocate(QS_INDEX_COUNTED, m, HAS_WEIGHTS | HAS_CUM, err) : nothing(NULL, n, err);
+        ix = m ? qs_index_allocate(QS_INDEX_COUNTED, m, QS_HAS_WEIGHTS | QS_HAS_CUM, err)
+               : qs_index_nothing(NULL, n, err);
     if (ix) {
         ix->m = 0;
         for (size_t i = 0; i < m; i++) {
@@ -396,8 +369,8 @@ static qs_index *from_counts(const uint64_t *count, const double *weight, const 
         ix->cum[ix->m] = ix->n;
         ix->skipped = n - ix->n;
         ix->weighted = weight != NULL;
-        finish(ix);
-        if (!(ix->total.w > 0)) ix = nothing(ix, n, err);
+        qs_index_finish(ix);
+        if (!(ix->total.w > 0)) ix = qs_index_nothing(ix, n, err);
     }
     free(at);
     free(order);
@@ -405,7 +378,8 @@ static qs_index *from_counts(const uint64_t *count, const double *weight, const 
     return ix;
 }
 
-static qs_index *counted(const qs_tensor *t, const qs_tensor *w, size_t start, size_t n, const qs_ctl *ctl, qs_err *err)
+qs_index *qs_index_counted(const qs_tensor *t, const qs_tensor *w, size_t start, size_t n, const qs_ctl *ctl,
+                           qs_err *err)
 {
     size_t size = qs_dtype_size(t->dtype), tables = size == 1 ? 256 : 65536;
     uint64_t *count = qs_xmalloc(tables * sizeof *count);
@@ -423,13 +397,6 @@ static qs_index *counted(const qs_tensor *t, const qs_tensor *w, size_t start, s
 }
 
 /* ---- buckets --------------------------------------------------------------------------------------------- */
-/* Where floats come from: memory, or a tensor that is read piece by piece. */
-struct source {
-    const float *x, *w;
-    const qs_tensor *t, *wt;     /* where x, w are NULL */
-    size_t start, n;
-};
-
 enum { PIECE = 65536 };
 
 static const float *piece(const float *x, const qs_tensor *t, size_t start, size_t i, size_t n, float *buf)
@@ -452,9 +419,9 @@ struct lane {
 };
 
 struct tally {
-    const struct source *src;
+    const struct qs_index_source *src;
     size_t from, step;
-    struct lane lane[LANES];
+    struct lane lane[QS_LANES];
 };
 
 static void tally_piece(struct lane *lane, const float *x, size_t n)
@@ -516,14 +483,14 @@ static void dense_lane(struct dense *d, const struct lane *lane)
     if (lane->max > d->max) d->max = lane->max;
 }
 
-static int tally_plain(const struct source *src, struct dense *d, const qs_ctl *ctl, qs_err *err)
+static int tally_plain(const struct qs_index_source *src, struct dense *d, const qs_ctl *ctl, qs_err *err)
 {
-    struct tally t = {.src = src, .step = SLAB};
-    size_t lanes = (size_t)qs_threads() < LANES ? (size_t)qs_threads() : LANES;
+    struct tally t = {.src = src, .step = QS_SLAB};
+    size_t lanes = (size_t)qs_threads() < QS_LANES ? (size_t)qs_threads() : QS_LANES;
     int rc = 0;
     struct low *all = qs_xcalloc(lanes * QS_BUCKETS, sizeof *all);
     for (size_t l = 0; l < lanes; l++) t.lane[l] = (struct lane){.b = all + l * QS_BUCKETS, .min = UINT32_MAX};
-    for (t.from = 0; t.from < src->n && !rc; t.from += lanes * SLAB) {
+    for (t.from = 0; t.from < src->n && !rc; t.from += lanes * QS_SLAB) {
         rc = qs_ctl_check(ctl, _("counting"), (double)t.from / (double)src->n, err);
         if (!rc) qs_parallel(lanes, tally_lane, &t);
     }
@@ -566,7 +533,7 @@ static void weigh_one(struct dense *d, float x, double w)
 }
 
 /* Weighted sums are floating-point: in order, on one thread. */
-static int tally_weighted(const struct source *src, struct dense *d, const qs_ctl *ctl, qs_err *err)
+static int tally_weighted(const struct qs_index_source *src, struct dense *d, const qs_ctl *ctl, qs_err *err)
 {
     float *buf = qs_xmalloc(2 * PIECE * sizeof *buf);
     int rc = 0;
@@ -574,7 +541,7 @@ static int tally_weighted(const struct source *src, struct dense *d, const qs_ct
         size_t n = src->n - i < PIECE ? src->n - i : PIECE;
         const float *x = piece(src->x, src->t, src->start, i, n, buf);
         const float *w = piece(src->w, src->wt, src->start, i, n, buf + PIECE);
-        if ((rc = check_weights(w, n, i, err))) break;
+        if ((rc = qs_index_check_weights(w, n, i, err))) break;
         for (size_t j = 0; j < n; j++) weigh_one(d, x[j], w[j]);
         rc = qs_ctl_check(ctl, _("counting"), (double)i / (double)src->n, err);
     }
@@ -593,26 +560,26 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
 {
     size_t m = 0;
     for (uint32_t id = 0; id < QS_BUCKETS; id++) m += d->n[id] > 0;
-    if (!m) return nothing(NULL, n, err);
-    qs_index *ix = allocate(QS_INDEX_BUCKETS, m, HAS_WEIGHTS | HAS_CUM | IS_BUCKETS, err);
+    if (!m) return qs_index_nothing(NULL, n, err);
+    qs_index *ix = qs_index_allocate(QS_INDEX_BUCKETS, m, QS_HAS_WEIGHTS | QS_HAS_CUM, err);
     if (!ix) return NULL;
-    struct acc3 a = {{0, 0}, {0, 0}, {0, 0}};
+    struct qs_acc3 a = {{0, 0}, {0, 0}, {0, 0}};
     double distinct = 0;
     size_t e = 0;
     for (uint32_t id = 0; id < QS_BUCKETS; id++) {
         if (!d->n[id]) continue;
         const qs_sums *s = &d->s[id];
         ix->id[e] = id;
-        ix->edge[e] = acc3_get(&a);
+        ix->edge[e] = qs_acc3_get(&a);
         ix->cum[e] = ix->n;
         ix->w[e] = s->w;
         ix->value[e] = s->w > 0 ? (float)(s->wx / s->w) : qs_key_float(id << QS_BUCKET_SHIFT);
-        acc3_add(&a, *s);
+        qs_acc3_add(&a, *s);
         ix->n += d->n[id];
         distinct += likely_distinct((double)d->n[id]);
         e++;
     }
-    ix->edge[m] = ix->total = acc3_get(&a);
+    ix->edge[m] = ix->total = qs_acc3_get(&a);
     ix->cum[m] = ix->n;
     ix->weighted = weighted;
     ix->skipped = d->skipped;
@@ -621,7 +588,7 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
     ix->zero_w = d->zero_w;
     ix->min = qs_key_float(d->min);
     ix->max = qs_key_float(d->max);
-    return ix->total.w > 0 ? ix : nothing(ix, n, err);
+    return ix->total.w > 0 ? ix : qs_index_nothing(ix, n, err);
 }
 
 static int dense_init(struct dense *d, qs_err *err)
@@ -633,7 +600,7 @@ static int dense_init(struct dense *d, qs_err *err)
     return qs_fail(err, QS_ENOMEM, _("no memory for %u buckets"), QS_BUCKETS);
 }
 
-static qs_index *buckets(const struct source *src, const qs_ctl *ctl, qs_err *err)
+qs_index *qs_index_buckets(const struct qs_index_source *src, const qs_ctl *ctl, qs_err *err)
 {
     struct dense d;
     bool weighted = src->w || src->wt;
@@ -648,10 +615,10 @@ static qs_index *buckets(const struct source *src, const qs_ctl *ctl, qs_err *er
 /* ---- the constructors ---------------------------------------------------------------------------------------- */
 qs_index *qs_index_new(const float *x, size_t n, const float *w, const qs_ctl *ctl, qs_err *err)
 {
-    if (!n) return nothing(NULL, 0, err);
+    if (!n) return qs_index_nothing(NULL, 0, err);
     if (n <= bucket_limit) return sorted(x, n, w, ctl, err);
-    struct source src = {.x = x, .w = w, .n = n};
-    return buckets(&src, ctl, err);
+    struct qs_index_source src = {.x = x, .w = w, .n = n};
+    return qs_index_buckets(&src, ctl, err);
 }
 
 /* A part as floats: in place where it can be, else in *own. NULL: no memory. */
@@ -691,14 +658,15 @@ static qs_index *index_of(const qs_tensor *t, const qs_split *s, size_t part, co
         qs_fail(err, QS_EARG, _("%zu weights for %zu values"), weights->n, t->n);
         return NULL;
     }
-    if (!n) return nothing(NULL, 0, err);
+    if (!n) return qs_index_nothing(NULL, 0, err);
     if (!s->contiguous || (t->fortran && (s->parts > 1 || weights))) return gathered(t, s, part, weights, n, ctl, err);
     size_t start = qs_split_where(s, t, part, 0);
-    if (size <= 2 && n >= COUNT_MIN) return counted(t, weights, start, n, ctl, err);
+    if (size <= 2 && n >= COUNT_MIN) return qs_index_counted(t, weights, start, n, ctl, err);
     if (n <= bucket_limit) return gathered(t, s, part, weights, n, ctl, err);
     const float *x = qs_tensor_floats(t), *w = weights ? qs_tensor_floats(weights) : NULL;
-    struct source src = {.x = x ? x + start : NULL, .w = w ? w + start : NULL, .t = t, .wt = weights, .start = start, .n = n};
-    return buckets(&src, ctl, err);
+    struct qs_index_source src = {.x = x ? x + start : NULL, .w = w ? w + start : NULL,
+                                  .t = t, .wt = weights, .start = start, .n = n};
+    return qs_index_buckets(&src, ctl, err);
 }
 
 qs_index *qs_index_of(const qs_tensor *t, const qs_split *s, size_t part, const qs_tensor *weights,
@@ -711,7 +679,7 @@ qs_index *qs_index_of(const qs_tensor *t, const qs_split *s, size_t part, const 
 
 /* ---- the mirror image ----------------------------------------------------------------------------------------- */
 /* -x of the floats of a bucket are a bucket; only 0 stays where it is. */
-static qs_index *mirror_buckets(const qs_index *ix, qs_err *err)
+qs_index *qs_index_buckets_mirror(const qs_index *ix, qs_err *err)
 {
     struct dense d;
     uint32_t zero = 0x80000000u >> QS_BUCKET_SHIFT;
@@ -739,8 +707,8 @@ static qs_index *mirror_buckets(const qs_index *ix, qs_err *err)
 
 qs_index *qs_index_mirror(const qs_index *ix, qs_err *err)
 {
-    if (ix->kind == QS_INDEX_BUCKETS) return mirror_buckets(ix, err);
-    qs_index *r = allocate(ix->kind, ix->m, (ix->w ? HAS_WEIGHTS : 0) | (ix->cum ? HAS_CUM : 0), err);
+    if (ix->kind == QS_INDEX_BUCKETS) return qs_index_buckets_mirror(ix, err);
+    qs_index *r = qs_index_allocate(ix->kind, ix->m, (ix->w ? QS_HAS_WEIGHTS : 0) | (ix->cum ? QS_HAS_CUM : 0), err);
     if (!r) return NULL;
     for (size_t i = 0, k = ix->m - 1; i < ix->m; i++, k--) {
         r->value[i] = 0.0f - ix->value[k];   /* 0 stays +0 */
@@ -751,6 +719,6 @@ qs_index *qs_index_mirror(const qs_index *ix, qs_err *err)
     r->n = ix->n;
     r->skipped = ix->skipped;
     r->weighted = ix->weighted;
-    finish(r);
+    qs_index_finish(r);
     return r;
 }
