@@ -2,7 +2,7 @@
 #ifndef QS_STAT_INDEX_IN_H
 #define QS_STAT_INDEX_IN_H
 /*
- * What an index is made of. Private to stat/: index.c asks, index_build.c makes.
+ * What an index is made of. Private to stat/: index.c asks, index_build.c and its ways make.
  *
  * Entries are ascending. Sums are kept at every 16th entry, relative to the
  * start of their run of 65536 entries; the rest is added up from the entries
