@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fake quantization at one place of a network: forward, straight-through
- * backward, parameters and their gradients, initialization, and what a record
- * says of the values. It knows formats and learning rules through quant's grids
- * and rules; it does not know layers, and it does not decide how parameters
- * move: that is the optimizer's.
+ * Fake quantization at one place of a network: parameters, forward, straight-
+ * through backward with the parameters' gradients. It knows formats and learning
+ * rules through quant's grids and rules; it does not know layers, and it does not
+ * decide how parameters move: that is the optimizer's. Where they start is found
+ * in site_fit.c, what a record says of the values in site_look.c.
  *
  * Everything runs over spans: runs of values that share one step. Spans of
  * channels-last activations are gathered a block of rows at a time.
  */
-#include "train/site.h"
-
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,27 +17,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "num/kernels.h"
-#include "quant/grid.h"
-
-#define SPAN 1024                       /* values of a span that pass through a buffer */
-#define FIT_MAX ((size_t)1 << 22)       /* more values than this: an init sees a regular choice of the images */
-#define ACT_AXIS 3                      /* activations are (n, h, w, c) */
-
-struct qs_site_work {
-    qs_grid *grid;             /* (parts) */
-    qs_fqrule *rule;           /* (parts) */
-    double *z;                 /* (parts) zero points; 0 without */
-    float *col[8];             /* (parts) each, or NULL: s, beta, lo, hi, then the rule, for channels last and uniform */
-    unsigned char *room;       /* (parts, each) codebooks that zp and flip change */
-    size_t each;
-    double *sum;               /* (pieces, stride) steps of the parts, their offsets, then g Q(y) of all */
-    size_t pieces, stride;
-    double *edge;              /* (parts) for medians */
-    double *fresh;             /* (2 parts) steps and offsets on their way to the site */
-    uint32_t *count;           /* (f->n) */
-    double scale;              /* of the step's gradient */
-};
+#include "train/site_in.h"
 
 /* ---- making one ---------------------------------------------------------------------------- */
 /* Elements, parts and inner of the values, from the format's granularity and the net's shapes. */
@@ -192,6 +170,18 @@ void qs_site_clear(qs_site *s)
     *s = (qs_site){0};
 }
 
+void site_take_format(qs_site *s, qs_format *f)
+{
+    size_t pieces = s->work->pieces;
+    double scale = s->work->scale * qs_grad_scale(f, 1) / qs_grad_scale(s->f, 1);
+    if (s->gscale == QS_GSCALE_NONE) scale = 1;
+    work_free(s->work);
+    qs_format_free(s->f);
+    s->f = f;
+    s->work = work_new(s, pieces);
+    s->work->scale = scale;
+}
+
 /* ---- parameters ----------------------------------------------------------------------------- */
 /* The nearest step that float32 arithmetic can use; `old` where the new one is no number. */
 static double usable_step(const qs_format *f, double step, double old)
@@ -260,19 +250,9 @@ void qs_site_scale(qs_site *s, double factor)
 }
 
 /* ---- spans ------------------------------------------------------------------------------------ */
-/* x: n values of one part, normalized where the site normalizes; io: 32-bit cells beside them, or NULL. */
-typedef void span_fn(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx);
-
-struct spans {
-    const qs_site *s;
-    span_fn *fn;
-    void *ctx;
-    bool reads;                /* fn reads io, not only writes it */
-};
-
 static void *cell(void *io, size_t i) { return io ? (char *)io + 4 * i : NULL; }
 
-static void normalize(const qs_site *s, const float *w, size_t n, float *y)
+void site_normalize(const qs_site *s, const float *w, size_t n, float *y)
 {
     const float mean = (float)s->mean, dev = (float)s->dev;
     for (size_t i = 0; i < n; i++) y[i] = (w[i] - mean) / dev;
@@ -288,7 +268,7 @@ static void one_span(const struct spans *k, size_t part, const float *x, size_t 
     }
     for (size_t i = 0; i < n; i += SPAN) {
         size_t m = n - i < SPAN ? n - i : SPAN;
-        normalize(k->s, x + i, m, y);
+        site_normalize(k->s, x + i, m, y);
         k->fn(k->s, part, y, m, cell(io, i), k->ctx);
     }
 }
@@ -304,7 +284,7 @@ static void one_column(const struct spans *k, size_t part, const float *x, size_
         if (io && k->reads) memcpy(&box[m], cell(io, i), sizeof *box);
     }
     if (!m) return;
-    if (k->s->normalize) normalize(k->s, y, m, y);
+    if (k->s->normalize) site_normalize(k->s, y, m, y);
     k->fn(k->s, part, y, m, io ? box : NULL, k->ctx);
     if (io)
         for (size_t i = first, j = 0; i < n; i += parts, j++) memcpy(cell(io, i), &box[j], sizeof *box);
@@ -322,7 +302,7 @@ static void columns(const struct spans *k, const float *x, size_t start, size_t 
     }
 }
 
-static void each_span(const struct spans *k, const float *x, size_t start, size_t n, void *io)
+void site_each_span(const struct spans *k, const float *x, size_t start, size_t n, void *io)
 {
     const qs_site *s = k->s;
     if (s->parts > 1 && s->inner == 1) {
@@ -378,7 +358,7 @@ void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, f
         qs_num()->fqcols(x, n / s->parts, s->parts, &q, out);
         return;
     }
-    each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
+    site_each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
 }
 
 bool qs_site_whole(const qs_site *s)
@@ -434,7 +414,7 @@ void qs_site_backward(qs_site *s, const float *x, size_t start, size_t n, size_t
         qs_num()->fqcolsgrad(x, n / s->parts, s->parts, &q, g, sum, sum + s->parts);
         return;
     }
-    each_span(&(struct spans){.s = s, .fn = backward_span, .ctx = sum, .reads = true}, x, start, n, g);
+    site_each_span(&(struct spans){.s = s, .fn = backward_span, .ctx = sum, .reads = true}, x, start, n, g);
 }
 
 void qs_site_zero(qs_site *s)
@@ -488,230 +468,7 @@ void qs_site_end(qs_site *s, const float *w, float *g)
     s->vnorm = w ? norm_of(w, s->n) : 0;
 }
 
-/* ---- initialization ------------------------------------------------------------------------------- */
-struct fit {
-    qs_site *s;
-    const char *init;
-    const float *x;
-    size_t n;
-    float *part;               /* room for the values of one part */
-    double *step, *offset;
-    qs_format *f;              /* where the init made a format of its own */
-    const qs_ctl *ctl;
-};
-
-/* The values of a part among x (n), normalized where the site normalizes, to out; returns how many. */
-static size_t gather(const qs_site *s, size_t part, const float *x, size_t n, float *out)
-{
-    size_t m = 0, period = s->inner * s->parts;
-    for (size_t at = s->parts > 1 ? part * s->inner : 0; at < n; at += s->parts > 1 ? period : n) {
-        size_t run = s->parts > 1 ? s->inner : n;
-        memcpy(out + m, x + at, run * sizeof *x);
-        m += run;
-    }
-    if (s->normalize) normalize(s, out, m, out);
-    return m;
-}
-
-static int fit_part(struct fit *k, size_t part, qs_err *err)
-{
-    qs_site *s = k->s;
-    qs_init_opts o = {.role = s->act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
-    qs_init_out out = {0};
-    qs_index *ix = qs_index_new(k->part, gather(s, part, k->x, k->n, k->part), NULL, k->ctl, err);
-    if (!ix) return -err->code;
-    int rc = qs_init_index(k->init, ix, s->f, &o, k->ctl, &out, err);
-    qs_index_unref(ix);
-    if (rc) return rc;
-    k->step[part] = out.step;
-    k->offset[part] = out.offset;
-    if (part == 0) snprintf(s->formula, sizeof s->formula, "%s", out.formula);
-    if (part == 0 || !*s->note) snprintf(s->note, sizeof s->note, "%s", out.note);
-    if (!out.f) return 0;
-    k->f = out.f;
-    if (s->parts == 1) return 0;
-    return qs_fail(err, QS_EUNSUP, _("%s makes levels of its own; in training one quantizer a tensor can have them"),
-                   k->init);
-}
-
-/* The levels an init found take the place of the format's. */
-static void take_format(qs_site *s, qs_format *f)
-{
-    size_t pieces = s->work->pieces;
-    double scale = s->work->scale * qs_grad_scale(f, 1) / qs_grad_scale(s->f, 1);
-    if (s->gscale == QS_GSCALE_NONE) scale = 1;
-    work_free(s->work);
-    qs_format_free(s->f);
-    s->f = f;
-    s->work = work_new(s, pieces);
-    s->work->scale = scale;
-}
-
-/* Every stride-th image, so that no more than FIT_MAX values are left. */
-static size_t choose(const qs_site *s, const float *x, size_t n, float *out)
-{
-    size_t stride = (n + FIT_MAX - 1) / FIT_MAX, m = 0;
-    for (size_t at = 0; at + s->n <= n; at += stride * s->n, m += s->n) memcpy(out + m, x + at, s->n * sizeof *x);
-    return m;
-}
-
-static int fit_all(struct fit *k, qs_err *err)
-{
-    qs_site *s = k->s;
-    int rc = 0;
-    s->formula[0] = s->note[0] = 0;
-    for (size_t p = 0; p < s->parts && !rc; p++) {
-        rc = qs_ctl_check(k->ctl, _("initializing"), (double)p / (double)s->parts, err);
-        if (!rc) rc = fit_part(k, p, err);
-    }
-    if (rc) {
-        qs_format_free(k->f);
-        return rc;
-    }
-    if (k->f) take_format(s, k->f);
-    qs_site_set(s, k->step, s->offset ? k->offset : NULL);
-    return 0;
-}
-
-int qs_site_fit(qs_site *s, const char *init, const float *x, size_t n, const qs_ctl *ctl, qs_err *err)
-{
-    qs_err own;
-    if (!err) err = &own;
-    size_t given = n;
-    bool few = s->act && n > FIT_MAX && n > s->n;
-    float *buf = qs_big_alloc((few ? 2 : 1) * (n ? n : 1) * sizeof *buf);
-    if (!buf) return qs_fail(err, QS_ENOMEM, _("%s: no memory to initialize on %zu values"), s->name, n);
-    struct fit k = {.s = s, .init = init ? init : s->init, .x = x, .part = buf, .ctl = ctl};
-    if (few) {
-        n = choose(s, x, n, buf + n);
-        k.x = buf + given;
-    }
-    k.n = n;
-    k.step = qs_xcalloc(2 * s->parts, sizeof(double));
-    k.offset = k.step + s->parts;
-    qs_site_begin(s, x);
-    int rc = fit_all(&k, err);
-    if (!rc && n < given) {
-        size_t at = strlen(s->note);
-        snprintf(s->note + at, sizeof s->note - at, _("%sinitialized on %zu of %zu values"), at ? "; " : "", n, given);
-    }
-    free(k.step);
-    qs_big_free(buf);
-    return rc ? qs_fail_prefix(err, "%s", s->name) : 0;
-}
-
-/* ---- following ------------------------------------------------------------------------------------ */
-#define OCTAVES 2                       /* smaller and larger steps looked at */
-#define AN_OCTAVE 8                     /* so many in each */
-#define FINE 10                         /* then so many on either side, eight times as close */
-#define ALTERNATIONS 16
-
-/* sum (x - Q(x))^2 with the grid's step at s. */
-static double squares_at(const qs_grid *of, double s, const float *x, size_t n)
-{
-    float y[SPAN];
-    double sum = 0;
-    qs_grid g = *of;
-    g.s = (float)s;
-    for (size_t i = 0; i < n; i += SPAN) {
-        qs_diff d;
-        size_t m = n - i < SPAN ? n - i : SPAN;
-        qs_grid_apply(&g, x + i, m, y);
-        qs_num()->diff(x + i, y, m, &d);
-        sum += d.sq;
-    }
-    return sum;
-}
-
-struct codes { double n, x, c, xc, cc; };
-
-/* Sums over the codes c = (Q(x) - beta) / s that values get. */
-static struct codes sum_codes(const qs_grid *g, const float *x, size_t n)
-{
-    float y[SPAN];
-    struct codes k = {0};
-    const double s = (double)g->s, beta = (double)g->beta;
-    for (size_t i = 0; i < n; i += SPAN) {
-        size_t m = n - i < SPAN ? n - i : SPAN;
-        qs_grid_apply(g, x + i, m, y);
-        for (size_t j = 0; j < m; j++) {
-            double v = (double)x[i + j], c = ((double)y[j] - beta) / s;
-            if (!isfinite(v)) continue;
-            k.n++;
-            k.x += v;
-            k.c += c;
-            k.xc += v * c;
-            k.cc += c * c;
-        }
-    }
-    return k;
-}
-
-/* The best step (and real offset) for the codes that values get now; false: there is none. */
-static bool alternate(qs_grid *g, bool moves, const float *x, size_t n)
-{
-    struct codes k = sum_codes(g, x, n);
-    double beta = (double)g->beta, det = k.n * k.cc - k.c * k.c;
-    if (moves && det > 1e-9 * k.n * k.cc) {
-        double s = (k.n * k.xc - k.x * k.c) / det;
-        if (!(s > 0)) return false;
-        g->s = (float)s;
-        g->beta = (float)((k.x - s * k.c) / k.n);
-        return true;
-    }
-    double s = (k.xc - beta * k.c) / k.cc;
-    if (!(s > 0) || !isfinite(s)) return false;
-    g->s = (float)s;
-    return true;
-}
-
-/* The best of `n` steps on either side of the grid's own, `an_octave` to an octave; *best: its error. */
-static void scan_steps(qs_grid *g, int n, double an_octave, const float *x, size_t count, double *best)
-{
-    const double s0 = (double)g->s;
-    for (int k = -n; k <= n; k++) {
-        double t = s0 * exp2(k / an_octave), e = k ? squares_at(g, t, x, count) : *best;
-        if (!(e < *best)) continue;
-        *best = e;
-        g->s = (float)t;
-    }
-}
-
-static void alternate_on(qs_grid *g, bool moves, const float *x, size_t n, double *best)
-{
-    qs_grid try = *g;
-    for (int i = 0; i < ALTERNATIONS && alternate(&try, moves, x, n); i++) {
-        double e = squares_at(&try, (double)try.s, x, n);
-        if (!(e < *best)) return;
-        *best = e;
-        *g = try;
-    }
-}
-
-/* One part; g becomes the better grid. Coarsely over all steps, then finely about the best: there are many minima. */
-static void refit_part(const qs_site *s, qs_grid *g, const float *x, size_t n)
-{
-    const bool moves = s->f->offset == QS_OFFSET_REAL;
-    double best = squares_at(g, (double)g->s, x, n);
-    scan_steps(g, OCTAVES * AN_OCTAVE, AN_OCTAVE, x, n, &best);
-    alternate_on(g, moves, x, n, &best);
-    scan_steps(g, FINE, 8 * AN_OCTAVE, x, n, &best);
-    alternate_on(g, moves, x, n, &best);
-}
-
-void qs_site_refit(qs_site *s, const float *x, size_t n, float *room)
-{
-    struct qs_site_work *w = s->work;
-    for (size_t p = 0; p < s->parts; p++) {
-        qs_grid g = w->grid[p];
-        size_t m = gather(s, p, x, n, room);
-        if (m) refit_part(s, &g, room, m);
-        w->fresh[p] = g.mirrored ? -(double)g.s : (double)g.s;
-        w->fresh[s->parts + p] = (double)g.beta;
-    }
-    qs_site_set(s, w->fresh, s->f->offset == QS_OFFSET_REAL ? w->fresh + s->parts : NULL);
-}
-
+/* ---- as a value of its own ------------------------------------------------------------------------ */
 qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)
 {
     qs_split split = {.kind = QS_SPLIT_CHANNEL, .axis = s->act ? ACT_AXIS : 0, .parts = s->parts, .contiguous = !s->act};
@@ -721,111 +478,4 @@ qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)
     if (*s->formula) q->formula = qs_xstrdup(s->formula);
     if (*s->note) q->note = qs_xstrdup(s->note);
     return q;
-}
-
-/* ---- what a record keeps ---------------------------------------------------------------------------- */
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The median over parts of the outermost level, first or last, in the unit of x. */
-static double median_edge(const qs_site *s, bool last)
-{
-    double *v = s->work->edge;
-    for (size_t p = 0; p < s->parts; p++) {
-        const qs_grid *g = &s->work->grid[p];
-        v[p] = (double)g->c[last ? g->n - 1 : 0] * g->s + g->beta;
-    }
-    qsort(v, s->parts, sizeof *v, by_value);
-    return v[s->parts / 2];
-}
-
-struct looking {
-    qs_site_look *out;
-    double inv;                /* bins a unit of x */
-    double sq;
-    size_t finite, clipped;
-};
-
-static void count_codes(const qs_site *s, const qs_grid *g, const float *x, const int32_t *rank, size_t n,
-                        struct looking *k)
-{
-    const float first = g->c[0] * g->s + g->beta, last = g->c[g->n - 1] * g->s + g->beta;
-    size_t finite = 0, clipped = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i])) continue;
-        finite++;
-        clipped += (x[i] < first) + (x[i] > last);
-        s->work->count[rank[i]]++;
-    }
-    k->finite += finite;
-    k->clipped += clipped;
-}
-
-static void count_bins(const float *x, size_t n, struct looking *k)
-{
-    const float lo = k->out->lo, hi = k->out->hi, inv = (float)k->inv;
-    for (size_t i = 0; i < n; i++) {
-        if (x[i] >= lo && x[i] <= hi) {
-            int b = (int)((x[i] - lo) * inv);
-            k->out->bin[b < QS_SITE_BINS ? b : QS_SITE_BINS - 1]++;
-        } else {
-            k->out->under += x[i] < lo;
-            k->out->over += x[i] > hi;
-        }
-    }
-}
-
-static void look_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
-{
-    const qs_grid *g = &s->work->grid[part];
-    struct looking *k = ctx;
-    float y[SPAN];
-    int32_t rank[SPAN];
-    (void)io;
-    for (size_t i = 0; i < n; i += SPAN) {
-        qs_diff d;
-        size_t m = n - i < SPAN ? n - i : SPAN;
-        qs_grid_apply(g, x + i, m, y);
-        qs_grid_rank(g, x + i, m, rank);
-        qs_num()->diff(x + i, y, m, &d);
-        k->sq += d.sq;
-        count_codes(s, g, x + i, rank, m, k);
-        count_bins(x + i, m, k);
-    }
-}
-
-void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, qs_site_look *out)
-{
-    struct looking k = {.out = out};
-    double a = median_edge(s, false), b = median_edge(s, true), half = (b - a) / 2;
-    if (!(half > 0)) half = fabs(s->step[0]);
-    *out = (qs_site_look){.lo = (float)((a + b) / 2 - 1.25 * half), .hi = (float)((a + b) / 2 + 1.25 * half)};
-    k.inv = QS_SITE_BINS / (2.5 * half);
-    memset(s->work->count, 0, s->f->n * sizeof *s->work->count);
-    each_span(&(struct spans){.s = s, .fn = look_span, .ctx = &k}, x, start, n, NULL);
-    double total = k.finite ? (double)k.finite : 1;
-    out->levels = s->f->n <= QS_SITE_LEVELS ? (uint32_t)s->f->n : 0;
-    out->clipped = (double)k.clipped / total;
-    out->mse = k.sq / total;
-    for (size_t c = 0; c < s->f->n; c++) {
-        double p = s->work->count[c] / total;
-        if (out->levels) out->level[c] = (uint32_t)s->work->count[c];
-        out->used += p > 0;
-        if (p > 0) out->entropy -= p * log2(p);
-    }
-    if (out->entropy < 0) out->entropy = 0;
-}
-
-static void rank_span(const qs_site *s, size_t part, const float *x, size_t n, void *io, void *ctx)
-{
-    (void)ctx;
-    qs_grid_rank(&s->work->grid[part], x, n, io);
-}
-
-void qs_site_rank(const qs_site *s, const float *x, size_t start, size_t n, int32_t *out)
-{
-    each_span(&(struct spans){.s = s, .fn = rank_span}, x, start, n, out);
 }
