@@ -268,7 +268,8 @@ size_t qs_run_thin(const qs_run *r, size_t site, const float *x, size_t n, size_
     const size_t c = (size_t)from->c, pixels = n / c, row = (size_t)from->w;
     size_t stride = (n + most - 1) / most, m = 0;
     while (stride > 1 && divisor(stride, row) > 1) stride++;       /* or some columns would never be looked at */
-    for (size_t i = 0; i < pixels; i += stride, m += c) memmove(out + m, x + i * c, c * sizeof *x);
+    for (size_t i = 0; i < pixels; i += stride, m += c)
+        if (out) memmove(out + m, x + i * c, c * sizeof *x);
     return m;
 }
 

@@ -17,7 +17,7 @@
 #define EVERY 10
 #define UPTO 0.6
 
-struct qs_following { float **room; };   /* (nsite) two spans of values, NULL: not followed */
+struct qs_following { float **room; };   /* (nsite) for the values looked at, those of an input twice; NULL: not followed */
 
 static bool adaptive(const qs_run *r)
 {
@@ -43,13 +43,11 @@ static bool followed(const qs_run *r, const qs_site *s)
     return !end && !s->fixed && (s->act ? opts(r).acts : opts(r).weights);
 }
 
-static size_t values_of(const qs_site *s) { return s->parts > 1 ? 4 * VALUES : VALUES; }
-
-/* Room for the values looked at, twice: weights are looked at where they are unless there are too many. */
-static size_t room_of(const qs_run *r, const qs_site *s)
+/* Values of an input that are looked at; weights are all looked at, where they are. */
+static size_t chosen_of(const qs_run *r, size_t i, const float *x, float *out)
 {
-    size_t all = s->act ? r->o.batch * s->n : s->n, most = values_of(s) + (s->act ? 4096 : 0);
-    return s->act && all > most ? most : all;
+    const qs_site *s = &r->site[i];
+    return qs_run_thin(r, i, x, r->o.batch * s->n, s->parts > 1 ? 4 * VALUES : VALUES, out);
 }
 
 int qs_run_follow_init(qs_run *r, qs_err *err)
@@ -60,8 +58,8 @@ int qs_run_follow_init(qs_run *r, qs_err *err)
     f->room = qs_xcalloc(r->nsite, sizeof *f->room);
     for (size_t i = 0; i < r->nsite; i++) {
         if (!followed(r, &r->site[i])) continue;
-        size_t n = room_of(r, &r->site[i]);
-        f->room[i] = qs_big_alloc(2 * n * sizeof **f->room);
+        size_t n = r->site[i].act ? 2 * chosen_of(r, i, NULL, NULL) : r->site[i].n;
+        f->room[i] = qs_big_alloc(n * sizeof **f->room);
         if (!f->room[i]) return qs_fail(err, QS_ENOMEM, _("%s: no memory to follow it"), r->site[i].name);
     }
     return 0;
@@ -83,12 +81,12 @@ static void refit(qs_run *r, size_t i)
     float *room = r->work->following->room[i];
     size_t n;
     const float *x = qs_run_seen(r, i, &n);
-    float *scratch = room + room_of(r, s);
-    if (s->act) {
-        n = qs_run_thin(r, i, x, n, values_of(s), room);
-        x = room;
+    if (!s->act) {
+        qs_site_refit(s, x, n, room);
+        return;
     }
-    qs_site_refit(s, x, n, scratch);
+    n = chosen_of(r, i, x, room);
+    qs_site_refit(s, room, n, room + n);
 }
 
 static double mean_log_step(const qs_site *s)

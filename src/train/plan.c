@@ -532,8 +532,6 @@ static void weigh(qs_plan *p)
  * parameter are left out unless asked for. */
 static void run_stages(qs_plan *p, const struct stages *l, size_t from, size_t n)
 {
-    sigset_t old;
-    qs_signals_off(&old);          /* Ctrl-C waits for the end of a pass: see base/sync.h */
     for (size_t i = from; i < n;) {
         const struct stage *g = &l->v[i];
         struct stretch t = {p, g, together(g, n - i), l == &p->bwd && !p->want_gx};
@@ -541,28 +539,34 @@ static void run_stages(qs_plan *p, const struct stages *l, size_t from, size_t n
         if (g[t.n - 1].end) g[t.n - 1].end(p, g[t.n - 1].s);
         i += t.n;
     }
+}
+
+/* Whatever calls oneDNN does so between qs_signals_off and _on (base/sync.h says why): Ctrl-C waits for the end of a pass. */
+static void forward(qs_plan *p, size_t from, size_t n)
+{
+    sigset_t old;
+    qs_signals_off(&old);
+    weigh(p);
+    run_stages(p, &p->fwd, from, n);
     qs_signals_on(&old);
 }
 
 void qs_plan_forward(qs_plan *p, qs_bn_mode mode)
 {
     p->mode = mode;
-    weigh(p);
-    run_stages(p, &p->fwd, 0, p->fwd.n);
+    forward(p, 0, p->fwd.n);
 }
 
 const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site)
 {
     p->mode = mode;
-    weigh(p);
-    run_stages(p, &p->fwd, 0, p->site_stage[site]);
+    forward(p, 0, p->site_stage[site]);
     return qs_plan_seen(p, site, p->batch);
 }
 
 const float *qs_plan_forward_on(qs_plan *p, size_t from, size_t site)
 {
-    weigh(p);
-    run_stages(p, &p->fwd, p->site_stage[from], p->site_stage[site]);
+    forward(p, p->site_stage[from], p->site_stage[site]);
     return qs_plan_seen(p, site, p->batch);
 }
 
@@ -586,10 +590,13 @@ static void pack_layer(void *arg, size_t i)
 
 void qs_plan_weights(qs_plan *p)
 {
+    sigset_t old;
+    qs_signals_off(&old);
     for (size_t i = 0; i < p->nlayer; i++)
         if (p->layer[i]->wsite) qs_site_begin(p->layer[i]->wsite, p->layer[i]->w);
     qs_parallel(p->nblock, quantize_block, p);
     qs_parallel(p->nlayer, pack_layer, p);
+    qs_signals_on(&old);
 }
 
 /* ---- loss ------------------------------------------------------------------------------------------------------- */
@@ -643,10 +650,13 @@ static void back_block(void *arg, size_t i)
 
 void qs_plan_backward(qs_plan *p)
 {
+    sigset_t old;
+    qs_signals_off(&old);
     for (size_t i = 0; i < p->nsite; i++) qs_site_zero(&p->site[i]);
     run_stages(p, &p->bwd, 0, p->bwd.n);
     qs_parallel(p->nlayer, gather_layer, p);
     qs_parallel(p->nblock, back_block, p);
+    qs_signals_on(&old);
     for (size_t i = 0; i < p->nsite; i++) {
         const struct step *s = &p->step[p->site[i].node];
         bool act = p->site[i].act;

@@ -82,7 +82,8 @@ void qs_calib_clear(qs_calib *k);
 int qs_calib_run(qs_calib *k, const qs_ctl *ctl, qs_err *err);
 /* Training images from .. from+n-1 of the run's first epoch; returns how many there are. */
 size_t qs_run_images(qs_run *r, size_t from, size_t n, uint32_t *which);
-/* Whole pixels of x (n), what an activation site saw, about `most` values, spread evenly; out may be x. Returns how many. */
+/* Whole pixels of x (n), what an activation site saw, about `most` values (a pixel at least), spread evenly; out may be x,
+ * or NULL. Returns how many. */
 size_t qs_run_thin(const qs_run *r, size_t site, const float *x, size_t n, size_t most, float *out);
 /* Site i anew with another format; parameters are 1. */
 int qs_run_resite(qs_run *r, size_t i, const char *format, qs_err *err);

@@ -61,18 +61,19 @@ __attribute__((unused)) static qs_net *conv_net(void)
 }
 
 /* No batch normalization; a middle layer whose inputs have a sign. */
-__attribute__((unused)) static qs_net *dense_net(void)
+__attribute__((unused)) static qs_net *dense_net_of(int first, int second)
 {
     qs_net *net = qs_net_new(SIDE, SIDE, 1, NULL);
     add(net, (qs_layer){.op = QS_OP_FLATTEN});
-    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 32});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = first});
     add(net, (qs_layer){.op = QS_OP_SILU});
-    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 24});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = second});
     add(net, (qs_layer){.op = QS_OP_RELU});
     add(net, (qs_layer){.op = QS_OP_LINEAR, .out = CLASSES});
     qs_net_seed(net, 6);
     return net;
 }
+__attribute__((unused)) static qs_net *dense_net(void) { return dense_net_of(32, 24); }
 
 __attribute__((unused)) static qs_run_opts options(uint64_t steps)
 {

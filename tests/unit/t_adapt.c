@@ -252,6 +252,25 @@ static void follows(qs_dataset *d, const qs_net *net)
     qs_run_unref(r);
 }
 
+/* An input of one pixel and very many channels, more than there are to be looked at. */
+static void follows_wide(qs_dataset *d)
+{
+    qs_net *net = qs_net_new(SIDE, SIDE, 1, NULL);
+    add(net, (qs_layer){.op = QS_OP_CONV, .out = 400, .kernel = 3, .pad = 1, .no_bias = 1});
+    add(net, (qs_layer){.op = QS_OP_RELU});
+    add(net, (qs_layer){.op = QS_OP_FLATTEN});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 3});
+    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = CLASSES});
+    qs_net_seed(net, 3);
+    qs_run_opts o = quantized(6, "int2", "2", "lsq");
+    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .every = 1, .upto = 1};
+    qs_run *r = start(net, d, o);
+    while (r && qs_run_step(r, NULL, NULL) == 1) {}
+    ok(r && r->t == 6 && r->site[1].n == (size_t)400 * SIDE * SIDE, "an input of %zu channels is followed", r ? r->site[1].n : 0);
+    qs_run_unref(r);
+    qs_net_unref(net);
+}
+
 static void goes_on(qs_dataset *d, const qs_net *net, const char *dir)
 {
     char path[300];
@@ -305,6 +324,7 @@ int main(void)
         lapq(d, net);
     }
     follows(d, net);
+    follows_wide(d);
     goes_on(d, net, dir);
     refusals(d, net);
     qs_net_unref(net);

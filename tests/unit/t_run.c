@@ -413,12 +413,13 @@ static void allocations(qs_dataset *d)
     o.record = 1;
     o.evaluate = 5;
     o.aug_flip = true;
+    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .weights = true, .every = 3};
     qs_threads_set(2);
     qs_run *r = start(trained, d, o);
     unsigned long before = asked;
     ok(before > 1000, "the counter counts (%lu)", before);
     go(r, 38);
-    ok(asked == before, "a step asks for no memory, with records and evaluations (%lu times in 38)", asked - before);
+    ok(asked == before, "a step asks for no memory, with records, evaluations and following (%lu times in 38)", asked - before);
     qs_run_unref(r);
 #else
     (void)d;   /* a sanitizer's malloc is its own; the plain build counts */
@@ -443,19 +444,6 @@ static void on_alarm(int sig)
     atomic_fetch_add(&alarms, 1);
 }
 
-static qs_net *wide_net(void)
-{
-    qs_net *net = qs_net_new(SIDE, SIDE, 1, NULL);
-    add(net, (qs_layer){.op = QS_OP_FLATTEN});
-    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 512});
-    add(net, (qs_layer){.op = QS_OP_RELU});
-    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = 784});
-    add(net, (qs_layer){.op = QS_OP_RELU});
-    add(net, (qs_layer){.op = QS_OP_LINEAR, .out = CLASSES});
-    qs_net_seed(net, 6);
-    return net;
-}
-
 static double trained_loss(const qs_net *net, qs_dataset *d)
 {
     qs_run_opts o = quantized(TAP_SANITIZED ? 10 : 300, "int2", "2", "lsq");
@@ -469,7 +457,7 @@ static double trained_loss(const qs_net *net, qs_dataset *d)
 
 static void signals(qs_dataset *d)
 {
-    qs_net *net = wide_net();
+    qs_net *net = dense_net_of(512, 784);
     double quiet = trained_loss(net, d);
     struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     const struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
