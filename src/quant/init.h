@@ -40,7 +40,7 @@ typedef struct qs_init_out {
 enum {
     QS_INIT_NAMED_ONLY = 1,   /* not among the rows of a comparison unless named (lloyd, aliases) */
     QS_INIT_LUA = 2,          /* registered at run time */
-    QS_INIT_NETWORK = 4,      /* finds all quantizers of a network at once (train/adapt.h); on a tensor: ESTATE */
+    QS_INIT_NETWORK = 4,      /* finds all quantizers of a network at once (train/search.c); on a tensor: ESTATE */
 };
 
 typedef struct qs_init {

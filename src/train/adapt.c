@@ -12,141 +12,49 @@
  * relative is LAPQ (lapq.c). What it costs is counted in images that go forward, and bounded.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "base/text.h"
-#include "train/run_work.h"
+#include "train/search.h"
 
-#define IMAGES 512
-#define COST 100
-#define VALUES ((size_t)1 << 16)      /* of an input that a norm is fitted on */
 #define SCAN 1.2                      /* the factor all are tried with first */
 
 static const double weight_norms[] = {3, 4, 1.5}, act_norms[] = {3, 4, 1.5};
 static const double steps_away[] = {1.15, 1.33};   /* and their inverses */
 
-static const char *const searches[] = {"adaptive", "lapq"};
-
-static bool is_searched(const qs_site *s)
-{
-    for (size_t i = 0; i < sizeof searches / sizeof *searches; i++)
-        if (!strcmp(s->init, searches[i])) return true;
-    return false;
-}
-
-bool qs_run_adapts(const qs_run *r)
-{
-    for (size_t i = 0; i < r->nsite; i++)
-        if (is_searched(&r->site[i])) return true;
-    return false;
-}
-
-/* ---- what searches share ---------------------------------------------------------------------- */
-void qs_search_norm(qs_search *a, int act, double p)
-{
-    for (size_t i = 0; i < a->n; i++) {
-        size_t s = a->site[i];
-        if (act != 2 && a->r->site[s].act != (act == 1)) continue;
-        snprintf(a->name[s], sizeof a->name[s], "lp:%g", p);
-        a->init[s] = a->name[s];
-        a->keep[s] = false;
-    }
-}
-
-int qs_search_calibrate(qs_search *a, qs_err *err)
-{
-    int rc = qs_calib_run(a->k, a->ctl, err);
-    a->probe.images += a->k->images;
-    for (size_t i = 0; i < a->r->nsite; i++) a->keep[i] = !a->r->site[i].act;
-    return rc;
-}
-
-static qs_attempt *remember(qs_run *r, qs_attempt t)
-{
-    qs_adapted *d = &r->adapted;
-    if (d->nattempt == d->cap) d->attempt = qs_xrealloc(d->attempt, (d->cap = 2 * d->cap + 32) * sizeof *d->attempt);
-    d->attempt[d->nattempt] = t;
-    return &d->attempt[d->nattempt++];
-}
-
-int qs_search_try(qs_search *a, int site, double p, double factor, double *loss, qs_err *err)
-{
-    int rc = qs_probe_look(&a->probe, 0, 0, a->ctl, loss, err);
-    if (!rc) remember(a->r, (qs_attempt){site, p, factor, *loss, a->r->adapted.nattempt ? a->loss : NAN, NAN, false});
-    return rc;
-}
-
-bool qs_search_over(const qs_search *a) { return a->probe.images >= a->probe.budget; }
-
-void qs_search_scale(qs_search *a, size_t i, double factor) { qs_site_scale(&a->r->site[a->site[i]], factor); }
-
-void qs_search_save(const qs_search *a, double *v)
-{
-    for (size_t i = 0; i < a->r->nsite; i++) {
-        const qs_site *s = &a->r->site[i];
-        memcpy(v, s->step, s->parts * sizeof *v);
-        v += s->parts;
-        if (s->offset) memcpy(v, s->offset, s->parts * sizeof *v);
-        v += s->offset ? s->parts : 0;
-    }
-}
-
-void qs_search_restore(qs_search *a, const double *v)
-{
-    for (size_t i = 0; i < a->r->nsite; i++) {
-        qs_site *s = &a->r->site[i];
-        qs_site_set(s, v, s->offset ? v + s->parts : NULL);
-        v += s->offset ? 2 * s->parts : s->parts;
-    }
-}
-
-static size_t params_of(const qs_run *r)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < r->nsite; i++) n += r->site[i].parts * (r->site[i].offset ? 2 : 1);
-    return n;
-}
-
 /* ---- norms ---------------------------------------------------------------------------------------- */
-/* Tries norms for one kind; `best` (nparam) holds the parameters of the best start so far. */
-static int choose_norm(qs_search *a, bool act, const double *norm, size_t n, double *best, qs_err *err)
+/* Tries norms for one kind of sites; `best` (nparam) holds the parameters of the best start so far. */
+static int choose_norm(qs_search *a, int kind, const double *norm, size_t n, double *best, qs_err *err)
 {
-    double *chosen = act ? &a->r->adapted.p_acts : &a->r->adapted.p_weights, loss;
+    double *chosen = kind == QS_ATTEMPT_ACTS ? &a->r->adapted.p_acts : &a->r->adapted.p_weights, loss;
     for (size_t i = 0; i < n && !qs_search_over(a); i++) {
-        qs_search_norm(a, act, norm[i]);
+        qs_search_norm(a, kind, norm[i]);
         int rc = qs_search_calibrate(a, err);
-        if (!rc) rc = qs_search_try(a, act ? QS_ATTEMPT_ACTS : QS_ATTEMPT_WEIGHTS, norm[i], NAN, &loss, err);
+        if (!rc) rc = qs_search_try(a, kind, norm[i], NAN, &loss, err);
         if (rc) return rc;
         if (!(loss < a->loss)) continue;
         a->loss = loss;
         *chosen = norm[i];
-        a->r->adapted.attempt[a->r->adapted.nattempt - 1].taken = true;
+        qs_search_last(a)->taken = true;
         qs_search_save(a, best);
     }
-    qs_search_norm(a, act, *chosen);
-    for (size_t i = 0; i < a->r->nsite; i++) a->keep[i] = !a->r->site[i].act;   /* they are restored */
+    qs_search_norm(a, kind, *chosen);
     qs_search_restore(a, best);
     return 0;
 }
 
-static bool has(const qs_search *a, bool act)
-{
-    for (size_t i = 0; i < a->n; i++)
-        if (a->r->site[a->site[i]].act == act) return true;
-    return false;
-}
-
 static int choose_norms(qs_search *a, qs_err *err)
 {
+    static const struct { int kind; const double *norm; size_t n; } in_turn[] = {
+        {QS_ATTEMPT_ACTS, act_norms, sizeof act_norms / sizeof *act_norms},
+        {QS_ATTEMPT_WEIGHTS, weight_norms, sizeof weight_norms / sizeof *weight_norms}};
     double *best = qs_xmalloc(a->nparam * sizeof *best);
     int rc = 0;
     qs_search_save(a, best);
-    if (has(a, true)) rc = choose_norm(a, true, act_norms, sizeof act_norms / sizeof *act_norms, best, err);
-    if (!rc && has(a, false)) rc = choose_norm(a, false, weight_norms, sizeof weight_norms / sizeof *weight_norms, best, err);
+    for (size_t i = 0; i < 2 && !rc; i++)
+        if (qs_search_has(a, in_turn[i].kind)) rc = choose_norm(a, in_turn[i].kind, in_turn[i].norm, in_turn[i].n, best, err);
     free(best);
     return rc;
 }
@@ -299,92 +207,11 @@ static int choose_factors(qs_search *a, qs_err *err)
     return rc;
 }
 
-/* ---- what it says ---------------------------------------------------------------------------------------- */
-static void say(qs_search *a)
-{
-    const qs_adapted *d = &a->r->adapted;
-    for (size_t i = 0; i < a->n; i++) {
-        qs_site *s = &a->r->site[a->site[i]];
-        double p = s->act ? d->p_acts : d->p_weights, f = d->factor[a->site[i]];
-        snprintf(s->formula, sizeof s->formula, "%.4g * argmin E|x - Q(x)|^%g = %.6g", f, p, s->step[0]);
-        snprintf(s->note, sizeof s->note, _("p and factor by the loss: %.4g at least squares, %.4g with all that was chosen"),
-                 d->first, d->last);
-    }
-}
-
 /* ---- all of it --------------------------------------------------------------------------------------------- */
-static int adaptive(qs_search *a, qs_err *err)
+int qs_search_adaptive(qs_search *a, qs_err *err)
 {
     const struct qs_adapt_opts *o = &a->r->o.quant.adapt;
     int rc = o->no_norms ? 0 : choose_norms(a, err);
     if (!rc && !o->no_factors) rc = choose_factors(a, err);
-    return rc;
-}
-
-static int search_init(qs_search *a, qs_calib *k, const qs_ctl *ctl, qs_err *err)
-{
-    qs_run *r = k->r;
-    struct qs_adapt_opts *o = &r->o.quant.adapt;
-    size_t lapq = 0;
-    *a = (qs_search){.r = r, .k = k, .ctl = ctl, .nparam = params_of(r)};
-    a->site = qs_xcalloc(r->nsite, sizeof *a->site);
-    a->init = qs_xcalloc(r->nsite, sizeof *a->init);
-    a->name = qs_xcalloc(r->nsite, sizeof *a->name);
-    for (size_t i = 0; i < r->nsite; i++) {
-        if (is_searched(&r->site[i])) a->site[a->n++] = i;
-        lapq += !strcmp(r->site[i].init, "lapq");
-    }
-    if (lapq && lapq < a->n) return qs_fail(err, QS_EARG, _("adaptive and lapq: one of them starts all quantizers it is asked for"));
-    a->keep = qs_xcalloc(r->nsite, sizeof *a->keep);
-    k->init = a->init;
-    k->keep = a->keep;
-    k->most = VALUES;
-    if (!o->images) o->images = IMAGES;
-    if (!(o->cost > 0)) o->cost = COST;
-    a->probe.budget = (uint64_t)(o->cost * 3 * 128);   /* a step is forward and twice as much backward */
-    free(r->adapted.factor);
-    free(r->adapted.ratio);
-    r->adapted = (qs_adapted){.attempt = r->adapted.attempt, .cap = r->adapted.cap, .p_weights = NAN, .p_acts = NAN};
-    r->adapted.factor = qs_xcalloc(r->nsite, sizeof(double));
-    r->adapted.ratio = qs_xcalloc(r->nsite, sizeof(double));
-    for (size_t i = 0; i < r->nsite; i++) r->adapted.factor[i] = r->adapted.ratio[i] = 1;
-    return qs_probe_init(&a->probe, r, k->images, o->images, lapq > 0 || o->labels, ctl, err);
-}
-
-static void search_clear(qs_search *a)
-{
-    a->k->init = NULL;
-    a->k->keep = NULL;
-    a->r->adapted.images = a->probe.images;
-    qs_probe_clear(&a->probe);
-    free(a->site);
-    free(a->init);
-    free(a->name);
-    free(a->keep);
-}
-
-/* Least squares first: what everything else is measured against. */
-static int search(qs_search *a, qs_err *err)
-{
-    qs_adapted *d = &a->r->adapted;
-    qs_search_norm(a, 2, 2);
-    int rc = qs_search_calibrate(a, err);
-    if (!rc) rc = qs_search_try(a, QS_ATTEMPT_ALL, 2, NAN, &a->loss, err);
-    if (rc) return rc;
-    d->first = a->loss;
-    if (has(a, false)) d->p_weights = 2;
-    if (has(a, true)) d->p_acts = 2;
-    rc = !strcmp(a->r->site[a->site[0]].init, "lapq") ? qs_search_lapq(a, err) : adaptive(a, err);
-    d->last = a->loss;
-    return rc;
-}
-
-int qs_run_adapt(qs_calib *k, const qs_ctl *ctl, qs_err *err)
-{
-    qs_search a;
-    int rc = search_init(&a, k, ctl, err);
-    if (!rc) rc = search(&a, err);
-    if (!rc) say(&a);
-    search_clear(&a);
     return rc;
 }

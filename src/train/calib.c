@@ -334,7 +334,7 @@ int qs_run_calibrate(qs_run *r, const qs_ctl *ctl, qs_err *err)
     qs_calib k;
     int rc = qs_calib_init(&k, r, err);
     if (rc) return rc;
-    rc = qs_run_adapts(r) ? qs_run_adapt(&k, ctl, err) : qs_calib_run(&k, ctl, err);
+    rc = qs_run_searches(r) ? qs_run_search(&k, ctl, err) : qs_calib_run(&k, ctl, err);
     qs_calib_clear(&k);
     return rc;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "train/run_work.h"
+#include "train/search.h"
 
 #define REACH 0.2             /* of a line search at first, in ln s */
 #define ENOUGH 1e-3           /* what a round must gain, of the loss, for another */
@@ -39,7 +39,7 @@ static double vertex(const double *x, const double *y, size_t n)
 
 static int start_by(qs_search *a, double p, double *loss, qs_err *err)
 {
-    qs_search_norm(a, 2, p);
+    qs_search_norm(a, QS_ATTEMPT_ALL, p);
     int rc = qs_search_calibrate(a, err);
     return rc ? rc : qs_search_try(a, QS_ATTEMPT_ALL, p, NAN, loss, err);
 }
@@ -58,7 +58,7 @@ static int choose_norm(qs_search *a, qs_err *err)
     if (!rc && at > least) rc = start_by(a, p = best, &at, err);
     a->loss = at;
     a->r->adapted.p_weights = a->r->adapted.p_acts = p;
-    a->r->adapted.attempt[a->r->adapted.nattempt - 1].taken = true;
+    qs_search_last(a)->taken = true;
     return rc;
 }
 

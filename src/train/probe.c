@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "train/run_work.h"
+#include "train/search.h"
 
 #define FEWEST 16             /* images a half */
 

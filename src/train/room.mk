@@ -9,7 +9,7 @@ libqstrain_a_SOURCES = \
     src/train/history.h src/train/history.c \
     src/train/run.h src/train/run_work.h \
     src/train/optim.h src/train/optim.c \
-    src/train/calib.c src/train/probe.c src/train/adapt.c src/train/lapq.c \
+    src/train/calib.c src/train/search.h src/train/probe.c src/train/search.c src/train/adapt.c src/train/lapq.c \
     src/train/follow.c \
     src/train/record.c \
     src/train/evaluate.c \

@@ -88,49 +88,9 @@ size_t qs_run_thin(const qs_run *r, size_t site, const float *x, size_t n, size_
 /* Site i anew with another format; parameters are 1. */
 int qs_run_resite(qs_run *r, size_t i, const char *format, qs_err *err);
 
-/* ---- probe.c: what quantizing costs the network, on images of its own ---- */
-typedef struct qs_probe {
-    qs_run *r;
-    uint32_t *which;          /* (2 half) images: those to choose by, those to check with */
-    size_t half, classes;
-    bool labels;              /* cross-entropy with the labels; else the divergence from the float outputs */
-    float *soft;              /* (2 half, classes) logarithms of the float net's probabilities */
-    double *loss[2];          /* (half) of every image at the last look at it */
-    uint64_t images, budget;  /* that went forward so far; that may, for the progress that is shown */
-} qs_probe;
-/* The images are those after the first `from` of the run's order. EARG: too few of them. */
-int qs_probe_init(qs_probe *p, qs_run *r, size_t from, size_t half, bool labels, const qs_ctl *ctl, qs_err *err);
-void qs_probe_clear(qs_probe *p);
-/* The mean loss over the first n images of a half (0: all) with the sites as they stand; every image's into p->loss[half].
- * Batch normalization takes the statistics of the batch. Infinity where a loss is no number. */
-int qs_probe_look(qs_probe *p, int half, size_t n, const qs_ctl *ctl, double *mean, qs_err *err);
-
-/* ---- adapt.c, lapq.c ---- */
-bool qs_run_adapts(const qs_run *r);          /* is there a site whose init looks at the network's loss? */
-int qs_run_adapt(qs_calib *k, const qs_ctl *ctl, qs_err *err);
-/* What a search for a start works with. */
-typedef struct qs_search {
-    qs_run *r;
-    qs_calib *k;
-    qs_probe probe;
-    size_t *site, n;          /* (n) those it may move */
-    const char **init;        /* (nsite) what the sites are calibrated by */
-    char (*name)[24];         /* (nsite) room for "lp:2.5" */
-    bool *keep;               /* (nsite) weights: nothing that was before them changes what they start from */
-    size_t nparam;            /* steps and offsets of all sites together */
-    double loss;              /* of where the sites stand, on the first half */
-    const qs_ctl *ctl;
-} qs_search;
-/* Sites of the search with role act (2: both) by the norm p; the others stay. */
-void qs_search_norm(qs_search *a, int act, double p);
-int qs_search_calibrate(qs_search *a, qs_err *err);
-/* The loss of where the sites stand, on the first half; remembered as an attempt at `site` (or a kind) with p, factor. */
-int qs_search_try(qs_search *a, int site, double p, double factor, double *loss, qs_err *err);
-bool qs_search_over(const qs_search *a);      /* the budget is spent */
-void qs_search_scale(qs_search *a, size_t i, double factor);   /* of the i-th of its sites */
-void qs_search_save(const qs_search *a, double *v);     /* (nparam) */
-void qs_search_restore(qs_search *a, const double *v);
-int qs_search_lapq(qs_search *a, qs_err *err);
+/* ---- search.c ---- */
+bool qs_run_searches(const qs_run *r);        /* is there a site whose init looks at the network's loss? */
+int qs_run_search(qs_calib *k, const qs_ctl *ctl, qs_err *err);   /* calibrates all sites, those as the loss wants them */
 
 /* ---- follow.c ---- */
 int qs_run_follow_init(qs_run *r, qs_err *err);   /* makes its memory, where anything is followed */

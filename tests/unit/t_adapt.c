@@ -9,7 +9,7 @@
 #include "base/sync.h"
 #include "files.h"
 #include "runs.h"
-#include "train/run_work.h"
+#include "train/search.h"
 
 static qs_run_opts adaptive(uint64_t steps, const char *w, const char *a, const char *learn)
 {
