@@ -109,10 +109,13 @@ def kill(pid):
 
 
 def nobody_left():
-    until = time.time() + LONG
-    while processes() and time.time() < until:
+    """None is seen for a while: one look can miss a worker that is just being exec'ed and ends when it finds no parent."""
+    until, seen = time.time() + LONG, time.time()
+    while time.time() < seen + 0.2 and seen < until:
+        if processes():
+            seen = time.time()
         time.sleep(0.01)
-    return not processes()
+    return seen < until
 
 
 def query(db, sql, *args):
@@ -208,7 +211,7 @@ def test_killed_parent(rng, everything):
             progress = query(db, "SELECT count(DISTINCT cell) FROM run WHERE status = 'done'")[0][0]
         except sqlite3.OperationalError:
             pass          # killed before there was one
-    ok(not processes(), "%s %d times: no worker outlives it" % (what, kills), processes())
+    ok(nobody_left(), "%s %d times: no worker outlives it" % (what, kills), processes())
     completes(db, what, "--jobs", "2")
 
 
