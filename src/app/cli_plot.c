@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * quantscope plot: a picture of a tensor, of columns or of a sweep's results, as a file or as text. Only hands over what was typed: which kinds
- * there are and what they take is in lua/quantscope/plots.lua.
+ * quantscope plot: a picture of a tensor, of columns or of a sweep's results, as a file or as text. Only hands over
+ * what was typed: which kinds there are and what they take is in lua/quantscope/plots.lua.
  */
 #include <stdio.h>
 #include <stdlib.h>

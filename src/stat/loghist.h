@@ -2,10 +2,10 @@
 #ifndef QS_STAT_LOGHIST_H
 #define QS_STAT_LOGHIST_H
 /*
- * Values on a logarithmic grid: sums of |x|^p at its nodes ln|x| = lo + i (hi-lo)/cells, one
- * grid for x > 0 and one for x < 0; a value counts for the nodes around it (Lagrange). It accumulates over batches of activations, and in ln |x| the error
- * curve of any scale-covariant quantizer is a cross-correlation with it
- * (METHODS 9 A): two real FFTs a side give E(s) for every s and any norm.
+ * Values on a logarithmic grid: sums of |x|^p at its nodes ln|x| = lo + i (hi-lo)/cells, one grid for x > 0 and one for
+ * x < 0; a value counts for the nodes around it (Lagrange). It accumulates over batches of activations, and in ln |x| the
+ * error curve of any scale-covariant quantizer is a cross-correlation with it (METHODS 9 A): two real FFTs a side give
+ * E(s) for every s and any norm.
  */
 #include "stat/index.h"
 

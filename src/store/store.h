@@ -64,7 +64,9 @@ int qs_store_accept(qs_store *s, int64_t sweep, const qs_sweep_info *info, qs_er
  * ESTATE when it ends. */
 int qs_store_forget(qs_store *s, int64_t sweep, qs_err *err);
 
-typedef enum qs_trial_status { QS_TRIAL_NONE, QS_TRIAL_RUNNING, QS_TRIAL_DONE, QS_TRIAL_FAILED, QS_TRIAL_KILLED, QS_TRIAL_TIMEOUT } qs_trial_status;
+typedef enum qs_trial_status {
+    QS_TRIAL_NONE, QS_TRIAL_RUNNING, QS_TRIAL_DONE, QS_TRIAL_FAILED, QS_TRIAL_KILLED, QS_TRIAL_TIMEOUT
+} qs_trial_status;
 extern const char *const qs_trial_status_name[];   /* "none", "running", "done", "failed", "killed", "timeout" */
 
 typedef struct qs_trial {

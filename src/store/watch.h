@@ -21,7 +21,8 @@ typedef struct qs_watch qs_watch;
 
 /* changed: called on the thread of the watch whenever there is a new picture to take. NULL: EIO, no thread. */
 qs_watch *qs_watch_start(void (*changed)(void *ctx), void *ctx, qs_err *err);
-/* Ends the thread, once a read that goes on is over (groups and their statistics are abandoned): `changed` is not called any more, the source still answers. */
+/* Ends the thread, once a read that goes on is over (groups and their statistics are abandoned): `changed` is not called
+ * any more, the source still answers. */
 void qs_watch_stop(qs_watch *w);
 /* Stops it, and frees. NULL allowed, in both. */
 void qs_watch_free(qs_watch *w);

@@ -557,11 +557,13 @@ static int get_sites(const json_t *list, qs_run *r, qs_err *err)
 
 static int get_adapted(const json_t *o, qs_run *r, qs_err *err)
 {
-    const json_t *list = json_object_get(o, "attempts"), *factor = json_object_get(o, "factors"), *ratio = json_object_get(o, "ratios");
+    const json_t *list = json_object_get(o, "attempts");
+    const json_t *factor = json_object_get(o, "factors"), *ratio = json_object_get(o, "ratios");
     qs_adapted *d = &r->adapted;
     if (!o) return 0;
     int rc = get_fields(adapted_fields, o, d, "adapted", err);
-    if (!rc && (json_array_size(factor) != r->nsite || json_array_size(ratio) != r->nsite)) rc = qs_fail(err, QS_EFORMAT, _("run.json: %s is missing"), "adapted.factors or ratios");
+    if (!rc && (json_array_size(factor) != r->nsite || json_array_size(ratio) != r->nsite))
+        rc = qs_fail(err, QS_EFORMAT, _("run.json: %s is missing"), "adapted.factors or ratios");
     if (rc) return rc;
     d->cap = json_array_size(list);
     d->attempt = qs_xcalloc(d->cap, sizeof *d->attempt);

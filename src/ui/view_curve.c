@@ -141,8 +141,8 @@ static void draw(qs_ui *u, qs_rect r)
                          {.x = u->s->b.there ? u->s->b.step : NAN, .ch = L'┊', .role = QS_ROLE_B, .label = "B"}};
     char paper_title[400];
     snprintf(paper_title, sizeof paper_title, "%s  %s", qs_tensor_label(u->s), u->s->sel.format);
-    qs_plot p = {.title = paper_title, .x_name = _("step"), .y_name = _("mean squared error"), .x = x_axis(u), .y = y_axis(c), .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit,
-                 .nlimit = u->s->b.there ? 2 : 1, .marker = m, .nmarker = markers(u, m, 64), .y_width = in.w > 40 ? 7 : 0,
+    qs_plot p = {.title = paper_title, .x_name = _("step"), .y_name = _("mean squared error"), .x = x_axis(u), .y = y_axis(c),
+                 .series = parts ? s : s + 2, .nseries = parts ? 3 : 1, .limit = limit, .nlimit = u->s->b.there ? 2 : 1, .marker = m, .nmarker = markers(u, m, 64), .y_width = in.w > 40 ? 7 : 0,
                  .x_line = true, .marker_rows = in.h >= 11 ? 3 : in.h >= 7 ? 2 : in.h >= 6 ? 1 : 0};
     qs_rect inner = {in.y, in.x, in.h, in.w - 1};
     qs_ui_plot(u, &p, inner, &u->curve.area);

@@ -81,8 +81,11 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
     if (u->hist.cursor_on) limits[nl++] = (qs_limit){.x = u->hist.cursor, .ch = L'│', .role = QS_ROLE_CURSOR, .over = true};
     char name[700], paper_title[900];
     title(u, name, sizeof name, 60);
-    snprintf(paper_title, sizeof paper_title, "%s%s%s%s%s", name, a->there ? "  " : "", a->there ? a->format : "", a->there ? " " : "", a->there ? a->init : "");
-    qs_plot p = {.title = paper_title, .x_name = _("value"), .y_name = _("count"), .x = x_axis(u), .y = {u->hist.log_y ? 0.5 : 0, top > 0 ? top * (u->hist.log_y ? 1.3 : 1.04) : 1, u->hist.log_y},
+    if (a->there) snprintf(paper_title, sizeof paper_title, "%s  %s %s", name, a->format, a->init);
+    else snprintf(paper_title, sizeof paper_title, "%s", name);
+    const bool log_y = u->hist.log_y;
+    const qs_axis tall = {log_y ? 0.5 : 0, top > 0 ? top * (log_y ? 1.3 : 1.04) : 1, log_y};
+    qs_plot p = {.title = paper_title, .x_name = _("value"), .y_name = _("count"), .x = x_axis(u), .y = tall,
                  .series = s, .nseries = nd ? 2 : 1, .limit = limits, .nlimit = nl, .ruler = rulers, .nruler = nr,
                  .x_line = nr == 0, .x_labels = r.h >= 6};
     qs_ui_plot(u, &p, r, area);

@@ -42,10 +42,13 @@ static void draw_hist(qs_ui *u, qs_rect r)
     const qs_snap_train *t = u->s->train;
     bool log_y = t->site[t->site_cur].act != u->train.flip_log && top > 4;     /* inputs: half of them are zeros, often */
     qs_series s = {.kind = QS_PLOT_BARS, .y = y, .n = n, .role = QS_ROLE_BARS};
-    qs_ruler ruler = {l->level, l->cut, l->nlevel, l->clip_lo, l->clip_hi, (unsigned char)qs_run_role(&u->s->train->run[u->s->train->cur])};
-    qs_limit limit[2] = {{.x = l->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP}, {.x = l->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP}};
-    qs_plot p = {.title = t->site[t->site_cur].name, .x_name = _("value"), .y_name = _("count"), .x = {l->lo, l->hi, false}, .y = {log_y ? 0.5 : 0, top > 0 ? top * (log_y ? 1.3 : 1.05) : 1, log_y}, .series = &s,
-                 .nseries = 1, .limit = limit, .nlimit = 2, .ruler = &ruler, .nruler = 1, .x_labels = true};
+    qs_ruler ruler = {l->level, l->cut, l->nlevel, l->clip_lo, l->clip_hi, (unsigned char)qs_run_role(&t->run[t->cur])};
+    qs_limit limit[2] = {{.x = l->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP},
+                         {.x = l->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP}};
+    const qs_axis count = {log_y ? 0.5 : 0, top > 0 ? top * (log_y ? 1.3 : 1.05) : 1, log_y};
+    qs_plot p = {.title = t->site[t->site_cur].name, .x_name = _("value"), .y_name = _("count"),
+                 .x = {l->lo, l->hi, false}, .y = count, .series = &s, .nseries = 1,
+                 .limit = limit, .nlimit = 2, .ruler = &ruler, .nruler = 1, .x_labels = true};
     qs_ui_plot(u, &p, r, NULL);
     free(y);
 }
@@ -133,10 +136,13 @@ static void draw_curve(qs_ui *u, qs_rect r)
     double *probe = qs_xcalloc(l->nprobe, sizeof *probe), most = place_probes(l, &error, probe);
     qs_series s[2] = {{.kind = QS_PLOT_LINE, .x = l->curve_step, .y = l->curve_error, .n = l->points, .role = QS_ROLE_ERROR},
                       {.kind = QS_PLOT_POINTS, .x = l->probe_step, .y = probe, .n = l->nprobe, .role = (unsigned char)role}};
-    qs_limit limit[2] = {{.x = l->best_step, .ch = L'┊', .role = QS_ROLE_GOOD}, {.x = l->step, .ch = L'┊', .role = (unsigned char)role}};
+    qs_limit limit[2] = {{.x = l->best_step, .ch = L'┊', .role = QS_ROLE_GOOD},
+                         {.x = l->step, .ch = L'┊', .role = (unsigned char)role}};
     qs_marker least = {l->best_step, "", QS_ROLE_GOOD, false};
-    qs_plot p = {.x_name = _("step"), .y_name = _("mean squared error"), .x = {l->curve_step[0], l->curve_step[l->points - 1], true}, .y = error, .series = s, .nseries = l->nprobe ? 2 : 1,
-                 .marker = &least, .nmarker = 1, .limit = limit, .nlimit = 2, .y_width = r.w > 36 ? 7 : 0, .x_line = true};
+    qs_plot p = {.x_name = _("step"), .y_name = _("mean squared error"),
+                 .x = {l->curve_step[0], l->curve_step[l->points - 1], true}, .y = error,
+                 .series = s, .nseries = l->nprobe ? 2 : 1, .marker = &least, .nmarker = 1, .limit = limit, .nlimit = 2,
+                 .y_width = r.w > 36 ? 7 : 0, .x_line = true};
     qs_rect a;
     qs_ui_plot(u, &p, (qs_rect){r.y, r.x, r.h - 2, r.w}, &a);
     free(probe);

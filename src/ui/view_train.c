@@ -161,8 +161,8 @@ static qs_rect panel(qs_ui *u, qs_rect r, qs_axis y, const lines *l, bool labels
     qs_limit limit = {.x = at, .ch = L'┊', .role = QS_ROLE_CURSOR, .over = true};
     qs_rect area = {0};
     u->train.x = (qs_axis){0, last_step(t), false};
-    qs_plot p = {.x_name = labels ? _("step") : NULL, .y_name = what, .x = u->train.x, .y = y, .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH,
-                 .y_ticks = r.h > 3 ? 3 : 2, .x_labels = labels, .end_part = names / (double)(r.w + names)};
+    qs_plot p = {.x_name = labels ? _("step") : NULL, .y_name = what, .x = u->train.x, .y = y,
+                 .series = l->s, .nseries = l->n, .limit = &limit, .nlimit = at >= 0, .y_width = Y_WIDTH, .y_ticks = r.h > 3 ? 3 : 2, .x_labels = labels, .end_part = names / (double)(r.w + names)};
     qs_ui_plot(u, &p, r, &area);
     u->train.area.x = area.x;
     u->train.area.w = area.w;

@@ -176,8 +176,8 @@ static void parts_of_it(qs_dataset *d, const qs_net *net)
     r = start(net, d, o);
     bool moved = false;
     for (size_t i = 0; i < r->nsite; i++) moved |= !r->site[i].act && r->adapted.factor[i] != 1;
-    ok(isnan(r->adapted.p_weights) && !isnan(r->adapted.p_acts) && !moved && strstr(r->site[2].formula, "max") , "inputs alone: weights start by their own rule (%s)",
-       r->site[2].formula);
+    ok(isnan(r->adapted.p_weights) && !isnan(r->adapted.p_acts) && !moved && strstr(r->site[2].formula, "max"),
+       "inputs alone: weights start by their own rule (%s)", r->site[2].formula);
     qs_run_unref(r);
 }
 
@@ -215,8 +215,8 @@ static void lapq(qs_dataset *d, const qs_net *net)
     o.quant.adapt.cost = 60;
     qs_run *r = start(net, d, o);
     const qs_adapted *a = &r->adapted;
-    ok(a->last <= a->first && a->p_weights == a->p_acts && a->p_acts >= 2 && a->p_acts <= 4, "lapq: one norm, p = %.3g; loss from %.4g to %.4g",
-       a->p_acts, a->first, a->last);
+    ok(a->last <= a->first && a->p_weights == a->p_acts && a->p_acts >= 2 && a->p_acts <= 4,
+       "lapq: one norm, p = %.3g; loss from %.4g to %.4g", a->p_acts, a->first, a->last);
     near(loss_now(r, true), a->last, 1e-6, "lapq: the sites stand where it says they do");
     qs_run_unref(r);
     qs_err e = {0};
@@ -242,7 +242,8 @@ static void follows(qs_dataset *d, const qs_net *net)
         wrong += moved && (t % 10 != 5 || t > 20);
         weights += fabs(log(r->site[2].step[0] / w)) > 1e-3;
     }
-    ok(r->site[1].act && !r->site[2].act && jumps == 2 && !wrong && !weights, "inputs jump at steps 5 and 15 of 40, and at no other (%d jumps)", jumps);
+    ok(r->site[1].act && !r->site[2].act && jumps == 2 && !wrong && !weights,
+       "inputs jump at steps 5 and 15 of 40, and at no other (%d jumps)", jumps);
     qs_run_unref(r);
     o.quant.follow.weights = true;
     r = start(net, d, o);
