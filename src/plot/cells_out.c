@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Grids of cells as files: text, text with the colours of a terminal, SVG whose letters are letters. */
+/*
+ * Grids of cells as files: text, text with the colours of a terminal, SVG whose letters are letters; and on a page of paper.h,
+ * as a terminal shows them.
+ */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "plot/color.h"
+#include "plot/ink.h"
 
 enum { PAPER = 0x1C1C1C, INK = 0xD0D0D0 };
 
@@ -152,4 +157,61 @@ char *qs_cells_svg(const qs_cells *g, qs_rect r)
     }
     qs_str_add(&b, "</svg>\n");
     return b.s;
+}
+
+/* ---- a page ---------------------------------------------------------------------------------------- */
+
+typedef struct screen { qs_paper *pp; double x, y, cw, ch, size; } screen;
+
+/* A part of cells, in units of them. */
+static void fill(const screen *s, double x, double y, double w, double h)
+{
+    qs_ink_rect(s->pp, (qs_box){s->x + x * s->cw, s->y + y * s->ch, w * s->cw, h * s->ch});
+}
+
+/* Braille and blocks as what they show: fonts differ too much in them. */
+static bool draw_shape(const screen *s, wchar_t ch, double y, double x)
+{
+    static const int bit[8][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}, {0, 3}, {1, 3}};
+    if (ch >= 0x2800 && ch < 0x2900) {
+        for (int i = 0; i < 8; i++)
+            if ((ch - 0x2800) >> i & 1) fill(s, x + 0.08 + 0.5 * bit[i][0], y + 0.03 + 0.25 * bit[i][1], 0.36, 0.2);
+        return true;
+    }
+    if (ch >= 0x2581 && ch <= 0x2588) {
+        double h = (ch - 0x2580) / 8.0;
+        fill(s, x, y + 1 - h, 1, h);
+        return true;
+    }
+    return false;
+}
+
+static void draw_cell(const screen *s, const qs_cell *c, int y, int x)
+{
+    uint32_t fg, bg;
+    colors(style_of(c), &fg, &bg);
+    if (bg != PAPER) {
+        qs_ink_color(s->pp, bg, 1);
+        fill(s, x, y, 1.02, 1.02);
+    }
+    qs_ink_color(s->pp, fg, 1);
+    if (c->attr & QS_UNDER) fill(s, x, y + 0.95, 1, 0.05);
+    if (c->ch > L' ' && !draw_shape(s, c->ch, y, x))
+        qs_ink_letter(s->pp, c->ch, s->x + x * s->cw, s->y + (y + 0.78) * s->ch, s->size, c->attr & QS_BOLD);
+}
+
+void qs_paper_cells(qs_paper *pp, const qs_cells *g, qs_rect r)
+{
+    if (r.h < 1 || r.w < 1) return;
+    qs_ink_flood(pp, PAPER);
+    qs_box page = qs_ink_page(pp);
+    double wide = qs_ink_letter_width(pp), tall = 1.2;
+    screen s = {.pp = pp, .size = fmin(page.w / ((r.w + 2) * wide), page.h / ((r.h + 1) * tall))};
+    s.cw = s.size * wide;
+    s.ch = s.size * tall;
+    s.x = (page.w - r.w * s.cw) / 2;
+    s.y = (page.h - r.h * s.ch) / 2;
+    for (int y = 0; y < r.h; y++)
+        for (int x = 0; x < r.w; x++)
+            if (r.y + y < g->h && r.x + x < g->w) draw_cell(&s, &g->c[(size_t)(r.y + y) * (size_t)g->w + (size_t)(r.x + x)], y, x);
 }
