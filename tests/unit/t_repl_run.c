@@ -67,7 +67,8 @@ int main(void)
     line(files);
     free(files);
     ok(!line("d = assert(qs.dataset{images=at..'images-idx3-ubyte.gz', labels=at..'labels-idx1-ubyte.gz', val=100}) "
-             "net = qs.nets.smallcnn()"), "data and a net: %s", said);
+             "net = qs.net{input = {1, 28, 28}, qs.conv{6, stride = 3}, qs.batchnorm(), qs.relu(), qs.conv{8, stride = 2}, "
+             "qs.batchnorm(), qs.relu(), qs.linear{10}}"), "data and a net: %s", said);
     line("o = {steps=8, batch=16, evaluate=4, quant={weights=2, acts=2, calib=32}}");
     line("b = assert(qs.train(net, d, o)) b:finish()");
     line("=b.state");
