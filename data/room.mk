@@ -9,4 +9,4 @@ dist_nets_DATA = data/nets/mlp.safetensors data/nets/smallcnn.safetensors data/n
 EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua \
               scripts/experiments/qat-table.lua scripts/experiments/init-race.lua scripts/experiments/report.lua \
               scripts/experiments/starts.lua scripts/experiments/starts-table.lua scripts/experiments/results/starts.csv \
-              scripts/experiments/main.lua EXPERIMENTS.md
+              scripts/experiments/main.lua scripts/experiments/main-table.lua EXPERIMENTS.md

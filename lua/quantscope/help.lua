@@ -362,10 +362,10 @@ help.groups = {
      "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
      "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. " ..
-     "quant.adapt={images=512, cost=100, labels=false, norms=true, factors=true}: of init adaptive (and lapq: images, cost): images to " ..
+     "quant.adapt={images=256, cost=100, labels=false, norms=true, factors=}: of init adaptive (and lapq: images, 512 by default, cost): images to " ..
      "choose by, and as many to check with; cost, a bound in training steps of 128 images; labels: by the cross-entropy " ..
-     "with the labels, not the divergence from the float outputs; norms, factors: false leaves a part out, " ..
-     "factors=\"random\" draws them (a control). quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
+     "with the labels, not the divergence from the float outputs; norms, factors: false leaves a part out (factors: true by " ..
+     "default only where no step is learned), factors=\"random\" draws them (a control). quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
      "every so many steps of the first part of the run, steps (and real offsets) of the layers between the first and the last are solved " ..
      "anew by least squares on the batch just seen; then they only learn. Default: the inputs after init adaptive (whose ratio to least squares stays), else nothing. grad_scale: " ..
      "paper (1/sqrt(N " ..

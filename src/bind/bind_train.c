@@ -290,9 +290,9 @@ static int open_table(lua_State *L, int i, const char *key)
 static int read_factors(lua_State *L, int i, struct qs_adapt_opts *o, qs_err *err)
 {
     int type = lua_getfield(L, i, "factors"), rc = 0;
-    o->random = type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "random");
-    if (type == LUA_TBOOLEAN) o->no_factors = !lua_toboolean(L, -1);
-    else if (type != LUA_TNIL && !o->random) rc = qs_fail(err, QS_EARG, _("qs.train: adapt.factors is true, false or \"random\""));
+    if (type == LUA_TBOOLEAN) o->factors = lua_toboolean(L, -1) ? QS_FACTORS_ON : QS_FACTORS_OFF;
+    else if (type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "random")) o->factors = QS_FACTORS_RANDOM;
+    else if (type != LUA_TNIL) rc = qs_fail(err, QS_EARG, _("qs.train: adapt.factors is true, false or \"random\""));
     lua_pop(L, 1);
     return rc;
 }

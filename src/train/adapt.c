@@ -6,7 +6,8 @@
  *            by the loss on calibration images. p = 2 is least squares. Inputs are always initialized in the order of the
  *            network, everything before them already quantized.
  *   factors  then one quantizer after the other, the most sensitive first, is made coarser or finer; what the loss likes on
- *            one half of the images is kept only if it helps on the other half too, by more than two standard errors.
+ *            one half of the images is kept only if it helps on the other half too, by more than two standard errors. By
+ *            default only where no step is learned: learning finds what they would.
  *
  * The loss is the divergence of the outputs from those of the float network: no labels are needed. Its nearest published
  * relative is LAPQ (lapq.c). What it costs is counted in images that go forward, and bounded.
@@ -199,7 +200,7 @@ static int choose_factors(qs_search *a, qs_err *err)
     k.order = qs_xcalloc(a->n, sizeof *k.order);
     k.base = qs_xcalloc(a->probe.half, sizeof *k.base);
     int rc = look_base(&k, err);
-    if (!rc) rc = a->r->o.quant.adapt.random ? draw(&k, start, err) : refine(&k, start, err);
+    if (!rc) rc = a->r->o.quant.adapt.factors == QS_FACTORS_RANDOM ? draw(&k, start, err) : refine(&k, start, err);
     free(start);
     free(k.gain);
     free(k.order);
@@ -207,11 +208,20 @@ static int choose_factors(qs_search *a, qs_err *err)
     return rc;
 }
 
+/* Does any of the steps it chooses learn later? */
+static bool learns(const qs_search *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (!a->r->site[a->site[i]].fixed) return true;
+    return false;
+}
+
 /* ---- all of it --------------------------------------------------------------------------------------------- */
 int qs_search_adaptive(qs_search *a, qs_err *err)
 {
     const struct qs_adapt_opts *o = &a->r->o.quant.adapt;
     int rc = o->no_norms ? 0 : choose_norms(a, err);
-    if (!rc && !o->no_factors) rc = choose_factors(a, err);
+    bool factors = o->factors == QS_FACTORS_AUTO ? !learns(a) : o->factors != QS_FACTORS_OFF;
+    if (!rc && factors) rc = choose_factors(a, err);
     return rc;
 }

@@ -43,8 +43,8 @@ static const field run_fields[] = {
 static const field quant_fields[] = {
     F(qs_quant_opts, on, BOOL, 0), F(qs_quant_opts, input, TEXT, 0), F(qs_quant_opts, calib, SIZE, 0),
     F(qs_quant_opts, adapt.images, SIZE, 0), F(qs_quant_opts, adapt.cost, REAL, 0), F(qs_quant_opts, adapt.labels, BOOL, 0),
-    F(qs_quant_opts, adapt.no_norms, BOOL, 0), F(qs_quant_opts, adapt.no_factors, BOOL, 0),
-    F(qs_quant_opts, adapt.random, BOOL, 0), F(qs_quant_opts, follow.given, BOOL, 0),
+    F(qs_quant_opts, adapt.no_norms, BOOL, 0),
+    F(qs_quant_opts, adapt.factors, INT, QS_FACTORS_RANDOM), F(qs_quant_opts, follow.given, BOOL, 0),
     F(qs_quant_opts, follow.weights, BOOL, 0), F(qs_quant_opts, follow.acts, BOOL, 0),
     F(qs_quant_opts, follow.every, WIDE, 0), F(qs_quant_opts, follow.upto, REAL, 0), {NULL, 0, 0, 0},
 };

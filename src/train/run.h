@@ -20,6 +20,9 @@
  * uint4 behind a ReLU, int4 behind SiLU; "uint4" and "int4" change likewise, unless they hold an offset; the site's note
  * says so). rcf on weights that no batch normalization follows is rcf:rescale, and says so.
  */
+/* AUTO: only where no step is learned: learning made up for them in every experiment (EXPERIMENTS.md). RANDOM: a control. */
+enum { QS_FACTORS_AUTO, QS_FACTORS_ON, QS_FACTORS_OFF, QS_FACTORS_RANDOM };
+
 typedef struct qs_quant_opts {
     bool on;                  /* false: a float run */
     qs_site_opts weights, acts;
@@ -31,10 +34,11 @@ typedef struct qs_quant_opts {
     size_t noverride;
     size_t calib;             /* training images the activations are initialized on; 0: 256 */
     struct qs_adapt_opts {    /* of init adaptive (and lapq: images, cost) */
-        size_t images;        /* training images a half: those to choose by, those to check with; 0: 512 */
+        size_t images;        /* training images a half: those to choose by, those to check with; 0: 256, lapq 512 */
         double cost;          /* what it may cost, in training steps of 128 images; 0: 100 */
         bool labels;          /* by the cross-entropy with the labels, not the divergence from the float outputs */
-        bool no_norms, no_factors, random;   /* without a part of it; factors drawn at random instead of searched */
+        bool no_norms;        /* least squares to begin with */
+        int factors;          /* QS_FACTORS_... */
     } adapt;
     struct qs_follow_opts {   /* steps re-solved by least squares while training begins; then they only learn */
         bool given;           /* false: inputs where an init is adaptive, else nothing */

@@ -13,16 +13,16 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define IMAGES 512
 #define COST 100                      /* training steps */
 #define STEP (3 * 128)                /* images of one, forward and twice as much backward */
 #define VALUES ((size_t)1 << 16)      /* of an input that a norm is fitted on */
 
 static const struct strategy {
     const char *name;
+    size_t images;            /* a half, unless told otherwise */
     bool labels;              /* whatever is asked for */
     int (*run)(qs_search *a, qs_err *err);
-} strategies[] = {{"adaptive", false, qs_search_adaptive}, {"lapq", true, qs_search_lapq}};
+} strategies[] = {{"adaptive", 256, false, qs_search_adaptive}, {"lapq", 512, true, qs_search_lapq}};
 
 static const struct strategy *strategy_of(const qs_site *s)
 {
@@ -159,7 +159,7 @@ static int search_init(qs_search *a, qs_calib *k, const struct strategy **row, c
     k->most = VALUES;
     int rc = choose_sites(a, row, err);
     if (rc) return rc;
-    if (!o->images) o->images = IMAGES;
+    if (!o->images) o->images = (*row)->images;
     if (!(o->cost > 0)) o->cost = COST;
     a->probe.budget = (uint64_t)(o->cost * STEP);
     report_init(&r->adapted, r->nsite);

@@ -16,6 +16,7 @@ static qs_run_opts adaptive(uint64_t steps, const char *w, const char *a, const 
     qs_run_opts o = quantized(steps, w, a, learn);
     o.quant.weights.init = o.quant.acts.init = "adaptive";
     o.quant.adapt.images = 128;
+    o.quant.adapt.factors = QS_FACTORS_ON;
     return o;
 }
 
@@ -152,16 +153,25 @@ static int kinds(const qs_adapted *d, bool norm)
 static void parts_of_it(qs_dataset *d, const qs_net *net)
 {
     qs_run_opts o = adaptive(10, "int2", "2", "lsq");
-    o.quant.adapt.no_factors = true;
+    o.quant.weights.learn = o.quant.acts.learn = "none";
+    o.quant.adapt.factors = QS_FACTORS_AUTO;
     qs_run *r = start(net, d, o);
+    ok(kinds(&r->adapted, false) >= 4, "factors where no step is learned");
+    qs_run_unref(r);
+    o.quant.weights.learn = o.quant.acts.learn = "lsq";
+    r = start(net, d, o);
+    ok(kinds(&r->adapted, false) == 0, "and none where steps are, unless told so");
+    qs_run_unref(r);
+    o.quant.adapt.factors = QS_FACTORS_OFF;
+    r = start(net, d, o);
     ok(kinds(&r->adapted, true) == 6 && kinds(&r->adapted, false) == 0, "norms alone");
     qs_run_unref(r);
-    o.quant.adapt.no_factors = false;
+    o.quant.adapt.factors = QS_FACTORS_ON;
     o.quant.adapt.no_norms = true;
     r = start(net, d, o);
     ok(kinds(&r->adapted, true) == 0 && kinds(&r->adapted, false) >= 4 && r->adapted.p_acts == 2, "factors alone");
     qs_run_unref(r);
-    o.quant.adapt.random = true;
+    o.quant.adapt.factors = QS_FACTORS_RANDOM;
     r = start(net, d, o);
     ok(kinds(&r->adapted, false) == 5 * 4, "factors at random: as many looks whatever comes of them");
     qs_run_unref(r);
