@@ -20,7 +20,7 @@
 #include "quant/rows.h"
 
 /* ---- the table -------------------------------------------------------------------------- */
-/* Variants: words that may stand behind ":", or "<number>". */
+/* Variants: words that may stand behind ":"; "<number>" among them (or alone): a number > 0. */
 static const qs_init builtin[] = {
     {"minmax", N_("the outermost level on the largest value"),
      "s = max|x| / Qp; with an offset (max-min)/(c_max-c_min)",
@@ -28,11 +28,14 @@ static const qs_init builtin[] = {
     {"percentile", N_("as minmax, at a quantile of |x| (99.99 %)"), "s = quantile(|x|, p) / Qp",
      "a common calibration rule",
      "<number>", 0, NULL, qs_fit_percentile, NULL},
-    {"lsq", N_("LSQ's rule from the mean magnitude"), "s = 2 E|x| / sqrt(Qp)",
-     "Esser et al. 2020, Learned Step Size Quantization, arXiv 1902.08153", NULL, 0, NULL, qs_fit_lsq, NULL},
-    {"lsq+", N_("LSQ+: 3 sigma for signed weights; for activations the (s, beta) of least squares"),
+    {"lsq", N_("LSQ's rule from the mean magnitude; one: inputs at 1, as much public code has it"),
+     "s = 2 E|x| / sqrt(Qp)",
+     "Esser et al. 2020, Learned Step Size Quantization, arXiv 1902.08153; one: zhutmost/lsq-net, ZouJiu1's V2", "paper one", 0,
+     NULL, qs_fit_lsq, NULL},
+    {"lsq+", N_("LSQ+: 3 sigma for signed weights; for activations the (s, beta) of least squares over all calibration batches"),
      "s = max(|mu-3 sigma|, |mu+3 sigma|) / 2^(b-1); activations: argmin ||x - Q(x)||^2",
-     "Bhalgat et al. 2020, LSQ+, arXiv 2004.09576; divisors 2^b-1 and 2^b: public code", "paper 2^b-1 2^b minmax", 0,
+     "Bhalgat et al. 2020, LSQ+, arXiv 2004.09576; public code: 2^b-1 (ZouJiu1; one: with inputs at s = 1, beta = 0), 2^b (MQBench)",
+     "paper 2^b-1 2^b minmax one", 0,
      NULL, qs_fit_lsqp, NULL},
     {"aciq-gauss", N_("ACIQ's clip for a normal distribution"),
      "s = 2 alpha / 2^b, alpha = k(b) sigma; one-sided alpha / 2^b",
@@ -52,9 +55,13 @@ static const qs_init builtin[] = {
     {"kl", N_("the clip whose histogram keeps the most information"), "s = alpha / Qp, alpha = argmin KL(P || Q)",
      "the entropy calibration of TensorRT and MXNet; up to 2001 bins", "qp 2^b 2^b-1", 0, NULL, qs_fit_kl, NULL},
     {"apot", N_("APoT's start: 3 sigma for weights, a constant for activations"),
-     "clip = 3 sigma; activations 8 (CIFAR code) or 6 (ImageNet code)",
+     "clip = 3 sigma; activations 8 (CIFAR code) or 6 (imagenet: the ImageNet code)",
      "Li, Dong, Wang 2020, APoT, arXiv 1909.13144, and its code",
-     "<number>", 0, qs_applies_apot, qs_fit_apot, NULL},
+     "<number> imagenet", 0, qs_applies_apot, qs_fit_apot, NULL},
+    {"pact", N_("PACT's start: a constant clip for activations (pact:6), the range for weights"),
+     "clip = 10; weights: max|x|",
+     "Choi et al. 2018, PACT, arXiv 1805.06085: 10 as implementations have it, 6 in MQBench; weights by DoReFa there",
+     "<number>", QS_INIT_NAMED_ONLY, NULL, qs_fit_pact, NULL},
     {"mse", N_("the least squared error over all steps, exactly"),
      "s = argmin sum (x - Q(x))^2 = B/C where B^2/C is largest; +zp: over all z; +offset: best found",
      "sweep over sorted breakpoints; the same sums as llama.cpp PR 12557", NULL, 0, NULL, qs_fit_mse, NULL},
@@ -166,8 +173,8 @@ static bool variant_fits(const qs_init *row, const char *v)
     char *end;
     if (!*v) return true;
     if (!row->variants) return row->flags & QS_INIT_LUA;
-    if (!strcmp(row->variants, "<number>")) return strtod(v, &end) > 0 && !*end;
-    return listed(row->variants, v);
+    if (listed(row->variants, "<number>") && strtod(v, &end) > 0 && !*end) return true;
+    return *v != '<' && listed(row->variants, v);
 }
 
 const qs_init *qs_init_find(const char *name, char variant[32], qs_err *err)

@@ -53,6 +53,11 @@ static double divide(const qs_format *f, enum divisor d, const char **what)
     double all = ldexp(1, bits_of(f)), half = f->is_signed ? 0.5 : 1;
     static const char *const names[2][3] = {{"Qp", "2^b", "(2^b-1)"}, {"Qp", "(2^b/2)", "((2^b-1)/2)"}};
     *what = f->uniform ? names[f->is_signed][d] : "max|c|";
+    /* One bit with a sign, -c and c, is a uniform grid too: its clip is half a cell beyond the levels. */
+    if (f->n == 2 && f->c[0] == -f->c[1] && d == BY_2B) {
+        *what = "2 max|c|";
+        return 2 * f->cmax;
+    }
     if (!f->uniform) return f->cmax;
     return d == BY_QP ? f->qp : (d == BY_2B ? all : all - 1) * half;
 }
@@ -174,11 +179,23 @@ int qs_fit_percentile(const qs_init_in *in, qs_init_out *out, qs_err *err)
 }
 
 /* ---- LSQ, LSQ+ ------------------------------------------------------------------------------------- */
+static bool is_act(const qs_init_in *in) { return in->opts->role == QS_ROLE_ACT || !in->f->is_signed; }
+
+/* Public code that leaves inputs to training: s = 1, and no offset. */
+static bool starts_at_one(const qs_init_in *in, qs_init_out *out)
+{
+    if (strcmp(in->opts->variant, "one") != 0 || !(is_act(in) || in->f->offset)) return false;
+    out->step = in->f->uniform ? 1 : grid_qp(in->f) / in->f->cmax;
+    say(out, "s = 1, a constant");
+    return true;
+}
+
 int qs_fit_lsq(const qs_init_in *in, qs_init_out *out, qs_err *err)
 {
     (void)err;
     qs_moments m;
     double qp = grid_qp(in->f);
+    if (starts_at_one(in, out)) return 0;
     qs_index_moments(in->ix, &m);
     double s = 2 * m.mean_abs / sqrt(qp);
     if (in->f->uniform) {
@@ -199,8 +216,9 @@ static void three_sigma(const qs_init_in *in, qs_init_out *out)
     int b = bits_of(in->f);
     const char *v = in->opts->variant;
     double reach = fmax(fabs(m.mean - 3 * m.std), fabs(m.mean + 3 * m.std));
-    double by = !strcmp(v, "2^b-1") ? ldexp(1, b) - 1 : !strcmp(v, "2^b") ? ldexp(1, b) : ldexp(1, b - 1);
-    const char *name = !strcmp(v, "2^b-1") ? v : !strcmp(v, "2^b") ? v : "2^(b-1)";
+    bool minus = !strcmp(v, "2^b-1") || !strcmp(v, "one"), whole = !strcmp(v, "2^b");
+    double by = minus ? ldexp(1, b) - 1 : ldexp(1, whole ? b : b - 1);
+    const char *name = minus ? "(2^b-1)" : whole ? "2^b" : "2^(b-1)";
     if (in->f->uniform) {
         out->step = reach / by;
         say(out, "max|mu +- 3 sigma| / %s = |%.4g %c 3 * %.4g| / %g", name, m.mean, m.mean < 0 ? '-' : '+', m.std, by);
@@ -214,8 +232,8 @@ static void three_sigma(const qs_init_in *in, qs_init_out *out)
 int qs_fit_lsqp(const qs_init_in *in, qs_init_out *out, qs_err *err)
 {
     if (!strcmp(in->opts->variant, "minmax")) return qs_fit_minmax(in, out, err);
-    bool act = in->opts->role == QS_ROLE_ACT || in->f->offset || !in->f->is_signed;
-    if (!act) {
+    if (starts_at_one(in, out)) return 0;
+    if (!is_act(in) && !in->f->offset) {
         three_sigma(in, out);
         return 0;
     }
@@ -369,7 +387,23 @@ int qs_fit_sawb(const qs_init_in *in, qs_init_out *out, qs_err *err)
     return 0;
 }
 
-/* ---- APoT -------------------------------------------------------------------------------------------------------- */
+/* ---- constants: PACT, APoT -------------------------------------------------------------------------------------------------------- */
+/* Weights are DoReFa's there: a grid over the whole range (of tanh(w), which is left out here). */
+int qs_fit_pact(const qs_init_in *in, qs_init_out *out, qs_err *err)
+{
+    double fixed = atof(in->opts->variant);
+    if (!is_act(in)) {
+        snprintf(out->note, sizeof out->note, _("pact starts inputs; weights have their range, as DoReFa's without its tanh"));
+        return qs_fit_minmax(in, out, err);
+    }
+    double alpha = fixed > 0 ? fixed : 10;
+    const char *word;
+    double by = divide(in->f, BY_QP, &word);
+    set_step(in, out, alpha / by);
+    say(out, "alpha / %s = %g / %.4g, a constant", word, alpha, by);
+    return 0;
+}
+
 int qs_applies_apot(const qs_format *f, qs_role role, qs_err *err)
 {
     (void)role;
@@ -383,9 +417,8 @@ int qs_fit_apot(const qs_init_in *in, qs_init_out *out, qs_err *err)
     qs_moments m;
     double fixed = atof(in->opts->variant);
     qs_index_moments(in->ix, &m);
-    bool act = in->opts->role == QS_ROLE_ACT || !in->f->is_signed;
-    if (fixed > 0 || act) {
-        double alpha = fixed > 0 ? fixed : 8;
+    if (fixed > 0 || is_act(in)) {
+        double alpha = fixed > 0 ? fixed : !strcmp(in->opts->variant, "imagenet") ? 6 : 8;
         set_step(in, out, alpha / in->f->cmax);
         say(out, "alpha = %g, a constant", alpha);
     } else {

@@ -10,7 +10,7 @@
 typedef int qs_fit_fn(const qs_init_in *in, qs_init_out *out, qs_err *err);
 qs_fit_fn qs_fit_minmax, qs_fit_percentile, qs_fit_lsq, qs_fit_lsqp, qs_fit_aciq_gauss, qs_fit_aciq_laplace,
     qs_fit_aciq,
-    qs_fit_octav, qs_fit_sawb, qs_fit_kl, qs_fit_apot, qs_fit_mse, qs_fit_lp, qs_fit_lloyd,
+    qs_fit_octav, qs_fit_sawb, qs_fit_kl, qs_fit_apot, qs_fit_pact, qs_fit_mse, qs_fit_lp, qs_fit_lloyd,
     qs_fit_network;
 int qs_applies_sawb(const qs_format *f, qs_role role, qs_err *err);
 int qs_applies_apot(const qs_format *f, qs_role role, qs_err *err);

@@ -50,6 +50,8 @@ def rules(x, bits):
     yield "lsq+", three / 2 ** (bits - 1)
     yield "lsq+:2^b-1", three / (2 ** bits - 1)
     yield "lsq+:2^b", three / 2 ** bits
+    yield "lsq+:one", three / (2 ** bits - 1)
+    yield "pact", a.max() / qp
     yield "aciq-gauss", 2 * aciq_gauss(bits) * sd / 2 ** bits
     yield "aciq-laplace", 2 * aciq_laplace(bits) * b / 2 ** bits
     yield "octav", 2 * octav(x, bits, False) / 2 ** bits
@@ -82,6 +84,8 @@ def main():
         n = 2 ** bits - 1
         rows += [{"data": "relu", "format": "uint%d" % bits, "init": i, "step": float(s)} for i, s in (
             ("minmax", y.max() / n), ("lsq", 2 * y.mean() / np.sqrt(n)), ("octav", octav(x, bits, True) / 2 ** bits))]
+        rows += [{"data": "relu", "format": "uint%d" % bits, "init": i, "role": "act", "step": float(s)} for i, s in (
+            ("lsq:one", 1), ("lsq+:one", 1), ("pact", 10 / n), ("pact:6", 6 / n))]
         rows.append({"data": "relu", "format": "uint%d+offset" % bits, "init": "lsq+:minmax", "role": "act",
                      "step": (y.max() - y.min()) / n, "offset": y.min()})
     golden.save_rows("inits", "make_inits.py", rows)

@@ -67,6 +67,21 @@ static void rules(void)
     rule(ix, "apot", "apot4", 3 * 1.2377729, 1e-6);
     rule(ix, "apot:6", "apot4", 6, 0);
     rule(ix, "apot", "uapot4", 8, 0);
+    rule(ix, "apot:imagenet", "uapot4", 6, 0);
+    rule(ix, "apot:imagenet", "apot4", 3 * 1.2377729, 1e-6);
+    rule(ix, "pact", "uint4", 10. / 15, 1e-12);
+    rule(ix, "pact:6", "uint4", 6. / 15, 1e-12);
+    rule(ix, "pact", "uapot4", 10, 0);
+    rule(ix, "pact", "int4", 2.6 / 7, 1e-6);
+    near(fit("pact", ix, "int4", QS_ROLE_ACT).step, 10. / 7, 1e-12, "PACT for activations with a sign");
+    rule(ix, "lsq:one", "int4", .695455, 1e-6);
+    rule(ix, "lsq:one", "uint4", 1, 0);
+    near(fit("lsq:one", ix, "int4", QS_ROLE_ACT).step, 1, 0, "lsq:one leaves activations to training");
+    rule(ix, "lsq:one", "nf4", .695455 * 7, 1e-6);
+    rule(ix, "lsq+:one", "int4", .482574 * 8 / 15, 1e-6);
+    near(fit("lsq+:one", ix, "uint4+offset", QS_ROLE_ACT).step, 1, 0, "lsq+:one for activations");
+    near(fit("lsq+:one", ix, "uint4+offset", QS_ROLE_ACT).offset, 0, 0, "with no offset");
+    rule(ix, "aciq-gauss", "codebook(-1;1)", 1.239905 * 1.2377729 / 2, 1e-6);
     double rms = 0;
     for (int i = 0; i < 11; i++) rms += x11[i] * (double)x11[i] / 11;
     rule(ix, "sawb", "int2", (3.12 * sqrt(rms) - 2.064 * .92) * 2 / 3, 1e-6);
@@ -230,7 +245,7 @@ static void registry(void)
     qs_init_register(&row, &e);
     qs_index_unref(ix);
     static const struct { const char *name; const char *says; } wrong[] = {
-        {"nothing", "no initialization"}, {"lsq:x", "no variant"}, {"lsq+:", "no variant"}, {"lsq+:2", "no variant"},
+        {"nothing", "no initialization"}, {"pact:one", "no variant"}, {"apot:cifar", "no variant"}, {"lsq:x", "no variant"}, {"lsq+:", "no variant"}, {"lsq+:2", "no variant"},
             {"percentile:abc", "no variant"},
         {"percentile:-3", "no variant"}, {"minmax:a-variant-much-too-long-for-the-room", "no variant"},
             {"", "no initialization"},
