@@ -163,7 +163,7 @@ help.groups = {
     {"quantizer:levels", 'q:levels(part=1) -> {number, ...}', "The levels in the unit of x, ascending.",
      errors = "EARG no such part."},
     {"quantizer:thresholds", 'q:thresholds(part=1) -> {number, ...}',
-     "The decision thresholds, midpoints of the levels, in the unit of x, ascending.",
+     "The decision thresholds, midpoints of the levels (before any correction), in the unit of x, ascending.",
      errors = "EARG no such part."},
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
      "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..
@@ -185,6 +185,11 @@ help.groups = {
     {"quantizer.source", 'q.source', "Paper and equation, or nil."},
     {"quantizer.parts", 'q.parts', "How many steps it has: 1, or one a channel or group."},
     {"quantizer.ms", 'q.ms', "What finding it cost, in milliseconds."},
+    {"quantizer.bits", 'q.bits', "Bits of each channel, 0 to 8, where they were allocated (qs.train: allocate), else nil. No bits are " ..
+     "the level 0, one bit with a sign is -1 and 1; occupancy is then counted over the levels of 8 bits."},
+    {"quantizer.gain", 'q.gain', "Corrected weights (qs.train: correct): what comes out is gain Q(x) + shift, a channel; else nil. " ..
+     "Levels and range hold the correction, thresholds and clip do not."},
+    {"quantizer.shift", 'q.shift', "See quantizer.gain; in the unit of x."},
 }},
 {"Initializations", {
     {"qs.init", 'qs.init(name, t | index, format, {role="weight", divisor=, percentile=, weights=}) -> quantizer',
@@ -357,17 +362,22 @@ help.groups = {
      "format, a " ..
      "number of bits (activations: the sign follows what produces them), or {format=, init=, learn=, mask=, " ..
      "grad_scale=, " ..
-     "attached=, step_rate=, step_decay=}. quant.init, quant.learn: names of qs.inits(), qs.learns() for both, or " ..
+     "attached=, step_rate=, step_decay=, allocate=, correct=}. quant.init, quant.learn: names of qs.inits(), qs.learns() for both, or " ..
      "{weights=, acts=} (rcf:rescale multiplies the deviation of the weights back, and is what rcf becomes where no " ..
      "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
-     "image itself. quant.calib=256: images. quant.layers={conv2={weights=, acts=, init=, learn=}}. " ..
+     "image itself. quant.calib=256: images, in batches of 128 or so: starts of inputs look at all of them. quant.layers={conv2={weights=, acts=, init=, learn=}}. " ..
      "quant.adapt={images=256, cost=100, labels=false, norms=true, factors=}: of init adaptive (and lapq: images, 512 by default, cost): images to " ..
      "choose by, and as many to check with; cost, a bound in training steps of 128 images; labels: by the cross-entropy " ..
      "with the labels, not the divergence from the float outputs; norms, factors: false leaves a part out (factors: true by " ..
      "default only where no step is learned), factors=\"random\" draws them (a control). quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
      "every so many steps of the first part of the run, steps (and real offsets) of the layers between the first and the last are solved " ..
-     "anew by least squares on the batch just seen; then they only learn. Default: the inputs after init adaptive (whose ratio to least squares stays), else nothing. grad_scale: " ..
+     "anew by least squares on the batch just seen; then they only learn. Default: the inputs after init adaptive (whose ratio to least squares stays), else nothing. " ..
+     "allocate=true (int and uint @channel; in quant: weights and inputs): channels share the format's bits, wide ones get more, 0 to 8, the " ..
+     "same number on average; not in first and last layers with a format of their own. correct=true or \"mean\" (weights): every output " ..
+     "channel gets back the mean and deviation, or the mean, that quantizing took from its weights, at every step anew; gradients take that for " ..
+     "constant. The two after ACIQ's clip, with nothing learned, are ACIQ as a whole: {weights=\"int4@channel\", acts=\"4@channel\", " ..
+     "init=\"aciq\", learn=\"none\", allocate=true, correct=true}, its accuracy in run.before. grad_scale: " ..
      "paper (1/sqrt(N " ..
      "Qp), N the elements of one image that share a step), batch (of the batch), none. mask: as in q:grad. Biases " ..
      "stay float. Where the net forks (a residual), every layer quantizes its input by itself: one quantizer a consumer.",
@@ -375,7 +385,8 @@ help.groups = {
      "EUNSUP, ERANGE name the " ..
      "quantizer.",
      cost = "calibration and two validations.",
-     source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018."},
+     source = "Esser et al. 2020; Bhalgat et al. 2020; Li et al. 2020; Choi et al. 2018; Banner et al. 2019, arXiv 1810.05723, " ..
+     "sections 4 and 5, and its code (allocate, correct)."},
     {"qs.resume", 'qs.resume(net, d, path) -> run', "A run saved by run:save goes on bit for bit. net: the same " ..
      "description; d: the same data.", errors = "EFORMAT, ESTATE with what differs; EIO."},
     {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, turn=, progress=, ...}) -> rows',
@@ -444,7 +455,8 @@ help.groups = {
      "gradient={}, " ..
      "offset_gradient={}, raw_gradient={}, ratio={}, clipped={}, entropy={}, used={}, mse={}, oscillating={}, " ..
      "histograms={{lo, hi, bins, count={}, under, over, occupancy={}}}, " ..
-     "histogram=, format, init, learn, role, formula, note}}}. histograms: one a record, with the counts of the levels (of formats " ..
+     "histogram=, format, init, learn, role, formula, note, bits={}, gain={}, shift={}}}}. bits: of each channel, where they were allocated; " ..
+     "gain, shift: of each output channel, where corrected, as they are now. histograms: one a record, with the counts of the levels (of formats " ..
      "with up to 256); histogram: the newest. t: steps made when a record was taken; gradient: as the optimizer gets " ..
      "it; ratio: R of " ..
      "LSQ, weights only; several parts: geometric mean of steps. After init adaptive or lapq also adapted={p_weights=, p_acts=, " ..

@@ -148,7 +148,7 @@ static void quantizer_unref(void *q) { qs_quantizer_unref(q); }
 
 static double step_of(const qs_quantizer *q, size_t p) { return q->step[p]; }
 static double offset_of(const qs_quantizer *q, size_t p) { return q->offset ? q->offset[p] : 0; }
-static double clip_of(const qs_quantizer *q, size_t p) { return fabs(q->step[p]) * q->f->cmax; }
+static double clip_of(const qs_quantizer *q, size_t p) { return fabs(q->step[p]) * qs_quantizer_format(q, p)->cmax; }
 
 /* An array computed part by part, or a number where there is one part. */
 static int push_each(lua_State *L, const qs_quantizer *q, double (*of)(const qs_quantizer *, size_t))
@@ -208,6 +208,28 @@ static int quantizer_range(lua_State *L)
         lua_rawseti(L, -2, (lua_Integer)p + 1);
     }
     return 1;
+}
+
+static double bits_of_part(const qs_quantizer *q, size_t p) { return q->bits[p]; }
+static double gain_of(const qs_quantizer *q, size_t p) { return q->gain[p]; }
+static double shift_of(const qs_quantizer *q, size_t p) { return q->shift[p]; }
+
+static int quantizer_bits(lua_State *L)
+{
+    const qs_quantizer *q = check_quantizer(L, 1);
+    return q->bits ? push_each(L, q, bits_of_part) : 0;
+}
+
+static int quantizer_gain(lua_State *L)
+{
+    const qs_quantizer *q = check_quantizer(L, 1);
+    return q->gain ? push_each(L, q, gain_of) : 0;
+}
+
+static int quantizer_shift(lua_State *L)
+{
+    const qs_quantizer *q = check_quantizer(L, 1);
+    return q->shift ? push_each(L, q, shift_of) : 0;
 }
 
 static int quantizer_init(lua_State *L) { lua_pushstring(L, check_quantizer(L, 1)->init); return 1; }
@@ -280,7 +302,8 @@ static int quantizer_thresholds(lua_State *L)
     const qs_grid *g = push_grid(L, q, part);
     lua_createtable(L, (int)g->n, 0);
     for (size_t k = 0; k + 1 < g->n; k++) {
-        lua_pushnumber(L, 0.5 * ((double)g->lv[k] + (double)g->lv[k + 1]));
+        double middle = 0.5 * ((double)g->lv[k] + (double)g->lv[k + 1]);
+        lua_pushnumber(L, g->corrected ? (middle - (double)g->shift) / (double)g->gain : middle);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
     return 1;
@@ -592,7 +615,8 @@ static const luaL_Reg quantizer_methods[] = {
 static const luaL_Reg quantizer_fields[] = {
     {"step", quantizer_step}, {"offset", quantizer_offset}, {"clip", quantizer_clip}, {"range", quantizer_range},
     {"init", quantizer_init}, {"format", quantizer_format}, {"note", quantizer_note}, {"formula", quantizer_formula},
-    {"source", quantizer_source}, {"parts", quantizer_parts}, {"ms", quantizer_ms}, {NULL, NULL}};
+    {"source", quantizer_source}, {"parts", quantizer_parts}, {"ms", quantizer_ms}, {"bits", quantizer_bits},
+    {"gain", quantizer_gain}, {"shift", quantizer_shift}, {NULL, NULL}};
 static const luaL_Reg quantizer_meta[] = {{"__tostring", quantizer_tostring}, {NULL, NULL}};
 const qs_type qs_type_quantizer = {"qs.quantizer", quantizer_ref, quantizer_unref, quantizer_methods, quantizer_fields,
                                    quantizer_meta, NULL};

@@ -340,6 +340,21 @@ static void add_lazy(lua_State *L, const qs_run *r, size_t site)
     lua_setmetatable(L, -2);
 }
 
+/* What was allocated and corrected, as it is now: bits a channel; gain and shift an output channel. */
+static void set_extras(lua_State *L, const qs_site *s)
+{
+    lua_createtable(L, (int)s->parts, 0);
+    for (size_t p = 0; s->bits && p < s->parts; p++) {
+        lua_pushinteger(L, s->bits[p]);
+        lua_rawseti(L, -2, (lua_Integer)p + 1);
+    }
+    if (s->bits) lua_setfield(L, -2, "bits");
+    else lua_pop(L, 1);
+    if (!s->gain) return;
+    set_floats(L, "gain", s->gain, s->channels);
+    set_floats(L, "shift", s->shift, s->channels);
+}
+
 static void set_sites(lua_State *L, const qs_run *r)
 {
     lua_createtable(L, 0, (int)r->nsite);
@@ -356,6 +371,7 @@ static void set_sites(lua_State *L, const qs_run *r)
         qs_set_text(L, "role", s->act ? "act" : "weight");
         qs_set_text(L, "formula", s->formula);
         qs_set_text(L, "note", s->note);
+        set_extras(L, s);
         add_lazy(L, r, i);
         lua_setfield(L, -2, s->name);
     }

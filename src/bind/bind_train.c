@@ -60,6 +60,7 @@ static int read_counts(lua_State *L, int i, qs_run_opts *o, qs_err *err)
 /* ---- one of a few names -------------------------------------------------------------------------- */
 static const char *const optimizers[] = {[QS_SGD] = "sgd", [QS_ADAM] = "adam", NULL};
 static const char *const schedules[] = {[QS_COSINE] = "cosine", [QS_STEPWISE] = "step", [QS_CONSTANT] = "constant", NULL};
+static const char *const corrections[] = {"mean", "both", NULL};
 static const char *const gscales[] = {[QS_GSCALE_PAPER] = "paper", [QS_GSCALE_BATCH] = "batch", [QS_GSCALE_NONE] = "none",
                                       NULL};
 
@@ -140,6 +141,19 @@ static int read_format(struct reading *r, const char **out)
     return 0;
 }
 
+/* correct=true (mean and deviation: "both"), "mean" or false. */
+static int read_correct(struct reading *r, int i, qs_site_opts *o)
+{
+    int type = lua_getfield(r->L, i, "correct"), k = 1, rc = 0;
+    if (type == LUA_TSTRING) rc = choose("correct", corrections, lua_tostring(r->L, -1), &k, r->err);
+    else if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        luaL_error(r->L, "bad option 'correct' (boolean or string expected, got %s)", luaL_typename(r->L, -1));
+    bool on = type == LUA_TSTRING || lua_toboolean(r->L, -1);
+    if (type != LUA_TNIL) o->correct = !on ? QS_CORRECT_NO : k ? QS_CORRECT_BOTH : QS_CORRECT_MEAN;
+    lua_pop(r->L, 1);
+    return rc;
+}
+
 /* What stands in weights= beside the format, and may stand in quant= for all. i: the table. */
 static int read_rule(struct reading *r, int i, qs_site_opts *o)
 {
@@ -153,11 +167,12 @@ static int read_rule(struct reading *r, int i, qs_site_opts *o)
         rc = qs_fail(r->err, QS_EARG, _("qs.train: %s: step_rate and step_decay are 0 to 1e6"), r->what);
     if (!rc && mask) rc = qs_mask_named(mask, &o->mask, r->err);
     if (!rc && gscale && !(rc = choose("grad_scale", gscales, gscale, &k, r->err))) o->gscale = (qs_gscale)k;
-    return rc;
+    if (given(L, i, "allocate")) o->allocate = qs_opt_bool(L, i, "allocate", false) ? QS_ALLOCATE_YES : QS_ALLOCATE_NO;
+    return rc ? rc : read_correct(r, i, o);
 }
 
 static const char *const site_options[] = {"format", "bits", "init", "learn", "mask", "grad_scale", "attached", "step_rate",
-                                           "step_decay", NULL};
+                                           "step_decay", "allocate", "correct", NULL};
 
 /* The value at the top, popped: a format, or a table {format=, init=, ...}. */
 static int read_site(struct reading *r, qs_site_opts *o)
@@ -274,7 +289,7 @@ static int read_layers(struct reading *r, int i, qs_quant_opts *q)
 
 static const char *const quant_options[] = {"weights", "acts", "init", "learn", "first", "last", "input", "calib", "mask",
                                             "grad_scale", "attached", "step_rate", "step_decay", "layers", "adapt", "follow",
-                                            NULL};
+                                            "allocate", "correct", NULL};
 
 /* The table of an option that is a table; 0: it is not there. */
 static int open_table(lua_State *L, int i, const char *key)
@@ -352,6 +367,7 @@ static int read_quant(struct reading *r, int i, qs_quant_opts *q)
     r->what = "quant";
     rc = read_rule(r, i, &q->weights);
     if (!rc) rc = read_rule(r, i, &q->acts);
+    q->acts.correct = QS_CORRECT_UNSAID;   /* for all: that is, for the weights */
     read_names(r, i, "init", &q->weights.init, &q->acts.init);
     read_names(r, i, "learn", &q->weights.learn, &q->acts.learn);
     if (!rc) rc = read_part(r, i, "weights", &q->weights, NULL);

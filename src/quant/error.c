@@ -206,7 +206,7 @@ int qs_error_index(const qs_grid *g, const qs_index *ix, qs_qerror *out, qs_err 
 {
     (void)err;
     struct acc a;
-    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= g->n;
+    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= g->n || g->corrected;
     double *occ = qs_xmalloc(g->n * sizeof *occ);
     acc_reset(&a, occ, g->n);
     if (!by_value) acc_from_sums(&a, g, ix);
@@ -223,7 +223,7 @@ double qs_error_mse(const qs_grid *g, const qs_index *ix, double *clipped)
 {
     struct acc a;
     double *occ = qs_xmalloc(g->n * sizeof *occ);
-    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= 8 * g->n;
+    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= 8 * g->n || g->corrected;
     acc_reset(&a, occ, g->n);
     if (!by_value) acc_from_sums(&a, g, ix);
     if (by_value || sums_cancel(&a, ix)) {
@@ -246,6 +246,17 @@ struct walk {
     double *mse;           /* (parts) or NULL */
 };
 
+/* A channel with bits of its own: its levels are counted where they are among the integers of 8 bits. */
+static void add_channel(struct acc *a, const qs_quantizer *q, const qs_grid *g, const float *x, size_t n)
+{
+    double occ[256];
+    struct acc own;
+    acc_reset(&own, occ, g->n);
+    add_values(&own, g, x, n);
+    for (size_t k = 0; k < g->n; k++) a->occ[(size_t)(g->f->c[k] - q->by_bits[8]->c[0])] += occ[k];
+    acc_join(a, &own, 0);
+}
+
 static void walk_part(const struct walk *w, struct acc *a, size_t part)
 {
     qs_grid g;
@@ -254,7 +265,8 @@ static void walk_part(const struct walk *w, struct acc *a, size_t part)
     float *x = qs_xmalloc(n * sizeof *x);
     qs_split_gather(w->s, w->t, part, x);
     qs_grid_init(&g, w->q, part);
-    add_values(a, &g, x, n);
+    if (w->q->bits) add_channel(a, w->q, &g, x, n);
+    else add_values(a, &g, x, n);
     if (w->mse) w->mse[part] = a->n > count ? (a->clip + a->round - before) / (a->n - count) : 0;
     qs_grid_clear(&g);
     free(x);
@@ -278,13 +290,13 @@ static void walk_chunk(void *arg, size_t i)
     const struct walk *w = arg;
     struct acc *a = &w->acc[i];
     size_t chunk = w->first + i;
-    acc_reset(a, a->occ, w->q->f->n);
+    acc_reset(a, a->occ, qs_quantizer_levels(w->q));
     if (!w->per) {
         walk_run(w, a, chunk);
         return;
     }
     for (size_t p = chunk * w->per; p < (chunk + 1) * w->per && p < w->s->parts; p++) {
-        if (w->mse) acc_reset(a, a->occ, w->q->f->n);
+        if (w->mse) acc_reset(a, a->occ, qs_quantizer_levels(w->q));
         walk_part(w, a, p);
     }
 }
@@ -293,7 +305,7 @@ static int walk_all(struct walk *w, struct acc *sum, const qs_ctl *ctl, qs_err *
 {
     struct acc acc[BATCH];
     int rc = 0;
-    size_t levels = w->q->f->n, longest = qs_split_longest(w->s, w->t), chunks = (w->t->n + CHUNK - 1) / CHUNK;
+    size_t levels = qs_quantizer_levels(w->q), longest = qs_split_longest(w->s, w->t), chunks = (w->t->n + CHUNK - 1) / CHUNK;
     double *occ = qs_big_alloc(BATCH * levels * sizeof *occ);
     if (!occ) return qs_fail(err, QS_ENOMEM, _("no memory to count the levels of %s"), w->q->f->text);
     for (size_t i = 0; i < BATCH; i++) acc[i].occ = occ + i * levels;
@@ -344,7 +356,8 @@ int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const 
     if (ix || rc) return rc;
     struct walk w = {.q = q, .t = t, .s = &s};
     struct acc sum;
-    acc_reset(&sum, qs_xmalloc(q->f->n * sizeof(double)), q->f->n);
+    size_t levels = qs_quantizer_levels(q);
+    acc_reset(&sum, qs_xmalloc(levels * sizeof(double)), levels);
     rc = walk_all(&w, &sum, ctl, err);
     if (!rc && sum.n <= 0)
         rc = qs_fail(err, QS_ERANGE, _("tensor %s has no finite value"), t->name ? t->name : "?");
@@ -352,7 +365,7 @@ int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const 
         free(sum.occ);
         return rc;
     }
-    finish(&sum, q->f->n, out);
+    finish(&sum, levels, out);
     return 0;
 }
 

@@ -452,3 +452,20 @@ qs_format *qs_format_bits(const qs_format *f, int bits, qs_err *err)
     qs_fail(err, QS_ERANGE, _("%s has no form with %d bits"), f->base, bits);
     return NULL;
 }
+
+qs_format *qs_format_channel(const qs_format *f, int bits, qs_err *err)
+{
+    static const double few[2][2] = {{0}, {-1, 1}};
+    if (!f->uniform || f->bits > 8) {
+        qs_fail(err, QS_EUNSUP, _("%s: bits are allocated between channels of int and uint of up to 8 bits"), f->text);
+        return NULL;
+    }
+    qs_format *g = qs_xcalloc(1, sizeof *g);
+    bool own = bits == 0 || (bits == 1 && f->is_signed);
+    *g = *f;
+    g->bits = bits;
+    g->uniform = !own || bits == 0;
+    g->qn = g->qp = 0;
+    complete(g, own ? duplicate(few[bits], ((size_t)bits + 1) * sizeof **few) : NULL, own ? (size_t)bits + 1 : 0);
+    return g;
+}

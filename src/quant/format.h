@@ -57,6 +57,9 @@ int qs_format_split(const qs_format *f, const qs_tensor *t, qs_split *out, qs_er
 double qs_format_bpw(const qs_format *f, const qs_tensor *t);
 /* Another number of bits, same kind ("int4@channel", +1 -> "int5@channel"); NULL and ERANGE at the ends. */
 qs_format *qs_format_bits(const qs_format *f, int bits, qs_err *err);
+/* The same for one channel of a tensor whose channels differ (allot.h): 0 .. 8 bits, so also what the grammar has no name
+ * for: no bits are the level 0, one bit with a sign is -1 and 1. NULL and EUNSUP: not an intB or uintB of up to 8 bits. */
+qs_format *qs_format_channel(const qs_format *f, int bits, qs_err *err);
 
 /* name and one line, for qs.formats(), help and completion. NULL name ends it. */
 typedef struct qs_doc { const char *name, *doc; } qs_doc;

@@ -203,9 +203,10 @@ int qs_quantizer_grad(const qs_quantizer *q, const qs_tensor *x, const float *up
         qs_grid g;
         size_t n = qs_split_len(&s, x, p);
         double db = 0;
-        qs_grid_at(&g, q->f, q->step[p], q->offset ? q->offset[p] : 0);
+        qs_grid_part(&g, q, p);
         qs_split_gather(&s, x, p, bx);
         for (size_t i = 0; i < n; i++) bup[i] = up[qs_split_where(&s, x, p, i)];
+        if (g.corrected) qs_correct(g.gain, 0, bup, n);
         part_grad(&g, bx, bup, n, o, bdx, &dstep[p], &db);
         qs_split_scatter(&s, x, p, bdx, dx);
         if (doffset) doffset[p] = q->f->offset == QS_OFFSET_REAL ? db : 0;

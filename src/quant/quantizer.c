@@ -63,8 +63,31 @@ static int check_offset(const qs_format *f, size_t part, double step, double *of
     return qs_fail(err, QS_EARG, _("offset %zu, %g, puts the outermost level beyond float32"), part + 1, *offset);
 }
 
-qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
-                               const double *offset, qs_err *err)
+static int take_bits(qs_quantizer *q, const uint8_t *bits, qs_err *err)
+{
+    for (int b = 0; b <= 8; b++)
+        if (!(q->by_bits[b] = qs_format_channel(q->f, b, err))) return -QS_EUNSUP;
+    q->bits = qs_xmalloc(q->parts);
+    memcpy(q->bits, bits, q->parts);
+    return 0;
+}
+
+static int take_numbers(qs_quantizer *q, const double *step, const double *offset, qs_err *err)
+{
+    for (size_t i = 0; i < q->parts; i++) {
+        const qs_format *f = qs_quantizer_format(q, i);
+        double beta = offset ? offset[i] : 0;
+        int rc = check_step(f, i, step[i], err);
+        if (!rc) rc = check_offset(f, i, step[i], &beta, err);
+        if (rc) return rc;
+        q->step[i] = step[i];
+        if (q->offset) q->offset[i] = beta;
+    }
+    return 0;
+}
+
+qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, size_t parts, const uint8_t *bits,
+                                    const double *step, const double *offset, qs_err *err)
 {
     if (parts < 1) {
         qs_fail(err, QS_EARG, _("a quantizer needs at least one step"));
@@ -78,16 +101,23 @@ qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t
     q->step = qs_xmalloc(parts * sizeof(double));
     q->offset = f->offset ? qs_xcalloc(parts, sizeof(double)) : NULL;
     snprintf(q->init, sizeof q->init, "by hand");
-    for (size_t i = 0; i < parts; i++) {
-        double beta = offset ? offset[i] : 0;
-        if (check_step(f, i, step[i], err) || check_offset(f, i, step[i], &beta, err)) {
-            qs_quantizer_unref(q);
-            return NULL;
-        }
-        q->step[i] = step[i];
-        if (q->offset) q->offset[i] = beta;
-    }
-    return q;
+    if ((!bits || !take_bits(q, bits, err)) && !take_numbers(q, step, offset, err)) return q;
+    qs_quantizer_unref(q);
+    return NULL;
+}
+
+qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
+                               const double *offset, qs_err *err)
+{
+    return qs_quantizer_channels(f, split, parts, NULL, step, offset, err);
+}
+
+void qs_quantizer_correct(qs_quantizer *q, const double *gain, const double *shift)
+{
+    q->gain = qs_xrealloc(q->gain, q->parts * sizeof *gain);
+    q->shift = qs_xrealloc(q->shift, q->parts * sizeof *shift);
+    memcpy(q->gain, gain, q->parts * sizeof *gain);
+    memcpy(q->shift, shift, q->parts * sizeof *shift);
 }
 
 qs_quantizer *qs_quantizer_ref(qs_quantizer *q)
@@ -102,6 +132,10 @@ void qs_quantizer_unref(qs_quantizer *q)
     qs_format_free(q->f);
     free(q->step);
     free(q->offset);
+    free(q->bits);
+    for (int b = 0; b <= 8; b++) qs_format_free(q->by_bits[b]);
+    free(q->gain);
+    free(q->shift);
     free(q->formula);
     free(q->note);
     free(q);
@@ -156,11 +190,21 @@ void qs_grid_levels(qs_grid *g)
 {
     if (!g->lv) g->lv = qs_xmalloc(g->n * sizeof(float));
     for (size_t k = 0; k < g->n; k++) g->lv[k] = g->c[k] * g->s + g->beta;
+    if (g->corrected) qs_correct(g->gain, g->shift, g->lv, g->n);
+}
+
+void qs_grid_part(qs_grid *g, const qs_quantizer *q, size_t part)
+{
+    qs_grid_at(g, qs_quantizer_format(q, part), q->step[part], q->offset ? q->offset[part] : 0);
+    if (!q->gain) return;
+    g->corrected = true;
+    g->gain = (float)q->gain[part];
+    g->shift = (float)q->shift[part];
 }
 
 void qs_grid_init(qs_grid *g, const qs_quantizer *q, size_t part)
 {
-    qs_grid_at(g, q->f, q->step[part], q->offset ? q->offset[part] : 0);
+    qs_grid_part(g, q, part);
     qs_grid_levels(g);
 }
 
@@ -182,6 +226,14 @@ static qs_fqbook fqbook_of(const qs_grid *g)
     return (qs_fqbook){.s = g->s, .beta = g->beta, .c = g->c, .t = g->t, .up = g->up, .n = g->n};
 }
 
+void qs_correct(float gain, float shift, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = y[i] * gain;   /* two roundings, on every machine */
+        y[i] = v + shift;
+    }
+}
+
 void qs_grid_apply(const qs_grid *g, const float *x, size_t n, float *out)
 {
     if (g->uniform) {
@@ -191,6 +243,7 @@ void qs_grid_apply(const qs_grid *g, const float *x, size_t n, float *out)
         qs_fqbook q = fqbook_of(g);
         qs_num()->fqbook(x, n, &q, out);
     }
+    if (g->corrected) qs_correct(g->gain, g->shift, out, n);
 }
 
 void qs_grid_grad(const qs_grid *g, const float *x, size_t n, const qs_fqrule *r, float *grad, qs_fqsums *out)
@@ -349,7 +402,7 @@ static void do_parts(const struct walk *w, size_t chunk)
         qs_grid g;
         size_t n = qs_split_len(w->s, w->t, p);
         if (!n) continue;
-        qs_grid_at(&g, w->q->f, w->q->step[p], w->q->offset ? w->q->offset[p] : 0);
+        qs_grid_part(&g, w->q, p);
         if (w->s->contiguous) do_flat(w, &g, qs_split_where(w->s, w->t, p, 0), n);
         else do_part(w, &g, p, n);
         qs_grid_clear(&g);
@@ -366,7 +419,7 @@ static void do_chunk(void *arg, size_t i)
     }
     qs_grid g;
     size_t start = chunk * CHUNK, n = w->t->n - start < CHUNK ? w->t->n - start : CHUNK;
-    qs_grid_at(&g, w->q->f, w->q->step[0], w->q->offset ? w->q->offset[0] : 0);
+    qs_grid_part(&g, w->q, 0);
     do_flat(w, &g, start, n);
     qs_grid_clear(&g);
 }

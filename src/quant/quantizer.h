@@ -18,6 +18,10 @@ typedef struct qs_quantizer {
     size_t parts;
     double *step;        /* (parts) > 0; flip: != 0 */
     double *offset;      /* (parts) beta in the unit of x (zp: -step*z), or NULL where the format has none */
+    /* Of qs_quantizer_channels and _correct, else NULL. */
+    uint8_t *bits;       /* (parts) of each channel, where they differ from f's */
+    qs_format *by_bits[9];   /* the formats of 0 .. 8 bits, where bits is there */
+    double *gain, *shift;    /* (parts) what comes out is gain Q(x) + shift; gain > 0. Decisions stay those of Q. */
     char init[64];       /* how it came about: "lsq", "mse", "by hand", ... */
     char *formula;       /* with the values filled in, or NULL */
     const char *source;  /* paper and equation, or NULL */
@@ -29,6 +33,17 @@ typedef struct qs_quantizer {
  * zp: offset must be -step*z for an integer z in the code range (it is rounded to the nearest such). f is copied. */
 qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
                                const double *offset, qs_err *err);
+/* The same with bits (parts) of its own for each channel, 0 .. 8. EUNSUP as qs_format_channel. */
+qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, size_t parts, const uint8_t *bits,
+                                    const double *step, const double *offset, qs_err *err);
+/* Before it is shared: corrected levels; gain, shift: (parts), copied. */
+void qs_quantizer_correct(qs_quantizer *q, const double *gain, const double *shift);
+/* The format of a part; the levels a code may be among (those of 8 bits where bits differ). */
+static inline const qs_format *qs_quantizer_format(const qs_quantizer *q, size_t part)
+{
+    return q->bits ? q->by_bits[q->bits[part]] : q->f;
+}
+static inline size_t qs_quantizer_levels(const qs_quantizer *q) { return q->bits ? q->by_bits[8]->n : q->f->n; }
 qs_quantizer *qs_quantizer_ref(qs_quantizer *q);
 void qs_quantizer_unref(qs_quantizer *q);
 
@@ -44,6 +59,8 @@ typedef struct qs_grid {
     float lo, hi;             /* uniform: first and last code */
     int code0;                /* what encode adds to the rank to give the code the format defines */
     bool mirrored;            /* flip with a negative step: rank r is code n-1-r */
+    bool corrected;           /* what comes out is gain Q(x) + shift, and so are the levels */
+    float gain, shift;
     void *own;
 } qs_grid;
 void qs_grid_init(qs_grid *g, const qs_quantizer *q, size_t part);

@@ -48,12 +48,16 @@ static void lay_over(qs_site_opts *o, const qs_site_opts *over)
     if (over->attached) o->attached = true;
     if (over->step_rate > 0) o->step_rate = over->step_rate;
     if (!isnan(over->step_decay)) o->step_decay = over->step_decay;
+    if (over->allocate) o->allocate = over->allocate;
+    if (over->correct) o->correct = over->correct;
 }
 
-/* The first and last layers; with a format of their own they start by least squares, whatever the others use. */
+/* The first and last layers; with a format of their own they start by least squares, whatever the others use, and share
+ * no bits unless they are told to. */
 static void lay_end(qs_site_opts *o, const qs_site_opts *end)
 {
     if (end->format && !end->init) o->init = "mse";
+    if (end->format) o->allocate = QS_ALLOCATE_NO;
     lay_over(o, end);
 }
 
@@ -65,7 +69,10 @@ static qs_site_opts options_of(const qs_run *r, int node, bool act)
     bool any = quantized(o.format);
     if (any && first) lay_end(&o, act ? &q->first_a : &q->first_w);
     if (any && last && !(act && first)) lay_end(&o, act ? &q->last_a : &q->last_w);
-    if (act && first) o.format = q->input;   /* the image itself: only if asked for */
+    if (act && first) {
+        o.format = q->input;   /* the image itself: only if asked for */
+        o.allocate = QS_ALLOCATE_NO;
+    }
     for (size_t i = 0; i < q->noverride; i++) {
         const struct qs_override *v = &q->override[i];
         if (strcmp(v->layer, r->net->node[node].name)) continue;
@@ -168,7 +175,8 @@ int qs_run_sites(qs_run *r, qs_err *err)
 int qs_run_resite(qs_run *r, size_t i, const char *format, qs_err *err)
 {
     qs_site fresh, *s = &r->site[i];
-    const qs_site_opts o = {format, s->init, s->learn_name, s->mask, s->gscale, s->attached, s->step_rate, s->step_decay};
+    const qs_site_opts o = {format, s->init, s->learn_name, s->mask, s->gscale, s->attached, s->step_rate, s->step_decay,
+                            s->bits ? QS_ALLOCATE_YES : QS_ALLOCATE_NO, s->correct};
     int rc = init_site(r, &fresh, s->node, s->act, &o, err);
     if (rc) return rc;
     snprintf(fresh.note, sizeof fresh.note, "%s", s->note);

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "train/run_work.h"
 
-#define VERSION 2
+#define VERSION 3
 
 /* ---- options, by table ---------------------------------------------------------------- */
 typedef enum kind { TEXT, REAL, SIZE, WIDE, INT, BOOL } kind;
@@ -52,6 +52,7 @@ static const field site_fields[] = {
     F(qs_site_opts, format, TEXT, 0), F(qs_site_opts, init, TEXT, 0), F(qs_site_opts, learn, TEXT, 0),
     F(qs_site_opts, mask, INT, QS_MASK_NONE), F(qs_site_opts, gscale, INT, QS_GSCALE_NONE),
     F(qs_site_opts, attached, BOOL, 0), F(qs_site_opts, step_rate, REAL, 0), F(qs_site_opts, step_decay, REAL, 0),
+    F(qs_site_opts, allocate, INT, QS_ALLOCATE_YES), F(qs_site_opts, correct, INT, QS_CORRECT_BOTH),
     {NULL, 0, 0, 0},
 };
 static const field override_fields[] = {
@@ -291,6 +292,17 @@ static void walk_optimizer(struct walk *k, qs_run *r)
     }
 }
 
+static void walk_bits(struct walk *k, qs_site *s)
+{
+    uint8_t *bits = qs_xmalloc(s->parts);
+    memcpy(bits, s->bits, s->parts);
+    named(k, "bits", s->name, QS_U8, bits, s->parts);
+    for (size_t p = 0; p < s->parts && !k->rc; p++)
+        if (bits[p] > 8) k->rc = qs_fail(k->err, QS_EFORMAT, _("run.bits.%s: a channel has 0 to 8 bits, not %d"), s->name, bits[p]);
+    if (k->from && !k->rc) qs_site_allot(s, bits);
+    free(bits);
+}
+
 /* Parameters come through qs_site_set, which makes the grids. */
 static void walk_site(struct walk *k, qs_run *r, size_t i)
 {
@@ -298,6 +310,7 @@ static void walk_site(struct walk *k, qs_run *r, size_t i)
     qs_wobble *w = &r->work->wobble[i];
     double norms[] = {s->gnorm, s->vnorm}, *step = qs_xcalloc(2 * s->parts, sizeof *step), *offset = step + s->parts;
     uint8_t seen = w->seen;
+    if (s->bits) walk_bits(k, s);
     memcpy(step, s->step, s->parts * sizeof *step);
     if (s->offset) memcpy(offset, s->offset, s->parts * sizeof *offset);
     named(k, "step", s->name, QS_F64, step, s->parts);

@@ -39,7 +39,7 @@ void qs_run_watch(qs_run *r)
         const qs_site *s = &r->site[i];
         if (s->act) continue;
         follow(&w->wobble[i], s);
-        if (s->n > LOOK && s->parts == 1) w->sample[i] = qs_xcalloc(LOOK, sizeof(float));
+        if (s->n > LOOK && s->parts == 1 && !s->gain) w->sample[i] = qs_xcalloc(LOOK, sizeof(float));
     }
 }
 
@@ -112,7 +112,7 @@ static void sum_parts(const qs_site *s, qs_record *rec)
     if (!s->act && s->gnorm > 0 && s->vnorm > 0) rec->ratio = sqrt(grad_sq / step_sq) / (s->gnorm / s->vnorm);
 }
 
-/* Weights: all, or every so many; where channels have steps of their own always all. */
+/* Weights: all, or every so many; where channels have steps or corrections of their own always all. */
 static void look_weights(const qs_run *r, size_t i, qs_site_look *out)
 {
     qs_site *s = &r->site[i];

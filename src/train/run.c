@@ -490,6 +490,7 @@ static void carry_site(qs_site *to, const qs_site *from, const float *w)
         unit = counts ? 1 / counts->dev : from->dev;
     }
     for (size_t p = 0; p < to->parts; p++) step[p] = from->step[p] * unit;
+    if (to->bits && from->bits) qs_site_allot(to, from->bits);
     qs_site_set(to, step, from->offset);
     free(step);
     memcpy(to->dstep, from->dstep, to->parts * sizeof *to->dstep);

@@ -67,6 +67,9 @@ static int name_of(qs_site *s, const qs_net *net, qs_err *err)
     return 0;
 }
 
+/* Levels a value of the site may be on. */
+static size_t levels_of(const qs_site *s) { return s->bits ? 256 : s->f->n; }
+
 /* Everything whose size depends on the format; freed with work_free. */
 static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
 {
@@ -77,10 +80,11 @@ static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
     w->z = qs_xcalloc(parts, sizeof *w->z);
     w->edge = qs_xcalloc(parts, sizeof *w->edge);
     w->fresh = qs_xcalloc(2 * parts, sizeof *w->fresh);
-    w->count = qs_xcalloc(s->f->n, sizeof *w->count);
-    if (parts > 1 && s->inner == 1 && s->f->uniform && !s->f->away && !s->normalize)
+    w->count = qs_xcalloc(levels_of(s), sizeof *w->count);
+    for (int b = 0; s->bits && b <= 8; b++) w->by_bits[b] = qs_format_channel(s->f, b, NULL);
+    if (parts > 1 && s->inner == 1 && s->f->uniform && !s->bits && !s->f->away && !s->normalize)
         for (int i = 0; i < 8; i++) w->col[i] = qs_xcalloc(parts, sizeof **w->col);
-    w->each = qs_grid_room(s->f);
+    w->each = qs_grid_room(s->bits ? w->by_bits[8] : s->f);
     w->room = w->each ? qs_xcalloc(parts, w->each) : NULL;
     w->pieces = pieces ? pieces : 1;
     w->stride = (2 * parts + 1 + 15) / 8 * 8;   /* pieces do not share cache lines */
@@ -97,6 +101,7 @@ static void work_free(struct qs_site_work *w)
     free(w->edge);
     free(w->fresh);
     free(w->count);
+    for (int b = 0; b <= 8; b++) qs_format_free(w->by_bits[b]);
     free(w->room);
     for (int i = 0; i < 8; i++) free(w->col[i]);
     free(w->sum);
@@ -118,6 +123,30 @@ static double decay_of(const qs_site *s, double asked)
     return s->learn == QS_LEARN_RCF || s->learn == QS_LEARN_PACT ? 1e-4 : 0;
 }
 
+/* allocate and correct, once format, rule and shape are known. */
+static int extras_of(qs_site *s, const qs_net *net, const qs_site_opts *o, qs_err *err)
+{
+    if (o->allocate == QS_ALLOCATE_YES) {
+        qs_format *can = qs_format_channel(s->f, 0, err);
+        if (!can) return qs_fail_prefix(err, "%s", s->name);
+        qs_format_free(can);
+        if (s->f->gran != QS_SPLIT_CHANNEL)
+            return qs_fail(err, QS_EARG, _("%s: allocate shares bits between channels: write %s@channel"), s->name, s->f->text);
+        s->bits = qs_xmalloc(s->parts);
+        memset(s->bits, s->f->bits, s->parts);
+    }
+    if (o->correct <= QS_CORRECT_NO) return 0;
+    if (s->act) return qs_fail(err, QS_EUNSUP, _("%s: correct is for weights"), s->name);
+    if (s->normalize)
+        return qs_fail(err, QS_EUNSUP, _("%s: correct and rcf: rcf takes mean and deviation out of the weights itself"), s->name);
+    s->correct = o->correct;
+    s->channels = (size_t)net->param[net->node[s->node].weight].shape[0];
+    s->gain = qs_xcalloc(2 * s->channels, sizeof *s->gain);
+    s->shift = s->gain + s->channels;
+    for (size_t i = 0; i < s->channels; i++) s->gain[i] = 1;
+    return 0;
+}
+
 static int describe(qs_site *s, const qs_net *net, const qs_site_opts *o, qs_err *err)
 {
     int rc = name_of(s, net, err);
@@ -128,7 +157,8 @@ static int describe(qs_site *s, const qs_net *net, const qs_site_opts *o, qs_err
     if (!s->f) return qs_fail_prefix(err, "%s", s->name);
     s->positive = s->act && qs_net_unsigned(net, s->node);
     rc = learn_of(s, o->learn ? o->learn : "lsq", err);
-    return rc ? rc : shape_of(s, net, err);
+    if (!rc) rc = shape_of(s, net, err);
+    return rc ? rc : extras_of(s, net, o, err);
 }
 
 int qs_site_init(qs_site *s, const qs_net *net, int node, bool act, const qs_site_opts *o, size_t batch, size_t pieces,
@@ -167,6 +197,8 @@ void qs_site_clear(qs_site *s)
     free(s->dstep);
     free(s->doffset);
     free(s->raw);
+    free(s->bits);
+    free(s->gain);
     *s = (qs_site){0};
 }
 
@@ -183,6 +215,11 @@ void site_take_format(qs_site *s, qs_format *f)
 }
 
 /* ---- parameters ----------------------------------------------------------------------------- */
+const qs_format *qs_site_format(const qs_site *s, size_t part)
+{
+    return s->bits ? s->work->by_bits[s->bits[part]] : s->f;
+}
+
 /* The nearest step that float32 arithmetic can use; `old` where the new one is no number. */
 static double usable_step(const qs_format *f, double step, double old)
 {
@@ -199,7 +236,7 @@ static double usable_offset(const qs_site *s, size_t p, double step, const doubl
     double lo, hi, beta = offset ? offset[p] : s->offset[p], *z = &s->work->z[p];
     if (s->f->offset == QS_OFFSET_REAL) return fabs(beta) < FLT_MAX / 2 ? beta : s->offset[p];
     if (beta != s->offset[p] && isfinite(beta)) {
-        qs_format_zp_range(s->f, &lo, &hi);
+        qs_format_zp_range(qs_site_format(s, p), &lo, &hi);
         *z = fmax(lo, fmin(hi, rint(-beta / step)));
     }
     return *z != 0 ? -step * *z : 0;
@@ -223,7 +260,7 @@ static void set_grid(qs_site *s, size_t p, bool same_book)
         w->grid[p].s = fabsf((float)s->step[p]);
         w->grid[p].beta = s->f->offset == QS_OFFSET_ZP ? 0 : (float)beta;
     } else {
-        qs_grid_place(&w->grid[p], s->f, s->step[p], beta, w->room ? w->room + p * w->each : NULL);
+        qs_grid_place(&w->grid[p], qs_site_format(s, p), s->step[p], beta, w->room ? w->room + p * w->each : NULL);
         qs_grid_rule(&w->grid[p], s->learn, s->mask, &w->rule[p]);
     }
     if (w->col[0]) set_column(w, p);
@@ -234,12 +271,21 @@ void qs_site_set(qs_site *s, const double *step, const double *offset)
     struct qs_site_work *w = s->work;
     for (size_t p = 0; p < s->parts; p++) {
         const qs_grid *g = &w->grid[p];
-        double z = w->z[p], d = usable_step(s->f, step[p], s->step[p] != 0 ? s->step[p] : 1);
+        const qs_format *f = qs_site_format(s, p);
+        double z = w->z[p], d = usable_step(f, step[p], s->step[p] != 0 ? s->step[p] : 1);
         double beta = s->offset ? usable_offset(s, p, d, offset) : 0;
         s->step[p] = d;
         if (s->offset) s->offset[p] = beta;
-        set_grid(s, p, g->f && z == w->z[p] && g->mirrored == (d < 0));
+        set_grid(s, p, g->f == f && z == w->z[p] && g->mirrored == (d < 0));
     }
+}
+
+void qs_site_allot(qs_site *s, const uint8_t *bits)
+{
+    memcpy(s->bits, bits, s->parts);
+    memset(s->work->z, 0, s->parts * sizeof *s->work->z);
+    memcpy(s->work->fresh, s->step, s->parts * sizeof *s->step);
+    qs_site_set(s, s->work->fresh, s->offset);
 }
 
 void qs_site_scale(qs_site *s, double factor)
@@ -317,11 +363,65 @@ void site_each_span(const struct spans *k, const float *x, size_t start, size_t 
     }
 }
 
+/* ---- correction ------------------------------------------------------------------------------- */
+struct spread { double sum, sq, n; };
+
+static void spread_add(struct spread *a, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) continue;
+        a->sum += (double)x[i];
+        a->sq += (double)x[i] * (double)x[i];
+        a->n++;
+    }
+}
+
+static double spread_mean(const struct spread *a) { return a->n > 0 ? a->sum / a->n : 0; }
+
+static double spread_square(const struct spread *a)   /* sum of squares about the mean */
+{
+    double m2 = a->sq - a->sum * spread_mean(a);
+    return m2 > 1e-12 * a->sq ? m2 : 0;
+}
+
+static void plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out);
+
+/* Gain and shift of a channel: Q(w) gets the deviation of w, then its mean. */
+static void correct_channel(qs_site *s, const float *w, size_t channel)
+{
+    const size_t each = s->n / s->channels;
+    float y[SPAN];
+    struct spread a = {0}, b = {0};
+    for (size_t i = 0; i < each; i += SPAN) {
+        size_t at = channel * each + i, m = each - i < SPAN ? each - i : SPAN;
+        plain_forward(s, w + at, at, m, y);
+        spread_add(&a, w + at, m);
+        spread_add(&b, y, m);
+    }
+    double have = spread_square(&b), want = spread_square(&a), gain = 1;
+    if (s->correct == QS_CORRECT_BOTH && have > 0 && want > 0) gain = sqrt(want / have);
+    s->gain[channel] = (float)gain;
+    s->shift[channel] = (float)(spread_mean(&a) - (double)s->gain[channel] * spread_mean(&b));
+}
+
+/* Runs of one channel among elements start .. start+n-1 of y: gain y + shift; shift NULL: 0. */
+static void correct(const qs_site *s, size_t start, size_t n, const float *shift, float *y)
+{
+    const size_t each = s->n / s->channels;
+    for (size_t i = 0, m; i < n; i += m) {
+        size_t channel = (start + i) / each;
+        m = each - (start + i) % each;
+        if (m > n - i) m = n - i;
+        qs_correct(s->gain[channel], shift ? shift[channel] : 0, y + i, m);
+    }
+}
+
 /* ---- forward and backward ----------------------------------------------------------------------- */
 void qs_site_begin(qs_site *s, const float *w)
 {
     qs_pass1 a;
     qs_pass2 b;
+    for (size_t i = 0; s->gain && i < s->channels; i++) correct_channel(s, w, i);
     if (!s->normalize) return;
     qs_num()->pass1(w, s->n, &a);
     s->mean = a.finite ? a.sum / (double)a.finite : 0;
@@ -351,7 +451,7 @@ static qs_fqcols cols_of(const qs_site *s)
     return (qs_fqcols){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], s->work->rule[0].inner};
 }
 
-void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
+static void plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
 {
     if (whole_rows(s, start, n)) {
         qs_fqcols q = cols_of(s);
@@ -361,9 +461,16 @@ void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, f
     site_each_span(&(struct spans){.s = s, .fn = forward_span}, x, start, n, out);
 }
 
+void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
+{
+    plain_forward(s, x, start, n, out);
+    if (s->gain) correct(s, start, n, s->shift, out);
+}
+
 bool qs_site_whole(const qs_site *s)
 {
     const qs_format *f = s->f;
+    if (s->bits || s->gain) return false;
     bool fits = s->act ? f->qn <= 0 && f->qp <= 255 && s->parts == 1 : f->qn <= 128 && f->qp <= 127;
     return f->uniform && !f->flip && f->offset == QS_OFFSET_NONE && !s->normalize && fits;
 }
@@ -409,6 +516,7 @@ static void backward_span(const qs_site *s, size_t part, const float *x, size_t 
 void qs_site_backward(qs_site *s, const float *x, size_t start, size_t n, size_t piece, float *g)
 {
     double *sum = s->work->sum + piece * s->work->stride;
+    if (s->gain) correct(s, start, n, NULL, g);
     if (whole_rows(s, start, n)) {
         qs_fqcols q = cols_of(s);
         qs_num()->fqcolsgrad(x, n / s->parts, s->parts, &q, g, sum, sum + s->parts);
@@ -446,6 +554,13 @@ static void finish_attached(const qs_site *s, const float *w, double direct, flo
 
 static double norm_of(const float *x, size_t n) { return sqrt(qs_num()->sumsq(x, n)); }
 
+/* Of a part's step, where its levels are not those of the others. */
+static double scale_of(const qs_site *s, size_t p)
+{
+    if (!s->bits || s->gscale == QS_GSCALE_NONE) return s->work->scale;
+    return s->work->scale * qs_grad_scale(qs_site_format(s, p), 1) / qs_grad_scale(s->f, 1);
+}
+
 void qs_site_end(qs_site *s, const float *w, float *g)
 {
     struct qs_site_work *k = s->work;
@@ -460,8 +575,9 @@ void qs_site_end(qs_site *s, const float *w, float *g)
         }
         if (s->fixed) ds = 0;
         s->raw[p] = k->grid[p].mirrored ? -ds : ds;
-        s->dstep[p] = k->scale * s->raw[p];
-        if (s->doffset) s->doffset[p] = moves ? k->scale * db : 0;
+        double scale = scale_of(s, p);
+        s->dstep[p] = scale * s->raw[p];
+        if (s->doffset) s->doffset[p] = moves ? scale * db : 0;
     }
     if (s->attached && w && g) finish_attached(s, w, direct, g);
     s->gnorm = g ? norm_of(g, s->n) : 0;
@@ -469,11 +585,46 @@ void qs_site_end(qs_site *s, const float *w, float *g)
 }
 
 /* ---- as a value of its own ------------------------------------------------------------------------ */
+/* One step a tensor, but channels corrected each in its own way: the same step for every channel. */
+static qs_quantizer *spread_out(const qs_site *s, const qs_split *split, qs_err *err)
+{
+    qs_quantizer *q = NULL;
+    double *v = qs_xmalloc(2 * s->channels * sizeof *v);
+    char *plain = qs_format_print(s->f), *text = qs_xasprintf("%s@channel", plain);
+    qs_format *f = qs_format_parse(text, err);
+    for (size_t i = 0; i < s->channels; i++) {
+        v[i] = s->step[0];
+        v[s->channels + i] = s->offset ? s->offset[0] : 0;
+    }
+    if (f) q = qs_quantizer_new(f, split, s->channels, v, v + s->channels, err);
+    qs_format_free(f);
+    free(plain);
+    free(text);
+    free(v);
+    return q;
+}
+
+static void correct_quantizer(const qs_site *s, qs_quantizer *q)
+{
+    double *v = qs_xmalloc(2 * s->channels * sizeof *v);
+    for (size_t i = 0; i < s->channels; i++) {
+        v[i] = (double)s->gain[i];
+        v[s->channels + i] = (double)s->shift[i];
+    }
+    qs_quantizer_correct(q, v, v + s->channels);
+    free(v);
+}
+
 qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)
 {
-    qs_split split = {.kind = QS_SPLIT_CHANNEL, .axis = s->act ? ACT_AXIS : 0, .parts = s->parts, .contiguous = !s->act};
-    qs_quantizer *q = qs_quantizer_new(s->f, s->parts > 1 ? &split : NULL, s->parts, s->step, s->offset, err);
+    bool each = s->gain && s->parts == 1 && s->channels > 1;
+    qs_split split = {.kind = QS_SPLIT_CHANNEL, .axis = s->act ? ACT_AXIS : 0, .parts = each ? s->channels : s->parts,
+                      .contiguous = !s->act};
+    qs_quantizer *q = each ? spread_out(s, &split, err)
+        : qs_quantizer_channels(s->f, s->parts > 1 ? &split : NULL, s->parts, s->parts > 1 ? s->bits : NULL, s->step, s->offset,
+                                err);
     if (!q) return NULL;
+    if (s->gain) correct_quantizer(s, q);
     snprintf(q->init, sizeof q->init, "%s", s->init);
     if (*s->formula) q->formula = qs_xstrdup(s->formula);
     if (*s->note) q->note = qs_xstrdup(s->note);

@@ -15,6 +15,16 @@
 
 typedef enum qs_gscale { QS_GSCALE_PAPER, QS_GSCALE_BATCH, QS_GSCALE_NONE } qs_gscale;
 
+/*
+ * What ACIQ adds to a start, by any init. allocate: the channels of an @channel format (int, uint) share its bits, wide
+ * ones get more (quant/allot.h): by the deviation of weights, by E|x - mean| of inputs. correct: what the quantized
+ * weights of an output channel lose of mean (and deviation) is given back: Q'(w) = gain Q(w) + shift, found anew from
+ * the weights whenever they or the steps change; gradients take both for constants.
+ * Source: Banner et al. 2019, arXiv 1810.05723, sections 4 and 5, in the order of its code (the mean last, so exact).
+ */
+typedef enum qs_allocate { QS_ALLOCATE_UNSAID, QS_ALLOCATE_NO, QS_ALLOCATE_YES } qs_allocate;
+typedef enum qs_correction { QS_CORRECT_UNSAID, QS_CORRECT_NO, QS_CORRECT_MEAN, QS_CORRECT_BOTH } qs_correction;
+
 /* How one kind of site is quantized; strings are borrowed. */
 typedef struct qs_site_opts {
     const char *format;       /* "int2@channel"; NULL or "float": not quantized */
@@ -27,6 +37,8 @@ typedef struct qs_site_opts {
     bool attached;            /* rcf: gradients flow through the mean and deviation of the weights (default: detached) */
     double step_rate;         /* learning rate of step and offset, as a multiple of the weights'; 0: 1 */
     double step_decay;        /* weight decay of the clip (pact, rcf publish one); NaN: the method's own, else 0 */
+    qs_allocate allocate;
+    qs_correction correct;    /* weights only */
 } qs_site_opts;
 
 typedef struct qs_site {
@@ -45,6 +57,10 @@ typedef struct qs_site {
     size_t parts;             /* 1, or channels */
     size_t n;                 /* weights: elements; act: elements an image */
     size_t inner;             /* element i belongs to part (i / inner) % parts; parts 1: unused */
+    uint8_t *bits;            /* (parts) where they are allocated, else NULL; those of the format until qs_site_fit */
+    qs_correction correct;
+    size_t channels;          /* corrected: output channels, n / channels weights each */
+    float *gain, *shift;      /* (channels) of the last qs_site_begin; NULL: not corrected */
     double *step, *offset;    /* (parts) step > 0; offset NULL where the format has none */
     double *dstep, *doffset;  /* (parts) gradients of the last backward pass, scaled; doffset as offset */
     double *raw;              /* (parts) dL/ds of the last backward pass before scaling */
@@ -56,16 +72,21 @@ typedef struct qs_site {
 
 /* node: the layer's node of net; positive: as qs_net_unsigned says of its input. Steps are 1 until set.
  * pieces: how many pieces a pass is cut into at most; batch: images of a step (for gscale batch).
- * EFORMAT, EUNSUP (@group; @channelN that is not the channel axis; rcf for activations' normalization is ignored). */
+ * EFORMAT, EUNSUP (@group; @channelN that is not the channel axis; allocate, correct where they
+ * have no sense; rcf for activations' normalization is ignored). */
 int qs_site_init(qs_site *s, const qs_net *net, int node, bool act, const qs_site_opts *o, size_t batch, size_t pieces,
                  qs_err *err);
 void qs_site_clear(qs_site *s);
 /* All steps times factor > 0; real offsets stay. No allocation. */
 void qs_site_scale(qs_site *s, double factor);
+/* Other bits of the parts of an allocated site: 0 .. 8. Steps stay. */
+void qs_site_allot(qs_site *s, const uint8_t *bits);
+/* The format of a part. */
+const qs_format *qs_site_format(const qs_site *s, size_t part);
 /* New parameters: rounds offsets (+zp), keeps steps > 0 and finite, makes the grids. No allocation. offset may be NULL. */
 void qs_site_set(qs_site *s, const double *step, const double *offset);
 
-/* rcf: mean and deviation of the weights, before the forward pass. Others: nothing. */
+/* rcf: mean and deviation of the weights; corrected: gain and shift. Before the forward pass. Others: nothing. */
 void qs_site_begin(qs_site *s, const float *w);
 /* Elements start .. start+n-1 (of the weights; of the batch for activations: start counts over images). out may be x. */
 void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "quant/allot.h"
 #include "train/site_in.h"
 
 #define FIT_MAX ((size_t)1 << 22)       /* more values than this: an init sees a regular choice of the images */
@@ -39,6 +40,12 @@ static size_t gather(const qs_site *s, size_t part, const float *x, size_t n, fl
     return m;
 }
 
+static void add_note(qs_site *s, const char *text)
+{
+    size_t at = strlen(s->note);
+    if (*text) snprintf(s->note + at, sizeof s->note - at, "%s%s", at ? "; " : "", text);
+}
+
 static int fit_part(struct fit *k, size_t part, qs_err *err)
 {
     qs_site *s = k->s;
@@ -46,7 +53,7 @@ static int fit_part(struct fit *k, size_t part, qs_err *err)
     qs_init_out out = {0};
     qs_index *ix = qs_index_new(k->part, gather(s, part, k->x, k->n, k->part), NULL, k->ctl, err);
     if (!ix) return -err->code;
-    int rc = qs_init_index(k->init, ix, s->f, &o, k->ctl, &out, err);
+    int rc = qs_init_index(k->init, ix, qs_site_format(s, part), &o, k->ctl, &out, err);
     qs_index_unref(ix);
     if (rc) return rc;
     k->step[part] = out.step;
@@ -55,7 +62,7 @@ static int fit_part(struct fit *k, size_t part, qs_err *err)
     if (part == 0 || !*s->note) snprintf(s->note, sizeof s->note, "%s", out.note);
     if (!out.f) return 0;
     k->f = out.f;
-    if (s->parts == 1) return 0;
+    if (s->parts == 1 && !s->bits) return 0;
     return qs_fail(err, QS_EUNSUP, _("%s makes levels of its own; in training one quantizer a tensor can have them"),
                    k->init);
 }
@@ -68,10 +75,48 @@ static size_t choose(const qs_site *s, const float *x, size_t n, float *out)
     return m;
 }
 
+/* What ACIQ takes for the width of a channel: the deviation of weights, E|x - mean| of inputs. */
+static double width_of(const struct fit *k, size_t part)
+{
+    size_t n = gather(k->s, part, k->x, k->n, k->part), m = 0;
+    double sum = 0, width = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(k->part[i])) continue;
+        k->part[m++] = k->part[i];
+        sum += (double)k->part[m - 1];
+    }
+    for (size_t i = 0; i < m; i++) {
+        double d = (double)k->part[i] - sum / (double)m;
+        width += k->s->act ? fabs(d) : d * d;
+    }
+    if (!m) return 0;
+    return k->s->act ? width / (double)m : sqrt(width / (double)m);
+}
+
+/* Bits for the channels, by their widths; the note says what came out. */
+static void allocate(struct fit *k, char *note, size_t size)
+{
+    qs_site *s = k->s;
+    uint8_t *bits = qs_xmalloc(s->parts), lo = QS_ALLOT_MAX, hi = 0;
+    double *width = qs_xmalloc(s->parts * sizeof *width);
+    for (size_t p = 0; p < s->parts; p++) width[p] = width_of(k, p);
+    qs_allot(width, s->parts, s->f->bits, bits);
+    qs_site_allot(s, bits);
+    for (size_t p = 0; p < s->parts; p++) {
+        if (bits[p] < lo) lo = bits[p];
+        if (bits[p] > hi) hi = bits[p];
+    }
+    snprintf(note, size, _("%d to %d bits a channel, %d on average"), lo, hi, s->f->bits);
+    free(width);
+    free(bits);
+}
+
 static int fit_all(struct fit *k, qs_err *err)
 {
     qs_site *s = k->s;
     int rc = 0;
+    char shared[100] = "";
+    if (s->bits) allocate(k, shared, sizeof shared);
     s->formula[0] = s->note[0] = 0;
     for (size_t p = 0; p < s->parts && !rc; p++) {
         rc = qs_ctl_check(k->ctl, _("initializing"), (double)p / (double)s->parts, err);
@@ -83,6 +128,9 @@ static int fit_all(struct fit *k, qs_err *err)
     }
     if (k->f) site_take_format(s, k->f);
     qs_site_set(s, k->step, s->offset ? k->offset : NULL);
+    add_note(s, shared);
+    if (s->gain) add_note(s, s->correct == QS_CORRECT_MEAN ? _("mean of each channel corrected")
+                          : _("mean and deviation of each channel corrected"));
     return 0;
 }
 

@@ -25,6 +25,7 @@ struct qs_site_work {
     double *fresh;             /* (2 parts) steps and offsets on their way to the site */
     uint32_t *count;           /* (f->n) */
     double scale;              /* of the step's gradient */
+    qs_format *by_bits[9];     /* of 0 .. 8 bits, where they are allocated */
 };
 
 /* x: n values of one part, normalized where the site normalizes; io: 32-bit cells beside them, or NULL. */

@@ -35,12 +35,15 @@ static void count_codes(const qs_site *s, const qs_grid *g, const float *x, cons
                         struct looking *k)
 {
     const float first = g->c[0] * g->s + g->beta, last = g->c[g->n - 1] * g->s + g->beta;
+    /* Where channels have bits of their own, their levels are counted where they are among the integers of 8 bits. */
+    const size_t zero = s->bits ? (size_t)(g->f->c[0] - s->work->by_bits[8]->c[0]) : 0;
+    const int32_t gap = g->n == 2 && s->bits ? (int32_t)(g->f->c[1] - g->f->c[0]) : 1;
     size_t finite = 0, clipped = 0;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(x[i])) continue;
         finite++;
         clipped += (x[i] < first) + (x[i] > last);
-        s->work->count[rank[i]]++;
+        s->work->count[zero + rank[i] * gap]++;
     }
     k->finite += finite;
     k->clipped += clipped;
@@ -79,6 +82,21 @@ static void look_span(const qs_site *s, size_t part, const float *x, size_t n, v
     }
 }
 
+/* Of what the network gets: levels corrected a channel. */
+static double corrected_squares(const qs_site *s, const float *x, size_t start, size_t n)
+{
+    float y[SPAN];
+    double sum = 0;
+    for (size_t i = 0; i < n; i += SPAN) {
+        qs_diff d;
+        size_t m = n - i < SPAN ? n - i : SPAN;
+        qs_site_forward(s, x + i, start + i, m, y);
+        qs_num()->diff(x + i, y, m, &d);
+        sum += d.sq;
+    }
+    return sum;
+}
+
 void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, qs_site_look *out)
 {
     struct looking k = {.out = out};
@@ -86,13 +104,14 @@ void qs_site_inspect(const qs_site *s, const float *x, size_t start, size_t n, q
     if (!(half > 0)) half = fabs(s->step[0]);
     *out = (qs_site_look){.lo = (float)((a + b) / 2 - 1.25 * half), .hi = (float)((a + b) / 2 + 1.25 * half)};
     k.inv = QS_SITE_BINS / (2.5 * half);
-    memset(s->work->count, 0, s->f->n * sizeof *s->work->count);
+    const size_t levels = s->bits ? s->work->by_bits[8]->n : s->f->n;
+    memset(s->work->count, 0, levels * sizeof *s->work->count);
     site_each_span(&(struct spans){.s = s, .fn = look_span, .ctx = &k}, x, start, n, NULL);
     double total = k.finite ? (double)k.finite : 1;
-    out->levels = s->f->n <= QS_SITE_LEVELS ? (uint32_t)s->f->n : 0;
+    out->levels = levels <= QS_SITE_LEVELS && !s->bits ? (uint32_t)levels : 0;
     out->clipped = (double)k.clipped / total;
-    out->mse = k.sq / total;
-    for (size_t c = 0; c < s->f->n; c++) {
+    out->mse = (s->gain ? corrected_squares(s, x, start, n) : k.sq) / total;
+    for (size_t c = 0; c < levels; c++) {
         double p = s->work->count[c] / total;
         if (out->levels) out->level[c] = (uint32_t)s->work->count[c];
         out->used += p > 0;

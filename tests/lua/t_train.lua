@@ -145,6 +145,44 @@ ok(input ~= input2 and math.abs(weight / weight2 - 1) < 1e-3, "follow: inputs ar
 local input3, weight3 = after_six {acts = false, weights = true, every = 4, upto = 1}
 ok(math.abs(input / input3 - 1) < 1e-3 and math.abs(weight / weight3 - 1) > 1e-3, "follow: or weights", input, input3, weight, weight3)
 
+-- ---- what ACIQ adds to a start ----
+local aciq = assert(qs.train(run.net, d, {steps = 2, batch = 50, quant = {weights = "int3@channel", acts = "3@channel", init = "aciq",
+    learn = "none", allocate = true, correct = true}}))
+h = aciq.history.quantizers
+local function mean(list)
+    local sum = 0
+    for _, v in ipairs(list) do sum = sum + v end
+    return sum / #list
+end
+eq(mean(h["fc2.weight"].bits), 3, "allocate: three bits on average")
+eq(mean(h["fc2.input"].bits), 3, "of inputs too")
+ok(h["fc2.weight"].note:find("3 on average", 1, true) and h["fc2.weight"].note:find("corrected", 1, true), "the quantizer says so",
+   h["fc2.weight"].note)
+eq(h["fc1.weight"].bits, nil, "the first layer shares nothing")
+eq(#h["fc1.weight"].gain, run.net["fc1.weight"].shape[1], "but is corrected, an output channel at a time")
+eq(h["fc2.input"].gain, nil, "inputs are not")
+quantizers = aciq:quantizers()
+local w2 = run.net["fc2.weight"]
+local out = quantizers["fc2.weight"]:quantize(w2)
+eq(quantizers["fc2.weight"].bits[1], h["fc2.weight"].bits[1], "q.bits")
+near(quantizers["fc2.weight"].gain[2], h["fc2.weight"].gain[2], 1e-12, "q.gain")
+near(quantizers["fc2.weight"].shift[2], h["fc2.weight"].shift[2], 1e-12, "q.shift")
+local inputs, one, two = w2.shape[2], 0, 0
+for i = 1, inputs do one, two = one + w2[i], two + out[i] end
+near(two / inputs, one / inputs, 1e-6, "the mean of a channel is kept")
+for part = 1, 3 do
+    local q, levels = quantizers["fc2.weight"], quantizers["fc2.weight"]:levels(part)
+    eq(#levels, q.bits[part] > 0 and 1 << q.bits[part] or 1, "its levels")
+    eq(#q:thresholds(part), #levels - 1, "and thresholds")
+    near(q.range[part][1], levels[1], 1e-12, "and range")
+end
+eq(quantizers["fc2.input"].gain, nil, "no gain")
+eq(qs.init("mse", w2, "int4").bits, nil, "no bits")
+local only = assert(qs.train(run.net, d, {steps = 2, batch = 50, quant = {weights = {format = "int3", correct = "mean"}, acts = 3,
+    layers = {fc3 = {weights = {format = 3, correct = false}}}}})).history.quantizers
+ok(only["fc2.weight"].gain[1] == 1 and only["fc2.weight"].shift[1] ~= 0, "correct=\"mean\" leaves the deviation")
+eq(only["fc3.weight"].gain, nil, "a layer says no")
+
 -- ---- what is refused ----
 local function refused(code, word, what, options)
     fails(code, word, what, qs.train(net, d, options))
@@ -175,6 +213,12 @@ refused("EARG", "cost", "a negative cost", {quant = {weights = 2, adapt = {cost 
 refused("EARG", "upto", "following beyond the end", {quant = {weights = 2, follow = {upto = 2}}})
 refused("EARG", "no option", "an unknown option of follow", {quant = {weights = 2, follow = {each = 2}}})
 refused("EARG", "too few", "too few images to choose by", {quant = {weights = 2, init = "adaptive", calib = 100000}})
+refused("EARG", "@channel", "nobody to share with", {quant = {weights = 2, allocate = true}})
+refused("EUNSUP", "int and uint", "bits of other levels", {quant = {weights = "nf4@channel", allocate = true}})
+refused("EARG", "both", "half a correction", {quant = {weights = 2, correct = "half"}})
+refused("EUNSUP", "weights", "corrected inputs", {quant = {acts = {format = 2, correct = true}}})
+refused("EUNSUP", "rcf", "corrected twice", {quant = {weights = "apot4", learn = "rcf", correct = true}})
+raises("correct", "correct is true, false or a word", qs.train, net, d, {quant = {weights = 2, correct = 5}})
 raises("adapt", "adapt is a table", qs.train, net, d, {quant = {weights = 2, adapt = 5}})
 raises("quant", "quant is a table", qs.train, net, d, {quant = "int2"})
 raises("weights", "weights is a format", qs.train, net, d, {quant = {weights = true}})

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "quant/allot.h"
 #include "quant/grid.h"
 #include "../tap.h"
 
@@ -264,8 +265,134 @@ static void threads(void)
     free(a), free(b);
 }
 
+/* ---- channels with bits of their own, levels corrected ------------------------------------------- */
+static int sum_of(const uint8_t *bits, size_t n)
+{
+    int sum = 0;
+    for (size_t i = 0; i < n; i++) sum += bits[i];
+    return sum;
+}
+
+/* round(2/3 log2 w + t) within 0 .. 8, for the shift t that gives so many bits in all; false: no shift gives them. */
+static bool by_shift(const double *w, size_t n, int total, uint8_t *bits)
+{
+    for (double t = -40; t < 40; t += 1e-3) {
+        for (size_t i = 0; i < n; i++) bits[i] = (uint8_t)fmax(0, fmin(8, rint(2.0 / 3 * log2(w[i]) + t)));
+        if (sum_of(bits, n) == total) return true;
+    }
+    return false;
+}
+
+static void allotment(void)
+{
+    enum { N = 40 };
+    double w[N];
+    uint8_t bits[N], want[N];
+    const double eight[4] = {1, 8, 64, 0};   /* two bits for every factor of 8 */
+    qs_allot(eight, 4, 3, bits);
+    ok(bits[0] == 2 && bits[1] == 4 && bits[2] == 6 && bits[3] == 0, "a channel 8 times as wide gets two bits more; nothing, none");
+    for (int i = 0; i < 4; i++) w[i] = 0.3;
+    qs_allot(w, 4, 5, bits);
+    ok(bits[0] == 5 && bits[1] == 5 && bits[2] == 5 && bits[3] == 5, "equal channels: the same bits");
+    w[3] = 0;
+    qs_allot(w, 4, 8, bits);
+    ok(sum_of(bits, 4) == 32 && bits[3] == 8, "of 8 on average all have 8, even those with nothing in them");
+    qs_rng r;
+    int same_bits = 0, sums = 0, found = 0;
+    qs_rng_seed(&r, 77);
+    for (int k = 0; k < 60; k++) {
+        int mean = 1 + k % 7;
+        for (int i = 0; i < N; i++) w[i] = exp(2 * qs_rng_normal(&r));
+        qs_allot(w, N, mean, bits);
+        sums += sum_of(bits, N) == N * mean;
+        if (!by_shift(w, N, N * mean, want)) continue;
+        found++;
+        same_bits += !memcmp(bits, want, N);
+    }
+    ok(sums == 60, "the mean is exact");
+    ok(found > 40 && same_bits == found, "as the search for a common shift finds them (%d of %d cases)", same_bits, found);
+}
+
+static void channels(const char *text, const uint8_t *bits, size_t parts)
+{
+    enum { EACH = 300 };
+    int64_t shape[2] = {(int64_t)parts, EACH};
+    float *mem, *y = qs_xmalloc(parts * EACH * sizeof *y), one[EACH];
+    double step[8], offset[8], gain[8], shift[8];
+    qs_rng r;
+    qs_rng_seed(&r, 9);
+    qs_err e = {0};
+    qs_tensor *t = qs_tensor_f32("w", 2, shape, &mem, NULL);
+    for (size_t i = 0; i < parts * EACH; i++) mem[i] = (float)qs_rng_normal(&r);
+    for (size_t p = 0; p < parts; p++) {
+        step[p] = 0.1 + 0.05 * (double)p;
+        offset[p] = 0.01 * (double)p;
+        gain[p] = 1 + 0.1 * (double)p;
+        shift[p] = 0.02 * (double)p - 0.05;
+    }
+    qs_format *f = qs_format_parse(text, NULL);
+    qs_split s;
+    qs_format_split(f, t, &s, NULL);
+    qs_quantizer *q = qs_quantizer_channels(f, &s, parts, bits, step, f->offset ? offset : NULL, &e);
+    ok(q != NULL, "%s: bits a channel %s", text, e.msg);
+    int bad = 0, wrong = 0;
+    double total = 0, sq = 0;
+    for (int corrected = 0; corrected < 2; corrected++) {
+        if (corrected) qs_quantizer_correct(q, gain, shift);
+        qs_quantizer_apply(q, t, y, NULL, NULL);
+        sq = 0;
+        for (size_t p = 0; p < parts; p++) {
+            qs_format *own = qs_format_channel(f, bits[p], NULL);
+            qs_quantizer *alone = qs_quantizer_new(own, NULL, 1, &step[p], f->offset ? &offset[p] : NULL, NULL);
+            qs_grid g;
+            qs_grid_init(&g, alone, 0);
+            qs_grid_apply(&g, mem + p * EACH, EACH, one);
+            for (size_t i = 0; i < EACH; i++) {
+                float want = one[i] * (float)gain[p];
+                want = corrected ? want + (float)shift[p] : one[i];
+                bad += want != y[p * EACH + i];
+                sq += ((double)want - mem[p * EACH + i]) * ((double)want - mem[p * EACH + i]);
+            }
+            wrong += g.n != (bits[p] ? (size_t)1 << bits[p] : 1) - (bits[p] > 1 && f->narrow);
+            qs_grid_clear(&g);
+            qs_quantizer_unref(alone);
+            qs_format_free(own);
+        }
+        qs_qerror err;
+        qs_error_tensor(q, t, NULL, NULL, &err, NULL);
+        bad += fabs(err.mse - sq / (double)(parts * EACH)) > 1e-12;
+        total = 0;
+        for (size_t k = 0; k < err.levels; k++) total += err.occupancy[k];
+        bad += total != (double)(parts * EACH) || err.levels != (f->narrow ? 255 : 256);
+        qs_qerror_clear(&err);
+    }
+    ok(!bad, "%s: every channel is the quantizer of its bits, then gain and shift; so is the error", text);
+    ok(!wrong, "%s: 2^bits levels each", text);
+    qs_quantizer_unref(q);
+    qs_format_free(f);
+    qs_tensor_unref(t);
+    free(y);
+}
+
+static void differing(void)
+{
+    static const uint8_t bits[8] = {0, 1, 2, 3, 4, 5, 7, 8};
+    qs_err e = {0};
+    allotment();
+    channels("int4@channel", bits, 8);
+    channels("int3:narrow+offset@channel", bits, 8);
+    channels("uint4@channel", bits, 8);
+    static const char *const none[] = {"nf4", "int16", "codebook(-1;0;1)"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        qs_format *f = qs_format_parse(none[i], NULL);
+        ok(!qs_format_channel(f, 3, &e) && e.code == QS_EUNSUP, "%s", e.msg);
+        qs_format_free(f);
+    }
+}
+
 int main(void)
 {
+    differing();
     properties();
     nan_stays();
     vector_11_11();

@@ -252,6 +252,10 @@ static void checkpoints(qs_dataset *d, const char *dir)
     o.nesterov = true;
     o.clip = 1;
     checkpoint_of(d, path, o, "rcf");
+    o = quantized(24, "int3@channel", "uint3+offset@channel", "lsq");
+    o.quant.weights.allocate = o.quant.acts.allocate = QS_ALLOCATE_YES;
+    o.quant.weights.correct = QS_CORRECT_BOTH;
+    checkpoint_of(d, path, o, "bits allocated, means corrected");
     o = quantized(24, "int3", "3", "lsq");
     o.quant.weights.init = "lloyd";
     checkpoint_of(d, path, o, "lloyd");
@@ -344,6 +348,85 @@ static void stops(qs_dataset *d)
     go(r, 400);
     ok(r->state == QS_RUN_STOPPED && r->t < 400, "without progress it stops at step %d: %s", (int)r->t, r->reason);
     qs_run_unref(r);
+}
+
+/* ---- what ACIQ adds ------------------------------------------------------------------------------------------- */
+static size_t total_bits(const qs_site *s)
+{
+    size_t sum = 0;
+    for (size_t p = 0; p < s->parts && s->bits; p++) sum += s->bits[p];
+    return sum;
+}
+
+static void aciq(qs_dataset *d)
+{
+    qs_err e = {0};
+    qs_run_opts o = quantized(12, "int3@channel", "3@channel", "none");
+    o.quant.weights.init = o.quant.acts.init = "aciq";
+    qs_run *plain = start(trained, d, o);
+    o.quant.weights.allocate = o.quant.acts.allocate = QS_ALLOCATE_YES;
+    o.quant.weights.correct = QS_CORRECT_BOTH;
+    qs_run *r = start(trained, d, o);
+    const qs_site *w = site(r, "conv2.weight"), *a = site(r, "conv2.input"), *first = site(r, "conv1.weight");
+    ok(w && total_bits(w) == 3 * w->parts && total_bits(a) == 3 * a->parts && w->gain, "bits allocated and means corrected: %s", w->note);
+    ok(!first->bits && first->gain, "the first layer, of 8 bits, is only corrected");
+    ok(r->before.loss != plain->before.loss && isfinite(r->before.loss), "before: loss %.3f, without them %.3f", r->before.loss,
+       plain->before.loss);
+    float *gain = qs_xmalloc(w->channels * sizeof *gain);
+    memcpy(gain, w->gain, w->channels * sizeof *gain);
+    qs_run *b = qs_run_branch(r, "lsq", NULL, NULL, &e);
+    ok(b && !memcmp(b->site[2].bits, r->site[2].bits, r->site[2].parts) && fabs(b->before.loss - r->before.loss) < 1e-9,
+       "a branch keeps the bits (%s)", e.msg);
+    go(r, 12);
+    ok(r->state == QS_RUN_DONE && memcmp(gain, w->gain, w->channels * sizeof *gain) != 0, "weights move, and the correction with them");
+    free(gain);
+    qs_run_unref(b);
+    qs_run_unref(r);
+    qs_run_unref(plain);
+    o = quantized(10, "int3", "3", "lsq");
+    o.quant.weights.allocate = QS_ALLOCATE_YES;
+    ok(!qs_run_new(trained, d, &o, NULL, &e) && e.code == QS_EARG && strstr(e.msg, "conv2.weight"), "%s", e.msg);
+    o.quant.weights.format = "apot3@channel";
+    ok(!qs_run_new(trained, d, &o, NULL, &e) && e.code == QS_EUNSUP && strstr(e.msg, "conv2.weight"), "%s", e.msg);
+    o = quantized(10, "int3", "3", "lsq");
+    o.quant.acts.correct = QS_CORRECT_BOTH;
+    ok(!qs_run_new(trained, d, &o, NULL, &e) && e.code == QS_EUNSUP && strstr(e.msg, "conv2.input"), "%s", e.msg);
+}
+
+/* LSQ+ searches (s, beta) of inputs over all calibration batches: here seven, as qs_net_activations takes them. */
+static void batches(qs_dataset *d)
+{
+    qs_err e = {0};
+    qs_net *net = dense_net();
+    qs_run_opts o = quantized(1, "float", "int3+offset", "lsq+");
+    char **names;
+    qs_index **index;
+    size_t n, at = 0;
+    o.batch = 128;
+    o.quant.acts.init = "lsq+";
+    o.quant.calib = 7 * 128;
+    qs_run *r = start(net, d, o);
+    int rc = qs_net_activations(net, d, o.quant.calib, NULL, &names, &index, &n, &e);
+    const qs_site *s = r ? site(r, "fc2.input") : NULL;
+    while (!rc && at < n && strcmp(names[at], "fc2.input")) at++;
+    qs_init_out out = {0};
+    qs_init_opts io = {.role = QS_ROLE_ACT};
+    ok(s && !rc && at < n && !qs_init_index("lsq+", index[at], s->f, &io, NULL, &out, &e), "inputs of %zu training images %s",
+       o.quant.calib, e.msg);
+    ok(s && fabs(s->step[0] / out.step - 1) < 1e-6 && fabs(s->offset[0] / out.offset - 1) < 1e-6, "LSQ+ looked at all of them: "
+       "(%g, %g) of (%g, %g)", s->step[0], s->offset[0], out.step, out.offset);
+    o.quant.calib = 128;
+    qs_run *one = start(net, d, o);
+    ok(one && one->site[1].step[0] != r->site[1].step[0], "one batch gives another start");
+    for (size_t i = 0; i < n && !rc; i++) {
+        free(names[i]);
+        qs_index_unref(index[i]);
+    }
+    free(names);
+    free(index);
+    qs_run_unref(one);
+    qs_run_unref(r);
+    qs_net_unref(net);
 }
 
 static void refusals(qs_dataset *d)
@@ -610,6 +693,8 @@ int main(void)
     branches(d);
     divergence(d);
     stops(d);
+    aciq(d);
+    batches(d);
     refusals(d);
     no_trace(d);
     allocations(d);

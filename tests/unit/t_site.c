@@ -700,6 +700,148 @@ static void look_speed(void)
     free(x);
 }
 
+/* ---- what ACIQ adds ----------------------------------------------------------------------------------------------------- */
+static void shared_bits(const char *format, bool act)
+{
+    qs_site_opts o = opts(format, "lsq");
+    o.allocate = QS_ALLOCATE_YES;
+    qs_site s = make_on(net, act, o);
+    size_t n = n_of(&s), bad = 0, sum = 0;
+    qs_err e = {0};
+    fill(n);
+    for (size_t i = 0; i < n; i++) X[i] *= (float)exp2((double)(i / s.inner % s.parts) / 2.0);   /* wider and wider channels */
+    ok(!qs_site_fit(&s, "mse", X, n, NULL, &e), "%s %s: fitted %s", format, act ? "input" : "weight", e.msg);
+    for (size_t p = 0; p < s.parts; p++) {
+        sum += s.bits[p];
+        bad += p && s.bits[p] < s.bits[p - 1];
+    }
+    ok(sum == s.parts * (size_t)s.f->bits && s.bits[0] < s.bits[s.parts - 1] && !bad && strstr(s.note, "on average"),
+       "%s: %d to %d bits (%s)", format, s.bits[0], s.bits[s.parts - 1], s.note);
+    /* Every channel as its own quantizer starts and quantizes. */
+    qs_init_opts io = {.role = act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
+    in_pieces(&s, X, n, Y);
+    bad = 0;
+    for (size_t p = 0; p < s.parts; p++) {
+        const qs_format *f = qs_site_format(&s, p);
+        float part[MAXN], want[MAXN];
+        size_t m = 0;
+        for (size_t i = 0; i < n; i++)
+            if (i / s.inner % s.parts == p) part[m++] = X[i];
+        qs_init_out out = {0};
+        qs_index *ix = qs_index_new(part, m, NULL, NULL, NULL);
+        bad += qs_init_index("mse", ix, f, &io, NULL, &out, &e) != 0 || out.step != s.step[p] || f->bits != s.bits[p];
+        qs_index_unref(ix);
+        qs_quantizer *q = qs_quantizer_new(f, NULL, 1, &out.step, f->offset ? &out.offset : NULL, &e);
+        qs_grid g;
+        qs_grid_init(&g, q, 0);
+        qs_grid_apply(&g, part, m, want);
+        for (size_t i = 0, j = 0; i < n; i++)
+            if (i / s.inner % s.parts == p) bad += Y[i] != want[j++];
+        qs_grid_clear(&g);
+        qs_quantizer_unref(q);
+    }
+    ok(!bad, "%s: every channel starts and quantizes by its own bits (%zu do not)", format, bad);
+    qs_quantizer *q = qs_site_quantizer(&s, &e);
+    ok(q && q->bits && !memcmp(q->bits, s.bits, s.parts), "%s: so does the quantizer as a value", format);
+    qs_quantizer_unref(q);
+    /* Gradients, part by part; and parameters may change. */
+    backward(&s, X, n, UP, DX);
+    double was = s.dstep[s.parts - 1], twice[64];
+    for (size_t p = 0; p < s.parts; p++) twice[p] = 2 * s.step[p];
+    qs_site_set(&s, twice, NULL);
+    ok(isfinite(was) && was != 0 && s.step[1] == twice[1] && qs_site_format(&s, 0)->bits == s.bits[0], "%s: and it can move", format);
+    qs_site_look k;
+    qs_site_inspect(&s, X, 0, n, &k);
+    ok(k.levels == 0 && k.used > 2 && k.mse > 0, "%s: a look", format);
+    qs_site_clear(&s);
+}
+
+/* By the definition: mean and deviation of every output channel are those of the weights. */
+static void corrected(const char *format, qs_correction how)
+{
+    qs_site_opts o = opts(format, "none");
+    o.correct = how;
+    qs_site s = make_on(net, false, o);
+    qs_err e = {0};
+    size_t each = NW / OUT, bad = 0;
+    fill(NW);
+    for (int i = 0; i < NW; i++) X[i] += .2f;
+    ok(!qs_site_fit(&s, "aciq", X, NW, NULL, &e) && strstr(s.note, "corrected"), "%s: %s%s", format, s.note, e.msg);
+    qs_site_begin(&s, X);
+    in_pieces(&s, X, NW, Y);
+    for (size_t c = 0; c < OUT; c++) {
+        double m = 0, my = 0, v = 0, vy = 0;
+        for (size_t i = c * each; i < (c + 1) * each; i++) m += (double)X[i] / (double)each, my += (double)Y[i] / (double)each;
+        for (size_t i = c * each; i < (c + 1) * each; i++) {
+            v += ((double)X[i] - m) * ((double)X[i] - m);
+            vy += ((double)Y[i] - my) * ((double)Y[i] - my);
+        }
+        bad += fabs(m - my) > 1e-6;
+        if (how == QS_CORRECT_BOTH) bad += fabs(v - vy) > 1e-4 * v;
+        else bad += s.gain[c] != 1;
+    }
+    ok(!bad && s.channels == OUT, "%s: channels keep their mean%s", format, how == QS_CORRECT_BOTH ? " and deviation" : "");
+    int64_t shape[4] = {OUT, KK, KK, C};
+    float *mem;
+    qs_tensor *t = qs_tensor_f32("w", 4, shape, &mem, NULL);
+    memcpy(mem, X, NW * sizeof *mem);
+    qs_quantizer *q = qs_site_quantizer(&s, &e);
+    ok(q && !qs_quantizer_apply(q, t, Y2, NULL, &e) && !memcmp(Y, Y2, NW * sizeof *Y), "%s: the quantizer as a value does the same %s",
+       format, e.msg);
+    qs_qerror err;
+    qs_site_look k;
+    qs_error_tensor(q, t, NULL, NULL, &err, &e);
+    qs_site_inspect(&s, X, 0, NW, &k);
+    ok(fabs(k.mse - err.mse) <= 1e-9 * err.mse, "%s: and a look sees the same error (%g, %g)", format, k.mse, err.mse);
+    qs_qerror_clear(&err);
+    qs_quantizer_unref(q);
+    qs_tensor_unref(t);
+    backward(&s, X, NW, UP, DX);
+    bad = 0;
+    for (int i = 0; i < NW; i++) bad += DX[i] != 0 && DX[i] != UP[i] * s.gain[(size_t)i / each];
+    ok(!bad, "%s: gradients take the gain along", format);
+    qs_site_clear(&s);
+}
+
+static void unfit(const char *format, const char *learn, bool act, bool allocate, int code, const char *says)
+{
+    qs_site s;
+    qs_err e = {0};
+    qs_site_opts o = opts(format, learn);
+    if (allocate) o.allocate = QS_ALLOCATE_YES;
+    else o.correct = QS_CORRECT_BOTH;
+    ok(qs_site_init(&s, net, 1, act, &o, 1, 1, &e) == -code && strstr(e.msg, says) && strstr(e.msg, act ? ".input" : ".weight"),
+       "%s", e.msg);
+}
+
+static void aciq(void)
+{
+    shared_bits("int4@channel", false);
+    shared_bits("int2@channel", false);
+    shared_bits("int3+offset@channel", false);
+    shared_bits("uint4@channel", true);
+    shared_bits("uint3+zp@channel", true);
+    shared_bits("int3:narrow@channel", true);
+    corrected("int3", QS_CORRECT_BOTH);
+    corrected("int2@channel", QS_CORRECT_BOTH);
+    corrected("int2@channel", QS_CORRECT_MEAN);
+    corrected("nf4+zp", QS_CORRECT_BOTH);
+    unfit("int4", "none", false, true, QS_EARG, "@channel");
+    unfit("nf4@channel", "none", false, true, QS_EUNSUP, "int and uint");
+    unfit("int16@channel", "none", false, true, QS_EUNSUP, "8 bits");
+    unfit("uint4", "none", true, false, QS_EUNSUP, "weights");
+    unfit("int4", "rcf", false, false, QS_EUNSUP, "rcf");
+    qs_err e = {0};
+    qs_site_opts o = opts("int4@channel", "none");
+    o.allocate = QS_ALLOCATE_YES;
+    qs_site s = make_on(net, false, o);
+    fill(NW);
+    ok(qs_site_fit(&s, "lloyd", X, NW, NULL, &e) == -QS_EUNSUP, "%s", e.msg);
+    for (int i = 0; i < NW; i++) X[i] = 0;
+    ok(!qs_site_fit(&s, "mse", X, NW, NULL, &e) && s.bits[0] == 4 && s.bits[OUT - 1] == 4, "nothing but zeros: all the same bits");
+    qs_site_clear(&s);
+}
+
 int main(void)
 {
     qs_rng_seed(&rng, 41);
@@ -730,6 +872,7 @@ int main(void)
     pieces("uint3+offset@channel", true);
     pieces("nf4@channel", false);
     pieces("fp8e4m3+zp", true);
+    aciq();
     scales();
     parameters();
     refusals();
