@@ -42,6 +42,7 @@ typedef struct qs_args {
     const char *net, *learn;      /* NULL: not given */
     long bits, steps, seed;       /* -1: not given */
     bool slice;
+    const char *record, *play, *speed;   /* NULL: not given */
     const char *color;            /* "auto" "256" "8" "none", or NULL */
 } qs_args;
 

@@ -395,6 +395,7 @@ static void push_types(lua_State *L)
         luaL_getmetatable(L, (*t)->name);
         lua_setfield(L, -2, (*t)->name + strlen("qs."));
     }
+    type_register(L, &qs_type_race);   /* races.lua hands it to nobody */
 }
 
 int qs_bind_open(lua_State *L)
@@ -413,6 +414,7 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_sweep_functions, 0);
     push_functions(L, qs_bind_private);
     luaL_setfuncs(L, qs_bind_plot_private, 0);
+    luaL_setfuncs(L, qs_bind_race_private, 0);
     lua_setfield(L, -2, "private");
     push_types(L);
     lua_setfield(L, -2, "types");   /* metatables by name, for help and pretty printing */

@@ -77,7 +77,7 @@ typedef struct qs_type {
 } qs_type;
 
 extern const qs_type qs_type_model, qs_type_tensor, qs_type_index, qs_type_format, qs_type_quantizer, qs_type_dataset,
-                     qs_type_net, qs_type_run, qs_type_plot, qs_type_results, qs_type_sweep;
+                     qs_type_net, qs_type_run, qs_type_plot, qs_type_results, qs_type_sweep, qs_type_race;
 extern const qs_type *const qs_bind_types[];   /* all of them; NULL ends */
 
 /* An empty box of this type at the top; fill it at once. */
@@ -119,6 +119,7 @@ extern const luaL_Reg qs_bind_model_functions[], qs_bind_tensor_functions[], qs_
                       qs_bind_init_functions[], qs_bind_session_functions[], qs_bind_net_functions[],
                       qs_bind_train_functions[], qs_bind_results_functions[], qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
+extern const luaL_Reg qs_bind_race_private[];  /* what races.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 
 /* ---- training (bind_net.c, bind_train.c) -------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Runs in Lua: the loop is Lua's, a step is C's. What qs.train may be told is
- * read in bind_train.c; races and export are in lua/quantscope/runs.lua.
+ * read in bind_train.c; races are in lua/quantscope/races.lua, export in runs.lua.
  */
 #include "bind/bind_run.h"
 

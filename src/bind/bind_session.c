@@ -118,7 +118,7 @@ static int pin(lua_State *L) { return serve(L, &(qs_pick){.set = QS_PICK_PIN}); 
 /* qs.export(what, path [, {overwrite=true}]): what the screen makes a picture of, as soon as it has a snapshot. */
 static int export(lua_State *L)
 {
-    static const char *const views[] = {"screen", "list", "hist", "curve", "compare", "map", "train", "results", NULL};
+    static const char *const views[] = {"screen", "list", "hist", "curve", "compare", "map", "train", "results", "race", NULL};
     static const char *const options[] = {"overwrite", NULL};
     const char *what = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
     qs_pick p = {.set = QS_PICK_EXPORT};
@@ -128,7 +128,7 @@ static int export(lua_State *L)
     p.export.overwrite = qs_opt_bool(L, 3, "overwrite", false);
     while (views[i] && strcmp(views[i], what)) i++;
     if (!views[i]) {
-        qs_fail(&err, QS_EARG, "qs.export: \"%s\" is none of screen, list, hist, curve, compare, map, train, results", what);
+        qs_fail(&err, QS_EARG, "qs.export: \"%s\" is none of screen, list, hist, curve, compare, map, train, results, race", what);
         return qs_bind_fail(L, &err);
     }
     if (qs_opts_check(L, 3, "qs.export", options, &err) || put(p.export.what, sizeof p.export.what, "what", what, &err) ||

@@ -241,7 +241,7 @@ static void give_list(struct found *w, const char *const *list)
 
 static void give_views(struct found *w)
 {
-    give_list(w, (const char *const[]){"hist", "curve", "compare", "map", "explain", "list", "train", "results", NULL});
+    give_list(w, (const char *const[]){"hist", "curve", "compare", "map", "explain", "list", "train", "results", "race", NULL});
 }
 
 static void give_learns(struct found *w)

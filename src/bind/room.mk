@@ -3,7 +3,7 @@ noinst_LIBRARIES += libqslua.a libqsbind.a
 libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_tensor.c src/bind/bind_quant.c \
                       src/bind/bind_quant.h src/bind/bind_init.c src/bind/bind_session.c src/bind/bind_net.c \
                       src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h src/bind/bind_plot.c \
-                      src/bind/bind_results.c src/bind/bind_sweep.c src/bind/bind_sweep.h src/bind/bind_cell.c \
+                      src/bind/bind_results.c src/bind/bind_sweep.c src/bind/bind_sweep.h src/bind/bind_cell.c src/bind/bind_race.c \
                       src/bind/sweep_say.c src/bind/sweep.h
 libqsbind_a_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/repl_sweep.c src/bind/complete.c
 nodist_libqsbind_a_SOURCES = src/bind/lua_files.h

@@ -161,6 +161,7 @@ qs_snapshot *picture(qs_session *s, bool force)
     o->list = list_snap(s, force);
     o->train = train_snap(s);
     o->results = results_snap(s);
+    o->race = race_snap(s, &o->race_at);
     put_log(s, o);
     put_progress(s, o);
     return o;

@@ -242,13 +242,13 @@ static int pick_learn(struct change *c, qs_err *err)
 
 static int pick_view(struct change *c, qs_err *err)
 {
-    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list", "train", "results"};
+    static const char *const all[] = {"hist", "curve", "compare", "map", "explain", "list", "train", "results", "race"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(c->p->view, all[i])) {
             memcpy(c->n->view, c->p->view, sizeof c->n->view);
             return 0;
         }
-    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list, train, results"), c->p->view);
+    return qs_fail(err, QS_EARG, _("view: \"%s\" is none of hist, curve, compare, map, explain, list, train, results, race"), c->p->view);
 }
 
 static int pick_channel(struct change *c, qs_err *err)

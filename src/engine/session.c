@@ -48,6 +48,7 @@ void qs_session_free(qs_session *s)
     pin_clear(&s->pin);
     train_clear(s);
     results_clear(s);
+    race_clear(s);
     for (size_t i = 0; i < s->nundo; i++) sel_clear(&s->undo[i]);
     free(s->undo);
     sel_clear(&s->sel);
@@ -205,6 +206,7 @@ void qs_session_publish(qs_session *s, bool force)
     if (!s->board) return;
     train_follow(s, force);
     results_follow(s);
+    race_follow(s, force);
     if (!(force || (s->news && qs_board_wanted(s->board)))) return;
     s->news = false;
     s->quiet_since = qs_now();

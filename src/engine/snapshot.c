@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Memory of snapshots: reference counts and freeing. Every pointer in a snapshot
- * is a block of its own that the snapshot owns, but for the list and the parts on training and on results, which are shared.
+ * is a block of its own that the snapshot owns, but for the list and the parts on training, results and a race, which are shared.
  */
 #include "engine/snapshot.h"
 
@@ -120,6 +120,32 @@ void qs_snap_results_unref(qs_snap_results *r)
     free(r);
 }
 
+qs_snap_race *qs_snap_race_new(size_t n)
+{
+    qs_snap_race *r = qs_xcalloc(1, sizeof *r);
+    atomic_init(&r->refs, 1);
+    r->seed = r->batch = r->total = r->images = r->floating = NAN;
+    r->racer = qs_xcalloc(n + 1, sizeof *r->racer);
+    r->n = n;
+    for (size_t i = 0; i < n; i++) {
+        qs_snap_racer *x = &r->racer[i];
+        double *const unknown[] = {&x->before, &x->after, &x->loss, &x->raw, &x->init_s, &x->train_s};
+        for (size_t k = 0; k < sizeof unknown / sizeof *unknown; k++) *unknown[k] = NAN;
+    }
+    return r;
+}
+
+void qs_snap_race_unref(qs_snap_race *r)
+{
+    if (!r || atomic_fetch_sub(&r->refs, 1) != 1) return;
+    for (size_t i = 0; i < r->n; i++) {
+        qs_snap_racer *x = &r->racer[i];
+        FREE_ALL(x->reason, x->loss_t, x->mean, x->eval_t, x->eval, x->rec_t, x->oscillating, x->step);
+    }
+    FREE_ALL(r->data, r->site, r->racer);
+    free(r);
+}
+
 static void clear_quant(qs_snap_quant *q)
 {
     void *const own[] = {q->level, q->cut, q->occupancy, q->qbins, q->formula, q->source, q->note};
@@ -149,5 +175,6 @@ void qs_snapshot_unref(qs_snapshot *s)
     qs_snap_list_unref(s->list);
     qs_snap_train_unref(s->train);
     qs_snap_results_unref(s->results);
+    qs_snap_race_unref(s->race);
     free(s);
 }

@@ -38,7 +38,7 @@ typedef struct qs_selected {
     double step, offset;      /* of the channel looked at; all parts together: the medians */
     long channel;             /* part looked at; -1: all parts together */
     size_t parts;
-    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" "train" "results" */
+    char view[16];            /* "hist" "curve" "compare" "map" "explain" "list" "train" "results" "race" */
     long run;                 /* the run looked at, counted from 1; 0: none */
     char site[96];            /* its quantizer looked at; "": none */
     double seek;              /* steps made at the record looked at; -1: the newest there is, as it trains */
@@ -192,6 +192,46 @@ typedef struct qs_snap_train {
     qs_snap_look look;
 } qs_snap_train;
 
+/* ---- a race: runs from several initializations, side by side from the same net, batches and seed ---- */
+#define QS_RACERS 32          /* at most; the ninth shares the first one's colour */
+
+typedef struct qs_snap_racer {
+    char init[64];
+    qs_snap_state state;      /* READY: it waits for its initialization, or (refused) could not start */
+    bool refused;
+    char *reason;             /* why it could not start, stopped or diverged, or NULL */
+    double t;                 /* steps made */
+    double before, after, loss, raw;      /* validation: accuracy 0..1 before the first step; the newest, with its loss, and with
+                                             batch statistics as they run; NaN */
+    double init_s, train_s;   /* seconds its initialization took, its steps took so far; NaN */
+    size_t nloss;             /* <= QS_SNAP_LOSS */
+    double *loss_t, *mean;    /* (nloss) steps made, moving mean of the loss of its batches */
+    size_t neval;             /* <= QS_SNAP_LOSS: validations, with the one before the first step */
+    double *eval_t, *eval;    /* (neval) */
+    size_t nrec;              /* <= QS_SNAP_STEPS */
+    double *rec_t;            /* (nrec) steps made */
+    double *oscillating;      /* (nrec) fraction of the quantized weights whose code turns back and forth; NaN */
+    double *step;             /* (nsite, nrec) of each quantizer, of several parts the geometric mean; NaN: it has none */
+} qs_snap_racer;
+
+typedef struct qs_snap_race_site { char name[96]; bool act; } qs_snap_race_site;
+
+/* Shared between snapshots while nothing in it changes. What is in a file of a recorded race is this (engine/race.h). */
+typedef struct qs_snap_race {
+    atomic_int refs;
+    bool recorded;            /* from a file: nothing of it is computed here */
+    char name[64];            /* of the run without its initialization: "lsq int2/uint2" */
+    char net[64], set[64];
+    char program[128], machine[160], when[32];   /* with what, on what, when it was measured */
+    char *data;               /* what it trains on, as every output says it, or NULL */
+    double seed, batch, total, images;           /* total: steps of a run; images: of a validation */
+    double floating;          /* accuracy of the float net; NaN */
+    size_t nsite;
+    qs_snap_race_site *site;
+    size_t n;                 /* <= QS_RACERS */
+    qs_snap_racer *racer;
+} qs_snap_race;
+
 /* ---- results of sweeps, in a database that others may be writing ------------------------------ */
 #define QS_SNAP_POINTS 400    /* of a series at most */
 
@@ -259,6 +299,8 @@ typedef struct qs_snapshot {
     qs_snap_compare_row *compare;
     qs_snap_train *train;     /* a reference; NULL: no run */
     qs_snap_results *results; /* a reference; NULL: no database is open, or nothing is known of it yet */
+    qs_snap_race *race;       /* a reference; NULL: none */
+    double race_at;           /* how much of it is to be shown: steps made; -k: k racers still wait for their start */
     /* what goes on */
     uint64_t running;         /* job id, 0: none */
     size_t queued;
@@ -284,6 +326,8 @@ qs_snap_train *qs_snap_train_new(void);   /* as qs_snapshot_new */
 void qs_snap_train_unref(qs_snap_train *t);
 qs_snap_results *qs_snap_results_new(void);
 void qs_snap_results_unref(qs_snap_results *r);
+qs_snap_race *qs_snap_race_new(size_t n);  /* of n racers: their numbers NaN */
+void qs_snap_race_unref(qs_snap_race *r);
 
 /* ---- the board: the newest snapshot -------------------------------------------------------------- */
 typedef struct qs_board qs_board;

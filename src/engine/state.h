@@ -12,8 +12,10 @@
  * training.c runs, steps between jobs          train_snap.c  runs as a part of a snapshot
  * train_look.c  the quantizer of a run that is looked at
  * results.c  results of sweeps: what is looked at, and what comes from the source
+ * race.c     the race that is shown
  */
 #include "engine/log.h"
+#include "engine/race.h"
 #include "engine/session.h"
 #include "stat/hist.h"
 #include "stat/summary.h"
@@ -190,6 +192,13 @@ struct results {
     qs_snap_results *made;     /* the newest picture, a reference */
 };
 
+/* ---- a race ------------------------------------------------------------------------------------------- */
+struct shown_race {
+    qs_race *race;             /* a reference; NULL: none */
+    double at;                 /* qs_snapshot.race_at */
+    double made_at;
+};
+
 /* ---- the session --------------------------------------------------------------------------------- */
 struct file_id { uint64_t dev, ino; int64_t size, sec, nsec; bool there; };
 
@@ -214,6 +223,7 @@ struct qs_session {
     struct list list;
     struct training train;
     struct results results;
+    struct shown_race race;
     qs_log log;
     char *status;
     /* the screen */
@@ -312,6 +322,10 @@ void look_free(qs_snap_look *l);
 
 /* train_snap.c */
 qs_snap_train *train_snap(qs_session *s);                    /* a reference, or NULL */
+void snap_loss(const qs_history *h, qs_snap_run *o);         /* its loss, thinned out; into blocks of their own */
+void snap_evals(const qs_run *r, qs_snap_run *o);            /* its validations, with the one before the first step */
+size_t snap_records(const qs_history *h);                    /* records shown at most, and which is the k-th of n */
+size_t snap_record(const qs_history *h, size_t k, size_t n);
 
 /* results.c */
 int results_pick(const qs_pick *p, qs_results_at *at, qs_err *err);   /* at: as it would be */
@@ -319,6 +333,11 @@ void results_look_at(qs_session *s, const qs_results_at *at);
 void results_follow(qs_session *s);                          /* tells the source what is looked at; has it news? */
 qs_snap_results *results_snap(qs_session *s);                /* a reference, or NULL */
 void results_clear(qs_session *s);
+
+/* race.c */
+void race_follow(qs_session *s, bool now);                   /* has a racer moved? then it is news */
+qs_snap_race *race_snap(qs_session *s, double *at);          /* a reference, or NULL */
+void race_clear(qs_session *s);
 
 /* picture.c */
 qs_snapshot *picture(qs_session *s, bool force);

@@ -19,7 +19,7 @@ static double *copy(const double *v, size_t n)
 
 /* ---- one run -------------------------------------------------------------------------- */
 /* The loss in at most QS_SNAP_LOSS spans of steps: the least and greatest of each, and a mean over about a fortieth. */
-static void put_loss(const qs_history *h, qs_snap_run *o)
+void snap_loss(const qs_history *h, qs_snap_run *o)
 {
     size_t n = h->nloss, per = n / QS_SNAP_LOSS + 1, k = 0;
     double window = fmin(fmax((double)h->cap / 40, 1), 50), keep = 1 - 1 / window, sum = 0, weight = 0;
@@ -47,7 +47,7 @@ static void put_loss(const qs_history *h, qs_snap_run *o)
     o->loss = o->mean[k - 1];
 }
 
-static void put_evals(const qs_run *r, qs_snap_run *o)
+void snap_evals(const qs_run *r, qs_snap_run *o)
 {
     const qs_history *h = &r->h;
     size_t first = !isnan(r->before.accuracy) && !(h->neval && h->eval[0].t == 0);
@@ -87,12 +87,12 @@ static qs_snap_state state_of(const struct run_slot *k, bool driven)
 
 /* ---- steps over time -------------------------------------------------------------------------- */
 /* Which records are shown: at most QS_SNAP_STEPS - 1 of them, the last one always. */
-static size_t record_shown(const qs_history *h, size_t k, size_t n)
+size_t snap_record(const qs_history *h, size_t k, size_t n)
 {
     return n < 2 ? h->nrec - 1 : (size_t)((double)k * (double)(h->nrec - 1) / (double)(n - 1) + 0.5);
 }
 
-static size_t records_shown(const qs_history *h) { return h->nrec < QS_SNAP_STEPS - 1 ? h->nrec : QS_SNAP_STEPS - 1; }
+size_t snap_records(const qs_history *h) { return h->nrec < QS_SNAP_STEPS - 1 ? h->nrec : QS_SNAP_STEPS - 1; }
 
 static double step_now(const qs_site *s)
 {
@@ -101,13 +101,13 @@ static double step_now(const qs_site *s)
     return exp(sum / (double)s->parts);
 }
 
-/* Steps of a site over time; the last point is now. (records_shown + 1) */
+/* Steps of a site over time; the last point is now. (snap_records + 1) */
 static double *steps_of(const qs_run *r, size_t site)
 {
     const qs_history *h = &r->h;
-    size_t n = records_shown(h);
+    size_t n = snap_records(h);
     double *v = doubles(n + 1);
-    for (size_t k = 0; k < n; k++) v[k] = h->rec[record_shown(h, k, n) * h->nsite + site].step;
+    for (size_t k = 0; k < n; k++) v[k] = h->rec[snap_record(h, k, n) * h->nsite + site].step;
     v[n] = step_now(&r->site[site]);
     return v;
 }
@@ -115,9 +115,9 @@ static double *steps_of(const qs_run *r, size_t site)
 static double *times_of(const qs_run *r)
 {
     const qs_history *h = &r->h;
-    size_t n = records_shown(h);
+    size_t n = snap_records(h);
     double *v = doubles(n + 1);
-    for (size_t k = 0; k < n; k++) v[k] = (double)h->rec_t[record_shown(h, k, n)];
+    for (size_t k = 0; k < n; k++) v[k] = (double)h->rec_t[snap_record(h, k, n)];
     v[n] = (double)r->t;
     return v;
 }
@@ -128,7 +128,7 @@ static void put_site_step(const qs_run *r, const char *name, qs_snap_run *o)
     snprintf(at.site, sizeof at.site, "%s", name);
     size_t i = train_site(&at);
     if (i == r->nsite) return;
-    o->nstep = records_shown(&r->h) + 1;
+    o->nstep = snap_records(&r->h) + 1;
     o->step_t = times_of(r);
     o->step = steps_of(r, i);
 }
@@ -140,7 +140,7 @@ static void put_sites(const struct train_at *at, qs_snap_train *o)
     o->nsite = r->nsite;
     o->site_cur = train_site(at);
     o->site = qs_xcalloc(r->nsite + 1, sizeof *o->site);
-    o->nrec = records_shown(&r->h) + 1;
+    o->nrec = snap_records(&r->h) + 1;
     o->rec_t = times_of(r);
     o->records = r->h.nrec;
     o->record = k;
@@ -174,8 +174,8 @@ static void put_run(qs_session *s, struct run_slot *k, size_t going, qs_snap_run
     o->before = r->before.accuracy;
     o->floating = r->floating.accuracy;
     o->last = r->last.accuracy;
-    put_loss(&r->h, o);
-    put_evals(r, o);
+    snap_loss(&r->h, o);
+    snap_evals(r, o);
     put_speed(k, going, o);
     put_site_step(r, s->train.at.site, o);
     k->shown_t = r->t;
