@@ -6,7 +6,9 @@ dist_fashion_DATA = data/fashion-mnist/train-images-idx3-ubyte.gz data/fashion-m
 netsdir = $(pkgdatadir)/nets
 dist_nets_DATA = data/nets/mlp.safetensors data/nets/smallcnn.safetensors data/nets/resnet8.safetensors \
                  data/nets/depthwise.safetensors data/nets/accuracy.lua data/nets/README
-EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua \
+racesdir = $(pkgdatadir)/races
+dist_races_DATA = data/races/smallcnn-2bit.json data/races/depthwise-2bit.json data/races/resnet8-apot3.json
+EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua scripts/record-races.lua \
               scripts/experiments/qat-table.lua scripts/experiments/init-race.lua scripts/experiments/report.lua \
               scripts/experiments/starts.lua scripts/experiments/starts-table.lua scripts/experiments/results/starts.csv \
               scripts/experiments/main.lua scripts/experiments/main-table.lua EXPERIMENTS.md

@@ -389,14 +389,24 @@ help.groups = {
      "sections 4 and 5, and its code (allocate, correct)."},
     {"qs.resume", 'qs.resume(net, d, path) -> run', "A run saved by run:save goes on bit for bit. net: the same " ..
      "description; d: the same data.", errors = "EFORMAT, ESTATE with what differs; EIO."},
-    {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, turn=, progress=, ...}) -> rows',
+    {"qs.race", 'qs.race(net, d, {inits={"lsq", "mse"}, steps=100, quant={...}, turn=, milestones=, progress=, ...}) -> rows',
      "One run an init from the same net, seed and batches, side by side to the end, with the other options of qs.train: all make turn " ..
-     "steps (default: a tenth of the run), one after the other, so that the training view shows them move together; each ends where it " ..
-     "would end alone, to the bit. Rows {init, before, after, seconds, init_seconds, steps, loss, accuracy_raw, state, reason, run}: " ..
-     "before and after are validation accuracies (0..1), loss is the validation loss after. With evaluate= also series={step={}, loss={}, " ..
-     "accuracy={}}, the validations from step 0 on. An init that cannot start: {init=, error=, code=}; that, or a run that diverges " ..
-     "(state), stops no other. progress(rows, step) is called before the first step and after each turn. qs.plot(\"train\", rows) draws them.",
+     "steps (default: a tenth of the run; 1 on a screen, which shows the race), one after the other, so that all are seen to move; each ends " ..
+     "where it would end alone, to the bit. Rows {init, before, after, seconds, init_seconds, steps, loss, accuracy_raw, state, reason, run}: " ..
+     "before and after are validation accuracies (0..1), loss is the validation loss after. With evaluate= or milestones={15, 50}, steps at " ..
+     "which all are validated, also series={step={}, loss={}, accuracy={}}, the validations from step 0 on. An init that cannot start: " ..
+     "{init=, error=, code=}; that, or a run that diverges (state), stops no other. progress(rows, step) is called before the first step and " ..
+     "after each turn. print(rows) is the table, with the accuracy near a tenth and a third of the run and the price of each start in " ..
+     "seconds and in training steps; rows:save(path) writes the race for qs.play; qs.plot(\"train\", rows) draws it. qs.race() is the newest " ..
+     "race, one that was cancelled too. At most 32 racers.",
      errors = "EARG; ESTATE there are no validation images.", cost = "all runs are in memory together."},
+    {"qs.play", 'qs.play(name | path, {speed=1, progress=}) -> rows',
+     "Plays a recorded race, one of qs.races() or a file of rows:save, without computing: on the screen where there is one, as it was seen " ..
+     "when it ran, starts and steps in the time they took, speed times as fast (0: at once). The rows are those of qs.race, without run. " ..
+     "progress(rows, at): at are the steps made, below 0 so many racers still wait for their start. What is shown was measured, by the " ..
+     "program and on the machine and data that print(rows) names.",
+     errors = "EARG no such name or option; EIO; EFORMAT with what is wrong with the file."},
+    {"qs.races", 'qs.races() -> {{name=, doc=, path=}, ...}', "The recorded races that come with the program."},
     {"run", 'tostring(run)',
      "A training run. It goes on only where it is told to; interrupted in a step (Ctrl-C) it is as " ..
      "before that step."},

@@ -436,10 +436,10 @@ local function teller(rows)
                   or ("%-14s starts at %s %%, after %s s"):format(row.init, cell("%.2f", row.before, 100), cell("%.2f", row.init_seconds)))
         end
         told = math.max(told, started)
-        local times = {}
+        local times, seen = {}, {}
         for _, row in ipairs(rows) do
             for _, t in ipairs(row.series and row.series.step or {}) do
-                if t > step and t <= at and not times[t] then times[#times + 1], times[t] = t, true end
+                if t > step and t <= at and not seen[t] then times[#times + 1], seen[t] = t, true end
             end
         end
         table.sort(times)

@@ -122,9 +122,9 @@ static void print_notes(const qs_out *o, const json_t *about)
 {
     double n = number(about, "images"), p = number(json_array_get(json_object_get(about, "rows"), 0), "after");
     qs_out_title(o, "%s", "");
-    qs_out_title(o, _("before, @N, after: validation accuracy in %%, once initialized, after N steps, at the end;"));
+    qs_out_title(o, _("before, @N, after: validation accuracy in %%: initialized, at step N, at the end;"));
     if (isfinite(p)) qs_out_title(o, _("%.0f images: a standard error of %.1f."), n, 100 * sqrt(p * (1 - p) / n));
-    qs_out_title(o, _("init s, train s: seconds for the initialization, for the steps; =steps: init s in steps."));
+    qs_out_title(o, _("init s, train s: seconds for the start, for the steps; =steps: init s in steps."));
     print_wrapped(o, text(about, "data"));
 }
 

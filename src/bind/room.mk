@@ -35,7 +35,7 @@ tests_lua_t_lua_LDADD   = $(BIND_LIBS)
 QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua tests/lua/t_index.lua tests/lua/t_init.lua \
                tests/lua/t_model.lua tests/lua/t_onnx.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
                tests/lua/t_select.lua tests/lua/t_tensor.lua tests/lua/t_net.lua tests/lua/t_train.lua tests/lua/t_plot.lua \
-               tests/lua/t_results.lua tests/lua/t_sweep.lua
+               tests/lua/t_results.lua tests/lua/t_sweep.lua tests/lua/t_race.lua
 TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua tests/golden/results.py tests/golden/results/v1.db

@@ -219,6 +219,7 @@ static void put_about(const qs_run *run, const char *init, qs_snap_race *p)
     p->site = qs_xcalloc(run->nsite + 1, sizeof *p->site);
     for (size_t i = 0; i < run->nsite; i++) {
         snprintf(p->site[i].name, sizeof p->site[i].name, "%s", run->site[i].name);
+        snprintf(p->site[i].format, sizeof p->site[i].format, "%.63s", run->site[i].f->text);
         p->site[i].act = run->site[i].act;
     }
 }

@@ -29,7 +29,7 @@ void qs_race_going(qs_race *r, bool going);
 const qs_snap_race *qs_race_picture(qs_race *r);
 
 /*
- * Recorded races (race_file.c): JSON text, versioned, described in the manual under FILES. Numbers of curves have 6 digits.
+ * Recorded races (race_file.c): JSON text, versioned, described in the manual under FILES. Numbers have 5 digits.
  * save: EIO.  load: EIO; EFORMAT with what is wrong: the file is damaged, of a later version, or no race.
  */
 int qs_race_save(qs_race *r, const char *path, qs_err *err);

@@ -22,7 +22,7 @@
 #define VERSION 1
 #define FILE_MOST ((size_t)8 << 20)
 #define SITES_MOST 4096
-#define DIGITS 6               /* of numbers */
+#define DIGITS 5               /* of numbers */
 
 /* ---- fields ------------------------------------------------------------------------------ */
 typedef struct field {
@@ -123,7 +123,8 @@ int qs_race_save(qs_race *r, const char *path, qs_err *err)
     qs_str b = {0};
     json_object_set_new(about, "data", p->data ? put_text(p->data) : json_null());
     for (size_t i = 0; i < p->nsite; i++)
-        json_array_append_new(sites, json_pack("{s:o,s:b}", "name", put_text(p->site[i].name), "act", (int)p->site[i].act));
+        json_array_append_new(sites, json_pack("{s:o,s:o,s:b}", "name", put_text(p->site[i].name), "format", put_text(p->site[i].format),
+                                               "act", (int)p->site[i].act));
     qs_str_addf(&b, "{\"%s\":%d,\n\"about\":", MARK, VERSION);
     add_line(&b, about, "", ",\n\"quantizers\":");
     add_line(&b, sites, "", ",\n\"racers\":[");
@@ -263,6 +264,7 @@ static int get_sites(const reading *r, const json_t *a, qs_snap_race *p)
         qs_snap_race_site *s = &p->site[p->nsite];
         const json_t *o = json_array_get(a, p->nsite);
         int rc = get_text(r, o, "name", s->name, sizeof s->name);
+        if (!rc) rc = get_text(r, o, "format", s->format, sizeof s->format);
         if (rc) return rc;
         s->act = json_is_true(json_object_get(o, "act"));
     }

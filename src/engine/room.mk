@@ -9,8 +9,8 @@ libqsengine_a_SOURCES = src/engine/job.c src/engine/job.h src/engine/snapshot.c 
                          src/engine/race_file.c
 ENGINE_LIBS = libqsengine.a $(TRAIN_LIBS)
 
-check_PROGRAMS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training
-TESTS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training
+check_PROGRAMS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training tests/unit/t_race
+TESTS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training tests/unit/t_race
 tests_unit_t_job_SOURCES   = tests/unit/t_job.c tests/tap.h
 tests_unit_t_job_LDADD     = libqsengine.a $(BASE_LIBS)
 tests_unit_t_board_SOURCES = tests/unit/t_board.c tests/tap.h
@@ -22,3 +22,5 @@ tests_unit_t_view_SOURCES    = tests/unit/t_view.c tests/unit/engine_help.h test
 tests_unit_t_view_LDADD      = $(ENGINE_LIBS)
 tests_unit_t_training_SOURCES = tests/unit/t_training.c tests/unit/engine_help.h tests/tap.h
 tests_unit_t_training_LDADD  = $(ENGINE_LIBS)
+tests_unit_t_race_SOURCES    = tests/unit/t_race.c tests/unit/runs.h tests/unit/files.h tests/tap.h
+tests_unit_t_race_LDADD      = $(ENGINE_LIBS)

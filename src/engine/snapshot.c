@@ -58,7 +58,7 @@ qs_snap_train *qs_snap_train_new(void)
     qs_snap_look *l = &t->look;
     double *const unknown[] = {&t->before_t, &t->after_t, &l->t, &l->step, &l->offset, &l->first, &l->clip_lo, &l->clip_hi,
                                &l->clipped, &l->entropy, &l->used, &l->levels, &l->oscillating, &l->ratio, &l->error,
-                               &l->best_step, &l->best_error, &l->slope, &l->pull, &l->pull_noise, &l->pull_rel};
+                               &l->best_step, &l->best_error, &l->slope, &l->probe_p, &l->probe_factor, &l->probe_first, &l->probe_last, &l->pull, &l->pull_noise, &l->pull_rel};
     atomic_init(&t->refs, 1);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
     return t;

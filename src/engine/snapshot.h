@@ -172,6 +172,8 @@ typedef struct qs_snap_look {
     double slope;             /* d ln mse / d ln step at the step; NaN */
     size_t nprobe;            /* steps that init adaptive tried of this quantizer; 0: none */
     double *probe_step, *probe_loss;   /* the network's loss then, against where it stood: 0.1 is 10 % more */
+    double probe_p, probe_factor;      /* what came of it: the norm of its kind, and the factor of the step of that norm; NaN */
+    double probe_first, probe_last;    /* the network's loss at least squares, and at the start that was chosen; NaN */
     double pull;              /* -dL/d ln step, mean of the records around: > 0: the loss pulls the step up; NaN */
     double pull_noise;        /* its standard error: a smaller pull is none; NaN */
     double pull_rel;          /* its size against the greatest of the run so far, 0..1; NaN */
@@ -214,7 +216,7 @@ typedef struct qs_snap_racer {
     double *step;             /* (nsite, nrec) of each quantizer, of several parts the geometric mean; NaN: it has none */
 } qs_snap_racer;
 
-typedef struct qs_snap_race_site { char name[96]; bool act; } qs_snap_race_site;
+typedef struct qs_snap_race_site { char name[96], format[64]; bool act; } qs_snap_race_site;
 
 /* Shared between snapshots while nothing in it changes. What is in a file of a recorded race is this (engine/race.h). */
 typedef struct qs_snap_race {

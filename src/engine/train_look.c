@@ -270,6 +270,10 @@ static void put_probes(struct looking *w)
     qs_snap_look *o = w->o;
     for (size_t i = 0; i < d->nattempt; i++) o->nprobe += d->attempt[i].site == (int)w->i;
     if (!o->nprobe) return;
+    o->probe_p = w->site->act ? d->p_acts : d->p_weights;
+    o->probe_factor = d->factor[w->i];
+    o->probe_first = d->first;
+    o->probe_last = d->last;
     o->probe_step = qs_xmalloc(o->nprobe * sizeof *o->probe_step);
     o->probe_loss = qs_xmalloc(o->nprobe * sizeof *o->probe_loss);
     size_t n = 0;

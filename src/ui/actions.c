@@ -218,7 +218,7 @@ static void follow_view(qs_ui *u)
         copy(u->seen_view, sizeof u->seen_view, v);
         for (int i = 1; i < QS_VIEWS; i++)
             if (!strcmp(qs_view_of(i)->name, v)) u->pane = i;
-        if (u->pane == QS_V_RESULTS) qs_ui_focus(u, QS_V_RESULTS);   /* which stands alone */
+        if (u->pane == QS_V_RESULTS || u->pane == QS_V_RACE) qs_ui_focus(u, u->pane);   /* which stands alone */
         return;
     }
     copy(u->seen_view, sizeof u->seen_view, v);

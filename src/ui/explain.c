@@ -267,6 +267,45 @@ static void t_slope(const facts *f, qs_str *o)
     qs_str_addf(o, _("%s; below 0.05 it is at its least\n"), sig(a, -f->v));
 }
 
+/* The least of the tried steps, by the loss; SIZE_MAX: none. */
+static size_t best_probe(const qs_snap_look *l)
+{
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < l->nprobe; i++)
+        if (isfinite(l->probe_loss[i]) && (best == SIZE_MAX || l->probe_loss[i] < l->probe_loss[best])) best = i;
+    return best;
+}
+
+static void t_probes(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_look *l = look(f);
+    size_t best = best_probe(l);
+    qs_str_add(o, _("steps that the start tried here, and the network's loss on calibration images with each, against the loss before; half way up: no change\n"));
+    qs_str_addf(o, _("chosen: norm p = %s, step of that norm times %s; network's loss %s"), qs_fmt_fixed(a, l->probe_p, 1), qs_fmt_fixed(b, l->probe_factor, 2),
+                qs_fmt_sig(c, l->probe_first, 4));
+    qs_str_addf(o, _(" at least squares, %s as chosen\n"), qs_fmt_sig(a, l->probe_last, 4));
+    if (best != SIZE_MAX)
+        qs_str_addf(o, _("%zu tried; least loss at step %s = %s x least squares: where loss and squared error disagree\n"), l->nprobe,
+                    sig(a, l->probe_step[best]), qs_fmt_fixed(b, l->probe_step[best] / l->best_step, 2));
+    qs_str_add(o, _("A factor is taken if it gains on other images too, by more than two standard errors.\n"));
+}
+
+/* ---- of a race -------------------------------------------------------------------------------------- */
+static void t_start(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("what the start cost: seconds from the float net to a run that is ready, calibration and search with it\n"));
+    qs_str_addf(o, _("%s; =steps: so many training steps of the same run take as long\n"), sig(a, f->v));
+}
+
+static void t_train_seconds(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("seconds spent in the steps of this run, those of the others not counted\n"));
+    qs_str_addf(o, _("%s; all make steps in turn on the same threads\n"), sig(a, f->v));
+}
+
 /* ---- of a group of results ------------------------------------------------------------------------ */
 static void t_cells(const facts *f, qs_str *o)
 {
@@ -343,6 +382,8 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
     [QS_N_RUN_ERROR] = {N_("Error against the least"), t_run_error}, [QS_N_RUN_CLIPPED] = {N_("Clipped"), t_run_clipped},
     [QS_N_RUN_LEVELS] = {N_("Levels"), t_run_levels},   [QS_N_RUN_ENTROPY] = {N_("Entropy"), t_run_entropy},
     [QS_N_OSCILLATE] = {N_("Oscillating weights"), t_oscillate}, [QS_N_LSQ_R] = {N_("LSQ's R"), t_lsq_r},
+    [QS_N_PROBES] = {N_("What the start was chosen by"), t_probes},
+    [QS_N_START] = {N_("Price of the start"), t_start}, [QS_N_TRAIN_SECONDS] = {N_("Time"), t_train_seconds},
     [QS_N_PULL] = {N_("Where the loss pulls"), t_pull}, [QS_N_SLOPE] = {N_("Where the squared error pulls"), t_slope},
     [QS_N_CELLS] = {N_("Cells"), t_cells},              [QS_N_GROUP_MEAN] = {N_("Mean"), t_group_mean},
     [QS_N_INTERVAL] = {N_("Interval of the mean"), t_interval}, [QS_N_GROUP_STD] = {N_("Standard deviation"), t_group_std},
@@ -372,6 +413,7 @@ static const char *owner(const qs_ui *u, const qs_spot *p, const facts *f)
     const qs_snap_train *t = u->s->train;
     if (p->view == QS_V_COMPARE) return f->init;
     if (f->group) return f->group->name;
+    if (p->view == QS_V_RACE) return u->s->race ? qs_race_owner(u, p->row) : "";
     if (p->view != QS_V_TRAIN || !t) return f->row ? f->row->name : u->s->sel.tensor;
     return p->kind == QS_N_ACCURACY ? t->run[t->cur].name : t->site[t->site_cur].name;
 }
@@ -478,7 +520,7 @@ void qs_explain_draw(qs_ui *u)
 {
     const qs_spot *p = find(u);
     qs_str t = {0};
-    if (!p || !u->s || (p->view == QS_V_TRAIN && !u->s->train) || (p->view == QS_V_RESULTS && !facts_of(u, p).group)) { u->explain = false; return; }
+    if (!p || !u->s || (p->view == QS_V_TRAIN && !u->s->train) || (p->view == QS_V_RACE && !u->s->race) || (p->view == QS_V_RESULTS && !facts_of(u, p).group)) { u->explain = false; return; }
     facts f = facts_of(u, p);
     qs_str_add(&t, "");
     kinds[p->kind].text(&f, &t);

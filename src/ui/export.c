@@ -147,6 +147,7 @@ static const char *subject(const qs_ui *u, int view)
     const qs_snap_train *t = u->s->train;
     if (view == QS_V_TRAIN) return t ? t->run[t->cur].name : "";
     if (view == QS_V_RESULTS) return u->s->results ? u->s->results->at.sweep : "";
+    if (view == QS_V_RACE) return u->s->race ? u->s->race->net : "";
     if (view != QS_V_LIST && view != QS_V_MAP) return qs_tensor_label(u->s);
     const char *slash = strrchr(u->s->sel.model, '/');
     return slash ? slash + 1 : u->s->sel.model;

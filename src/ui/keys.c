@@ -42,7 +42,7 @@ void qs_key_bytes(int key, char *out)
 
 bool qs_key_here(const qs_key *k, const struct qs_ui *u)
 {
-    return k->place != QS_KEY_WEIGHTS || (u->focus != QS_V_TRAIN && u->focus != QS_V_RESULTS);
+    return k->place != QS_KEY_WEIGHTS || (u->focus != QS_V_TRAIN && u->focus != QS_V_RESULTS && u->focus != QS_V_RACE);
 }
 
 bool qs_keys_run(const qs_key_table *t, struct qs_ui *u, int key)
@@ -93,6 +93,8 @@ static void results(qs_ui *u, int key)
     (void)key;
     qs_results_open(u);
 }
+
+static void race(qs_ui *u, int key) { qs_race_open(u, key == 'V'); }
 
 static void step(qs_ui *u, int key)
 {
@@ -175,7 +177,7 @@ static void escape(qs_ui *u, int key)
 
 static const qs_key keys[] = {
     {{QS_K_TAB, QS_K_BACKTAB}, N_("Tab"), N_("pane"), N_("the next pane (Shift-Tab: the one before)"), next_pane, QS_KEY_FITS},
-    {{'1', '2', '3', '4', '5', '6', '7'}, "1..7", NULL, N_("tensors, weights, error curve, comparison, map, training, results"), number, QS_KEY_FITS},
+    {{'1', '2', '3', '4', '5', '6', '7', '8'}, "1..8", NULL, N_("tensors, weights, error curve, comparison, map, training, results, race"), number, QS_KEY_FITS},
     {{'+', '=', '-'}, "+ -", N_("step"), N_("the step, 5 % up or down"), step, QS_KEY_WEIGHTS},
     {{QS_K_LEFT, QS_K_RIGHT, QS_K_SLEFT, QS_K_SRIGHT}, N_("← →"), NULL, N_("the step, 1 % (with Shift 0.1 %)"), step, QS_KEY_WEIGHTS},
     {{'[', ']'}, "[ ]", N_("bits"), N_("one bit less or more"), bits, QS_KEY_WEIGHTS},
@@ -187,6 +189,7 @@ static const qs_key keys[] = {
     {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, QS_KEY_WEIGHTS},
     {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, QS_KEY_FITS},
     {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, QS_KEY_FITS},
+    {{'r', 'V'}, "r", N_("race"), N_("races from several starts, and back (V: starts one of the bundled network)"), race, QS_KEY_FITS},
     {{'R'}, "R", NULL, N_("results of sweeps, and back"), results, QS_KEY_FITS},
     {{'/'}, "/", N_("filter"), N_("show only tensors whose name matches"), filter, QS_KEY_WEIGHTS},
     {{'e', 'E'}, "e", N_("export"), N_("writes this pane as a picture (.svg .pdf .png .txt .ans); E: the whole screen"), export, QS_KEY_FITS},

@@ -21,13 +21,16 @@ static int clamp(int v, int lo, int hi) { return v < lo ? lo : v > hi ? hi : v; 
 const qs_view *qs_view_of(int v)
 {
     static const qs_view *const all[QS_VIEWS] = {&qs_view_list, &qs_view_hist, &qs_view_curve, &qs_view_compare, &qs_view_map, &qs_view_train,
-                                                  &qs_view_results};
+                                                  &qs_view_results, &qs_view_race};
     return all[v];
 }
 
 /* ---- where -------------------------------------------------------------------------------- */
 
 static bool small(const qs_ui *u) { return u->w < 70 || u->h < 18; }
+
+/* Views that are never beside another. */
+static bool alone(int view) { return view == QS_V_RESULTS || view == QS_V_RACE; }
 
 void qs_ui_focus(qs_ui *u, int view)
 {
@@ -82,9 +85,10 @@ void qs_ui_layout(qs_ui *u)
     int top = u->h >= 16 ? 1 : 0, h = u->h - top - con - 1;
     memset(u->place, 0, sizeof u->place);
     u->con = (qs_rect){top + h, 0, con, u->w};
-    if (u->focus != QS_V_RESULTS && u->pane == QS_V_RESULTS) u->pane = u->results.back;   /* it is never beside another */
+    for (int i = 0; i < 2 && !alone(u->focus) && alone(u->pane); i++) u->pane = u->pane == QS_V_RACE ? u->race.back : u->results.back;
+    if (!alone(u->focus) && alone(u->pane)) u->pane = QS_V_HIST;         /* each was opened from the other */
     bool big = u->w >= 110 && h >= 24, beside = u->w >= 140 && h >= 24;
-    if (u->wide || small(u) || u->focus == QS_V_RESULTS || (u->focus == QS_V_TRAIN && !beside)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
+    if (u->wide || small(u) || alone(u->focus) || (u->focus == QS_V_TRAIN && !beside)) u->place[u->focus] = (qs_rect){top, 0, h, u->w};
     else if (beside && u->pane == QS_V_TRAIN) place_training(u, top, h);
     else if (big && u->pane != QS_V_TRAIN) place_all(u, top, h);
     else place_two(u, top, h);

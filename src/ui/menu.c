@@ -273,6 +273,32 @@ void qs_menu_again(qs_ui *u)
     qs_ui_touch(u);
 }
 
+/* ---- races ------------------------------------------------------------------------------------------- */
+
+/* As in lua/quantscope/races.lua, which has their files. */
+static const struct { const char *name, *note; int speed; } races[] = {
+    {"smallcnn-2bit", N_("2 bits, LSQ: four starts, 150 steps"), 3},
+    {"depthwise-2bit", N_("depthwise, 2 bits, LSQ: four starts, 150 steps"), 8},
+    {"resnet8-apot3", N_("APoT at 3 bits: four starts, 150 steps"), 12},
+};
+
+/* At such a speed that it takes a quarter of a minute. */
+static void race_chosen(qs_ui *u, const char *name)
+{
+    int speed = 1;
+    for (size_t i = 0; i < sizeof races / sizeof *races; i++)
+        if (!strcmp(races[i].name, name)) speed = races[i].speed;
+    if (strpbrk(name, "\"\\")) qs_ui_say(u, true, _("\"%s\": a name without quotes"), name);
+    else qs_race_play(u, name, speed);
+}
+
+void qs_menu_races(qs_ui *u)
+{
+    open_menu(u, _("Recorded races"), _("played as they were measured, nothing is computed; V races here"), race_chosen);
+    for (size_t i = 0; i < sizeof races / sizeof *races; i++) add(u, races[i].name, _(races[i].note));
+    qs_ui_touch(u);
+}
+
 /* ---- results ------------------------------------------------------------------------------------------ */
 
 static const qs_snap_results *shown_results(const qs_ui *u) { return u->s ? u->s->results : NULL; }

@@ -13,7 +13,7 @@
 #include "ui/ui.h"
 
 #define QS_FMT 32             /* bytes of a number as text */
-enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_V_RESULTS, QS_VIEWS };
+enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_V_RESULTS, QS_V_RACE, QS_VIEWS };
 
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
@@ -21,7 +21,9 @@ enum qs_num {
     QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
     /* of a run and of its quantizer that is looked at */
     QS_N_ACCURACY, QS_N_RUN_STEP, QS_N_RUN_ERROR, QS_N_RUN_CLIPPED, QS_N_RUN_LEVELS, QS_N_RUN_ENTROPY, QS_N_OSCILLATE, QS_N_LSQ_R,
-    QS_N_PULL, QS_N_SLOPE,
+    QS_N_PULL, QS_N_SLOPE, QS_N_PROBES,
+    /* of a race */
+    QS_N_START, QS_N_TRAIN_SECONDS,
     /* of a group of results */
     QS_N_CELLS, QS_N_GROUP_MEAN, QS_N_INTERVAL, QS_N_GROUP_STD, QS_N_LEAST, QS_N_GREATEST, QS_N_DIFF, QS_N_DIFF_INTERVAL, QS_N_P, QS_NUMS
 };
@@ -83,6 +85,8 @@ typedef struct qs_ui {
     struct { int sort; bool down; size_t cur, top; size_t order[64], n; char cur_name[64]; } compare;
     struct { int metric; size_t row, col, top, left; struct qs_map_table *table; } map;
     struct { int back; bool flip_log, sizes; qs_rect area; qs_axis x; } train;   /* the view to go back to; where time runs, for the mouse */
+    struct { int back, panel; bool one, all, same; size_t site; } race;   /* site: chosen, from 1; one: a panel although all have room; all: they are drawn; same: steps
+                                                                             against where the first racer began */
     struct { int back, sort; bool down, flip; size_t cur, top, n, *order; qs_rect rows; } results;   /* flip: the other end of the metric is best */
 
     /* popups */
@@ -176,7 +180,8 @@ typedef struct qs_view {
     void (*click)(qs_ui *u, int y, int x);        /* or NULL */
     void (*wheel)(qs_ui *u, int by);              /* or NULL */
 } qs_view;
-extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map, qs_view_train, qs_view_results;
+extern const qs_view qs_view_list, qs_view_hist, qs_view_curve, qs_view_compare, qs_view_map, qs_view_train, qs_view_results,
+                     qs_view_race;
 const qs_view *qs_view_of(int v);
 void qs_map_free(qs_ui *u);
 
@@ -190,6 +195,11 @@ void qs_site_draw(qs_ui *u, qs_rect r);           /* the quantizer looked at: va
 /* ---- view_results.c ---- */
 void qs_results_open(qs_ui *u);                   /* the view of results, and back */
 
+/* ---- view_race.c ---- */
+void qs_race_open(qs_ui *u, bool now);            /* the view of races, and back; now: starts one of the bundled network */
+void qs_race_play(qs_ui *u, const char *name, int speed);   /* a recorded one, so many times as fast as it was */
+const char *qs_race_owner(const qs_ui *u, size_t spot_row);   /* the initialization that a number of its table is of */
+
 /* ---- menu.c ---- */
 void qs_menu_formats(qs_ui *u);
 void qs_menu_inits(qs_ui *u);
@@ -198,6 +208,7 @@ void qs_menu_branch(qs_ui *u);                    /* a new run from here */
 void qs_menu_again(qs_ui *u);                     /* the demonstration from another start */
 void qs_menu_by(qs_ui *u);                        /* parameters that groups of results are made by */
 void qs_menu_metric(qs_ui *u);
+void qs_menu_races(qs_ui *u);                     /* the recorded races */
 void qs_menu_key(qs_ui *u, int key);
 void qs_menu_draw(qs_ui *u);
 void qs_menu_close(qs_ui *u);

@@ -151,7 +151,10 @@ static void draw_curve(qs_ui *u, qs_rect r)
         char t[80], b[QS_FMT];
         snprintf(t, sizeof t, _("dots: loss when chosen, ±%s"), qs_fmt_percent(b, most));
         int n = qs_text_width(t);
-        if (n < a.w) qs_cells_text(&u->g, a.y, a.x + a.w - n, n, t, role, 0);
+        if (n < a.w) {
+            qs_cells_text(&u->g, a.y, a.x + a.w - n, n, t, role, 0);
+            qs_ui_spot(u, QS_V_TRAIN, a.y, a.x + a.w - n, n, QS_N_PROBES, SIZE_MAX, most);
+        }
     }
     int c = qs_plot_column(&p.x, a, l->step), line = a.y + a.h;
     double ty = qs_axis_at(&p.y, l->error);

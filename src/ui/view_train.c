@@ -627,7 +627,7 @@ static const qs_key keys[] = {
     {{QS_K_UP, QS_K_DOWN, 'k', 'j'}, "↑ ↓", N_("quantizer"), N_("the quantizer that is looked at"), site_key, QS_KEY_FITS},
     {{',', '.', QS_K_HOME, QS_K_END}, ", .", N_("scrub"), N_("back and forth through the records (Home: the first, End: as it trains)"), seek_key, QS_KEY_FITS},
     {{'b'}, "b", N_("branch"), N_("a new run from here, with another rule or initialization"), branch_key, QS_KEY_FITS},
-    {{QS_K_LEFT, QS_K_RIGHT, 'r'}, "← →", N_("run"), N_("the run before or after"), run_key, QS_KEY_FITS},
+    {{QS_K_LEFT, QS_K_RIGHT}, "← →", N_("run"), N_("the run before or after"), run_key, QS_KEY_FITS},
     {{'S'}, "S", N_("stop"), N_("ends the run; its history stays"), stop_key, QS_KEY_FITS},
     {{'T'}, "T", N_("demo"), N_("trains the bundled network at 2 bits; again: from another initialization"), again_key, QS_KEY_FITS},
     {{'x'}, "x", NULL, N_("the steps' sizes, or against where they began"), sizes_key, QS_KEY_FITS},

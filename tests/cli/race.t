@@ -13,7 +13,8 @@ for r in rows:
     assert r["net"] == "mlp" and r["set"] == "fashion-mnist" and r["slice"] is True
     assert 0 <= r["before"] <= 1 and r["after"] > 0.5 and r["float"] > 0.8 and r["loss"] > 0
     assert r["seconds"] > 0 and r["init_seconds"] > 0 and r["name"] == "lsq int2/uint2 " + r["init"]
-    assert "error" not in r and "reason" not in r
+    assert "error" not in r and "reason" not in r and r["start_steps"] > 0
+    assert r["tenth"] is not None and 0 <= r["tenth"] <= 1, "of two validations of 6 steps, the one of step 2"
 json.dump(rows, open("first.json", "w"))
 P
 run race --slice --steps 6 --init mse --seed 3 --net mlp --json --threads 1
@@ -30,14 +31,46 @@ P
 
 run race --slice --net mlp --steps 2 --init mse,sawb,lsq; exits 0 "one that cannot start does not stop the others"
 has out '^mlp on fashion-mnist: 2 steps of 128 images, seed 1, learn lsq$' "the table says what raced"
-has out 'float net: [0-9.]+ %' "and how the float net does"; has out '^init +before +after +loss' "has a head"
-has out '^mse +[0-9.]{4,5} +[0-9.]{4,5} .* done$' "percents"; has out '^sawb .*not started$' "who did not start"
+has out 'float net: [0-9.]+ %' "and how the float net does"; has out '^init +before +after +init s +=steps +train s +state$' "has a head"
+has out '^mse +[0-9.]{4,5} +[0-9.]{4,5} .* done$' "percents"; has out '^sawb .*refused$' "who did not start"
 has out 'demonstration only' "says what the slice is"; has out 'standard error' "and how sure an accuracy is"
 has err 'sawb: EUNSUP: .*signed' "and why, on stderr"
 awk 'length($0) > 80 { exit 1 }' out; verdict $? "and fits into 80 columns"
 run race --slice --net mlp --steps 1 --init sawb; exits 1 "nobody can start"; has err 'sawb' "is said"; [ ! -s out ]; verdict $? "nothing on stdout"
 run race --slice --net mlp --steps 1
 for init in lsq 'lsq\+' mse; do has out "^$init +[0-9]" "by default $init is there"; done
+
+# ---- recorded, and played -------------------------------------------------------------
+run race --slice --net mlp --steps 20 --init lsq,mse,sawb --record r.json --json; exits 0 "recorded"
+cp out computed.json
+run race --play ./r.json --speed 0 --json; exits 0 "played"
+py "the same rows" <<'P'
+for r, c in zip(rows, load("computed.json")):
+    for key in ("init", "state", "steps", "name", "net", "set", "seed"): assert r[key] == c[key], key
+    for key in ("before", "tenth", "third", "after", "loss", "seconds", "init_seconds", "start_steps", "float"):
+        assert (r[key] is None and c[key] is None) or abs(r[key] - c[key]) <= 2e-4 * abs(c[key]), (key, r[key], c[key])
+assert rows[2]["init"] == "sawb" and "EUNSUP" in rows[2]["error"]
+P
+run race --play r.json --speed 50; exits 0 "played as text"
+has out '^recorded [0-9-]+ by quantscope .* on ' "when, by what, on what"; has out '^lsq +starts at [0-9.]+ %, after [0-9.]+ s$' "the starts as they come"
+has out '^step +2   lsq [0-9.]+ %   mse [0-9.]+ %$' "the validations"; has out '^mse +[0-9.]{4,5} .* done$' "the table at the end"
+run race --play r.json --speed 50 --csv; exits 0 "as CSV"; has out '^init,before,tenth,third,after' "nothing but that"
+for name in smallcnn-2bit depthwise-2bit resnet8-apot3; do
+    run race --play $name --speed 0; exits 0 "$name comes with the program"
+    has out '^adaptive +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9.]+ +done$' "with all its numbers"
+done
+run race --play nothing; exits 2 "a name there is not"; has err 'smallcnn-2bit' "the names there are"
+run race --play ./nothing.json; exits 3 "a file there is not"
+head -c 1000 r.json >cut.json; run race --play ./cut.json; exits 3 "a file that is cut"; has err 'cut.json: no recorded race' "is said"
+run race --play small.safetensors; exits 3 "a file of another kind"
+run race --play r.json --steps 3; exits 2 "what is recorded cannot be told otherwise"
+run race --speed 2; exits 2 "a speed of nothing"
+run race --play r.json --speed fast; exits 2 "a speed that is none"
+run race --slice --net mlp --steps 1 --init mse --record nowhere/r.json; exits 3 "a folder there is not"
+"$qs" race --play r.json --speed 0.0001 >out 2>err </dev/null & pid=$!
+i=0; while [ $i -lt 100 ] && [ ! -s out ]; do sleep 0.1; i=$((i + 1)); done
+kill -INT $pid; wait $pid; code=$?
+exits 130 "Ctrl-C while it plays"
 
 # Runs as wild as config.lua makes them; an initialization of one's own.
 cat >conf/quantscope/config.lua <<'L'

@@ -3,7 +3,7 @@
  * The screen without an engine: a worker whose numbers are made up, repeatable
  * and cheap. Screen tests drive it through QUANTSCOPE_SCRIPT or in tmux.
  *
- *     fake [-n TENSORS] [-c CHARSET] [-m names] [-r RUNS] [-d DATABASE] [-x ERROR]
+ *     fake [-n TENSORS] [-c CHARSET] [-m names] [-r RUNS] [-d DATABASE] [-x ERROR] [-a STEPS]
  *                                                         jobs: sleep MS, stuck MS (ignores ^C), fail, more, anything else
  */
 #include <locale.h>
@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "fake_race.h"
 #include "fake_results.h"
 #include "fake_train.h"
 #include "ui/ui.h"
@@ -307,6 +308,7 @@ static void publish(void)
     s->train = ft_picture();
     fk.sel.results = fr.at;
     s->results = fr_picture();
+    s->race = fa_picture(&s->race_at);
     s->sel = fk.sel;
     s->running = qs_jobs_running(fk.jobs);
     snprintf(s->doing, sizeof s->doing, "%s", fk.doing);
@@ -371,7 +373,7 @@ static void serve(void *ctx)
 static bool idle(void *ctx)
 {
     (void)ctx;
-    bool going = ft_going();
+    bool going = ft_going() | fa_idle();
     if (fk.known >= fk.nt && !going) return false;
     fk.known += 9;
     if (fk.known >= fk.nt) fk.known = fk.nt;
@@ -420,7 +422,7 @@ static void run(void *ctx, uint64_t id, const char *text)
     } else if (!strncmp(text, "sleep ", 6)) work(id, atol(text + 6), true);
     else if (!strncmp(text, "stuck ", 6)) work(id, atol(text + 6), false);
     else if (!strncmp(text, "pick ", 5)) snprintf(fk.sel.view, sizeof fk.sel.view, "%s", text + 5);
-    else if (ft_line(text)) {}
+    else if (ft_line(text) || fa_line(text)) {}
     else if (!strcmp(text, "fail")) say('!', "stdin:1: attempt to index a nil value (global 'x')");
     else if (!strcmp(text, "more")) for (int i = 1; i <= 60; i++) { snprintf(note, sizeof note, "line %d", i); say(' ', note); }
     else if (!strcmp(text, "os.exit(3)")) qs_ui_quit(3);
@@ -446,12 +448,16 @@ int main(int argc, char **argv)
     const char *charset = NULL, *style = "conv";
     qs_err err = {0};
     fk.nt = 37;
-    for (int c; (c = getopt(argc, argv, "n:c:m:r:d:x:")) >= 0;) {
+    for (int c; (c = getopt(argc, argv, "n:c:m:r:d:x:a:")) >= 0;) {
         if (c == 'n') fk.nt = (size_t)atol(optarg);
         if (c == 'c') charset = optarg;
         if (c == 'm') style = optarg;
         if (c == 'd') fr_open(optarg);
         if (c == 'x') fr.error = optarg;
+        if (c == 'a') {
+            fa.there = fa.recorded = true;
+            fa.at = strtod(optarg, NULL);
+        }
         for (int i = 0; c == 'r' && i < atoi(optarg); i++)
             ft_add((const char *const[]){"int2/uint2 mse lsq", "int2/uint2 lsq lsq", "int2/uint2 minmax lsq"}[i % 3], 120 + 60 * (i % 3), 300,
                    QS_SNAP_PAUSED);
