@@ -11,4 +11,5 @@ dist_races_DATA = data/races/smallcnn-2bit.json data/races/depthwise-2bit.json d
 EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/train-bundled.lua scripts/record-races.lua \
               scripts/experiments/qat-table.lua scripts/experiments/init-race.lua scripts/experiments/report.lua \
               scripts/experiments/starts.lua scripts/experiments/starts-table.lua scripts/experiments/results/starts.csv \
-              scripts/experiments/main.lua scripts/experiments/main-table.lua EXPERIMENTS.md
+              scripts/experiments/design.lua scripts/experiments/main.lua scripts/experiments/main-table.lua \
+              scripts/experiments/rate.lua scripts/experiments/ablation.lua scripts/experiments/more-tables.lua EXPERIMENTS.md

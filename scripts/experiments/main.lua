@@ -22,6 +22,9 @@
 -- its spread over blocks is not larger; no run diverges.
 local qs = require "quantscope"
 
+local here = debug.getinfo(1, "S").source:match "^@(.*/)" or ""
+local design = dofile(here .. "design.lua")
+
 local CELLS = { -- 16, weighted to 2 bits
   { net = "mlp", method = "lsq", bits = 2 }, { net = "mlp", method = "lsq+", bits = 2 }, { net = "mlp", method = "apot", bits = 3 },
   { net = "smallcnn", method = "lsq", bits = 2 }, { net = "smallcnn", method = "lsq+", bits = 2 },
@@ -31,11 +34,6 @@ local CELLS = { -- 16, weighted to 2 bits
   { net = "depthwise", method = "lsq", bits = 2 }, { net = "depthwise", method = "lsq+", bits = 2 },
   { net = "depthwise", method = "apot", bits = 3 }, { net = "depthwise", method = "lsq", bits = 3 },
   { net = "depthwise", method = "lsq", bits = 4 },
-}
-local METHODS = {
-  lsq = function(b) return { weights = "int" .. b, acts = b, learn = "lsq" }, "lsq" end,
-  ["lsq+"] = function(b) return { weights = "int" .. b, acts = ("uint%d+offset"):format(b), learn = "lsq+" }, "lsq+" end,
-  apot = function(b) return { weights = "apot" .. b, acts = "uapot" .. b, learn = "rcf" }, "apot" end,
 }
 local COST = 11 -- of adaptive, in training steps, rounded up: the same in all cells
 local ARMS = {
@@ -72,43 +70,17 @@ for block = 1, 8 do
   end
 end
 
-local function float_net(name, block)
-  local k = (block - 1) % 4 + 1
-  if k == 1 then return assert(qs.bundled(name)) end
-  return assert(qs.nets[name]():load(assert(qs.load(("floats/%s-%d.safetensors"):format(name, k)))))
-end
-
--- Logarithms of the steps of all quantizers that are compared, in one order: where they started, and where they ended.
-local function log_steps(run)
-  local q, names, out = run.history.quantizers, {}, { start_steps = {}, end_steps = {} }
-  for name, h in pairs(q) do
-    if not h.format:find "int8" then names[#names + 1] = name end
-  end
-  table.sort(names)
-  for i, name in ipairs(names) do
-    local step = q[name].step
-    out.start_steps[i], out.end_steps[i] = math.log(step[1]), math.log(step[#step])
-  end
-  return out
-end
-
 return qs.sweep {
   name = "main",
+  inputs = { here .. "design.lua" },
   grid = cells,
   run = function(cell, job)
-    local d = assert(qs.dataset("fashion-mnist", { val = 5000 }))
-    local arm, quant, own = ARMS[cell.arm], METHODS[cell.method](cell.bits)
+    local arm, quant, own = ARMS[cell.arm], design.methods[cell.method](cell.bits)
     quant.init, quant.adapt, quant.follow = arm.init or own, arm.adapt, arm.follow or false
-    local steps = cell.steps + (arm.more and COST or 0)
-    local run = assert(qs.train(float_net(cell.net, cell.block), d, { steps = math.max(1, steps), seed = cell.block, quant = quant }))
-    local score = run.before
-    if steps > 0 then
-      for s in run:steps() do job.progress(s.step / run.total) end
-      score = run:validate()
-    end
+    local run, score = design.train(cell, cell.steps + (arm.more and COST or 0), quant, nil, job)
     local a = run.history.adapted
     return { accuracy = score.accuracy, loss = score.loss, before = run.before.accuracy, float = run.float.accuracy,
              diverged = run.state == "diverged" and 1 or 0, init_seconds = run.init_seconds, seconds = run.seconds,
-             cost = a and a.steps or 0, series = log_steps(run) }
+             cost = a and a.steps or 0, series = design.log_steps(run) }
   end,
 }

@@ -16,9 +16,9 @@ function M.machine()
   return ("%s, %d CPUs, %d threads"):format(model, n, qs.threads())
 end
 
--- Replaces what stands between the marks of a name, or appends it.
-function M.put(path, name, lines)
-  local from, to = ("<!-- %s: made by scripts/experiments/%s.lua -->"):format(name, name), ("<!-- /%s -->"):format(name)
+-- Replaces what stands between the marks of a name, or appends it. script: that made it, if it is called otherwise.
+function M.put(path, name, lines, script)
+  local from, to = ("<!-- %s: made by scripts/experiments/%s.lua -->"):format(name, script or name), ("<!-- /%s -->"):format(name)
   local f = io.open(path)
   local text = f and f:read "a" or "# Experiments\n\nEvery table was written by the script that is named with it.\n"
   if f then f:close() end

@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- Puts what rate.lua and ablation.lua measured into EXPERIMENTS.md, and their cells into results/.
+--
+--     quantscope run scripts/experiments/more-tables.lua rate rate.db
+--     quantscope run scripts/experiments/more-tables.lua ablation ablation.db
+local qs = require "quantscope"
+
+local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
+local report = dofile(top .. "/scripts/experiments/report.lua")
+local NETS = { "smallcnn", "resnet8", "depthwise" }
+
+local function mean_std(v)
+  local sum, sq = 0, 0
+  for _, x in ipairs(v) do sum = sum + x end
+  local m = sum / #v
+  for _, x in ipairs(v) do sq = sq + (x - m) ^ 2 end
+  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or nil
+end
+
+local function percent(v)
+  if not v or #v == 0 then return " " end
+  local m, s = mean_std(v)
+  return s and ("%.2f ± %.2f"):format(100 * m, 100 * s) or ("%.2f"):format(100 * m)
+end
+
+-- values of a metric of the cells that are done: {[key] = {value, ...}}, in the order of the cells; the number of blocks
+local function collect(cells, metric, key)
+  local out, blocks = {}, {}
+  for _, c in ipairs(cells) do
+    if c.status == "done" and c.metrics[metric] then
+      local k = key(c.params)
+      out[k] = out[k] or {}
+      table.insert(out[k], c.metrics[metric])
+      blocks[c.params.block] = true
+    end
+  end
+  local n = 0
+  for _ in pairs(blocks) do n = n + 1 end
+  return out, n
+end
+
+local lines
+local function add(fmt, ...) lines[#lines + 1] = select("#", ...) > 0 and fmt:format(...) or fmt end
+
+local function rate(cells)
+  local key = function(p) return ("%s %s %g"):format(p.net, p.arm, p.rate) end
+  local val, n = collect(cells, "accuracy", key)
+  local test = collect(cells, "test", key)
+  local RATES, ARMS = { 0, 0.1, 1, 10, 30 }, { "own", "mse", "adaptive" }
+  add "## Start, or the rate at which steps learn?"
+  add ""
+  add("Validation accuracy (5000 images, per cent, mean ± deviation over %d blocks) at 2 bits (LSQ) after 50 steps, by the steps'", n)
+  add "learning rate as a multiple of the weights'; 0: frozen where they started. Last column: test accuracy (10,000 images) at the rate"
+  add "that was best on validation."
+  add ""
+  add "| net | start | frozen | 0.1 | 1 | 10 | 30 | best: test |"
+  add "|---|---|---|---|---|---|---|---|"
+  for _, net in ipairs(NETS) do
+    for _, arm in ipairs(ARMS) do
+      local row, best, most = {}, nil, -1
+      for _, r in ipairs(RATES) do
+        local k = ("%s %s %g"):format(net, arm, r)
+        row[#row + 1] = percent(val[k])
+        local m = val[k] and mean_std(val[k]) or -1
+        if m > most and r > 0 then best, most = k, m end
+      end
+      add("| %s | %s | %s | %s |", net, arm, table.concat(row, " | "), best and (best:match "[^ ]*$" .. ": " .. percent(test[best])) or "")
+    end
+  end
+end
+
+local function ablation(cells)
+  local key = function(p) return p.net .. " " .. p.variant end
+  local after, n = collect(cells, "accuracy", key)
+  local raw, before, cost = collect(cells, "raw", key), collect(cells, "before", key), collect(cells, "cost", function(p) return p.variant end)
+  local names, seen = {}, {}
+  for _, c in ipairs(cells) do
+    if not seen[c.params.variant] then seen[c.params.variant], names[#names + 1] = true, c.params.variant end
+  end
+  add "## What in the adaptive initialization does what"
+  add ""
+  add("Validation accuracy (per cent, %d blocks) at 2 bits (LSQ) before training and after 50 steps; full: the scheme as it is by default, mse:", n)
+  add "least squares, not followed. raw: with the batch normalization's running statistics as training left them. cost in training steps."
+  add ""
+  add "| variant | smallcnn T = 0 | T = 50 | raw | resnet8 T = 0 | T = 50 | raw | depthwise T = 0 | T = 50 | raw | cost |"
+  add "|---|---|---|---|---|---|---|---|---|---|---|"
+  for _, name in ipairs(names) do
+    local row = {}
+    for _, net in ipairs(NETS) do
+      local k = net .. " " .. name
+      local b, w = before[k] and ("%.1f"):format(100 * mean_std(before[k])) or " ", raw[k] and ("%.1f"):format(100 * mean_std(raw[k])) or " "
+      row[#row + 1] = b .. " | " .. percent(after[k]) .. " | " .. w
+    end
+    add("| %s | %s | %s |", name, table.concat(row, " | "), cost[name] and ("%.0f"):format((mean_std(cost[name]))) or "")
+  end
+end
+
+local TABLES = { rate = rate, ablation = ablation }
+local what, path = arg[1], arg[2]
+local make = assert(TABLES[what], "more-tables: rate or ablation, and a database")
+local r = assert(qs.results(path or what .. ".db"))
+local cells, left = assert(r:cells{ sweep = what }), 0
+for _, c in ipairs(cells) do left = left + (c.status ~= "done" and 1 or 0) end
+lines = {}
+make(cells)
+add ""
+if left > 0 then add("%d of %d cells are not done: `quantscope sweep scripts/experiments/%s.lua --db %s.db` goes on.", left, #cells, what, what) add "" end
+add("Commands: `quantscope sweep scripts/experiments/%s.lua --db %s.db`, then `quantscope run scripts/experiments/more-tables.lua %s %s.db`.", what, what, what, what)
+add("Version %s, %s. Machine: %s. Cells: `scripts/experiments/results/%s.csv`.", qs.version, os.date "!%Y-%m-%d", report.machine(), what)
+report.put(top .. "/EXPERIMENTS.md", what, lines, "more-tables")
+report.csv(("%s/scripts/experiments/results/%s.csv"):format(top, what), cells)
