@@ -70,7 +70,7 @@ local function mean_std(v)
   for _, x in ipairs(v) do sum = sum + x end
   local m = sum / #v
   for _, x in ipairs(v) do sq = sq + (x - m) ^ 2 end
-  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or 0 / 0
+  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or nil
 end
 
 local function minus(a, b)
@@ -129,6 +129,35 @@ local function memory(steps)
   return xx > 0 and xy / xx or nil, n
 end
 
+local function ranks(v)
+  local r = {}
+  for i, x in ipairs(v) do
+    local below, same = 0, 0
+    for _, y in ipairs(v) do below, same = below + (y < x and 1 or 0), same + (y == x and 1 or 0) end
+    r[i] = below + (same + 1) / 2
+  end
+  return r
+end
+
+-- Does the accuracy before training order the arms as the accuracy after it does? Spearman's rho, its mean over blocks and cells.
+local function foretells(t)
+  local sum, n = 0, 0
+  for _, name in ipairs(names) do
+    for _, block in pairs(by[name][t] or {}) do
+      if complete(block) then
+        local before, after = {}, {}
+        for _, a in ipairs(ARMS) do
+          if a ~= "mse+steps" then before[#before + 1], after[#after + 1] = block[a].before, block[a].accuracy end
+        end
+        local x, y, m, xy, xx, yy = ranks(before), ranks(after), (#before + 1) / 2, 0, 0, 0
+        for i = 1, #x do xy, xx, yy = xy + (x[i] - m) * (y[i] - m), xx + (x[i] - m) ^ 2, yy + (y[i] - m) ^ 2 end
+        if xx > 0 and yy > 0 then sum, n = sum + xy / math.sqrt(xx * yy), n + 1 end
+      end
+    end
+  end
+  return n > 0 and sum / n or nil, n
+end
+
 -- ---- tables ------------------------------------------------------------------------------------------------------
 local lines = {}
 local function add(fmt, ...) lines[#lines + 1] = select("#", ...) > 0 and fmt:format(...) or fmt end
@@ -154,7 +183,7 @@ local function table_of_means(name)
     for _, c in ipairs(cols) do
       local m, s
       if c[2][a] then m, s = mean_std(c[2][a]) end
-      row[#row + 1] = m and (" %.2f ± %.2f"):format(100 * m, 100 * s) or " "
+      row[#row + 1] = s and (" %.2f ± %.2f"):format(100 * m, 100 * s) or m and (" %.2f"):format(100 * m) or " "
     end
     local k = cost[a] and mean_std(cost[a]) or 0
     add("%s | %s |", table.concat(row, " |"), k > 0 and ("%.0f"):format(k) or "")
@@ -225,6 +254,10 @@ for _, t in ipairs(steps) do
     add("After %d steps %.2f of a difference between starts is left in the steps (slope of ln s_T on ln s_0 over own, mse, lapq; %d steps)%s.", t,
         slope, n, slope > 0 and slope < 1 and (": half of it after about %.0f steps"):format(-t * math.log(2) / math.log(slope)) or "")
   end
+end
+for _, t in ipairs(steps) do
+  local rho, n = foretells(t)
+  if rho and t > 0 then add("Rank correlation of the accuracy before training with that after %d steps, over the arms of a block: %.2f (mean of %d blocks).", t, rho, n) end
 end
 add("%d of %d runs diverged (95 %% limit: %.2f %%).", diverged, runs, diverged == 0 and 100 * (1 - 0.05 ^ (1 / math.max(runs, 1))) or 100 * diverged / runs)
 add ""
