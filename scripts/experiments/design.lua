@@ -13,6 +13,9 @@ M.methods = {
   lsq = function(b) return { weights = "int" .. b, acts = b, learn = "lsq" }, "lsq" end,
   ["lsq+"] = function(b) return { weights = "int" .. b, acts = ("uint%d+offset"):format(b), learn = "lsq+" }, "lsq+" end,
   apot = function(b) return { weights = "apot" .. b, acts = "uapot" .. b, learn = "rcf" }, "apot" end,
+  pact = function(b)
+    return { weights = "int" .. b, acts = "uint" .. b, learn = { weights = "lsq", acts = "pact" } }, { weights = "lsq", acts = "pact" }
+  end,
 }
 
 function M.data() return assert(qs.dataset("fashion-mnist", { val = 5000 })) end

@@ -6,19 +6,20 @@ local qs = require "quantscope"
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
-local METHODS, BITS, NETS = { "lsq", "lsq+", "apot" }, { 2, 3, 4 }, { "mlp", "smallcnn", "resnet8", "depthwise" }
+local METHODS, AXES, BITS = { "lsq", "lsq+", "apot", "pact" }, { "tensor", "channel" }, { 2, 3, 4 }
+local NETS = { "mlp", "smallcnn", "resnet8", "depthwise", "folded" }
 local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" }
 
 local path = arg[1] or "starts.db"
 local r = assert(qs.results(path))
 local cells = assert(r:cells{ sweep = "starts" })
 
--- mean[method][bits][net][init]: over the draws; a method's own rule is not there a second time under its name
+-- mean["method axis bits net init"]: over the draws; a method's own rule is not there a second time under its name
 local mean, counts, draws, left, cost = {}, {}, {}, 0, {}
 for _, c in ipairs(cells) do
   local p, m = c.params, c.metrics
   if c.status ~= "done" then left = left + 1 else
-    local key = table.concat({ p.method, p.bits, p.net, p.init }, " ")
+    local key = table.concat({ p.method, p.axis, p.bits, p.net, p.init }, " ")
     mean[key] = (mean[key] or 0) + m.accuracy
     counts[key] = (counts[key] or 0) + 1
     draws[p.draw] = true
@@ -29,62 +30,71 @@ for _, c in ipairs(cells) do
     end
   end
 end
-local function at(method, bits, net, init)
+local function at(method, axis, bits, net, init)
   if init == method then init = "own" end
-  local key = table.concat({ method, bits, net, init }, " ")
+  local key = table.concat({ method, axis, bits, net, init }, " ")
   return counts[key] and mean[key] / counts[key]
 end
 
 local function each_cell(f)
   for _, method in ipairs(METHODS) do
-    for _, bits in ipairs(BITS) do
-      for _, net in ipairs(NETS) do f(method, bits, net) end
+    for _, axis in ipairs(AXES) do
+      for _, bits in ipairs(BITS) do
+        for _, net in ipairs(NETS) do f(method, axis, bits, net) end
+      end
     end
   end
 end
 
-local function best(method, bits, net)
+local function best(method, axis, bits, net)
   local most = 0
-  for _, init in ipairs(INITS) do most = math.max(most, at(method, bits, net, init) or 0) end
+  for _, init in ipairs(INITS) do most = math.max(most, at(method, axis, bits, net, init) or 0) end
   return most
 end
 
 -- How far an init stays behind the best one, over all cells.
 local function shortfall(init)
   local sum, n, worst, where = 0, 0, -1, ""
-  each_cell(function(method, bits, net)
-    local a = at(method, bits, net, init)
+  each_cell(function(method, axis, bits, net)
+    local a = at(method, axis, bits, net, init)
     if not a then return end
-    local behind = best(method, bits, net) - a
+    local behind = best(method, axis, bits, net) - a
     sum, n = sum + behind, n + 1
-    if behind > worst then worst, where = behind, ("%s %d bits %s"):format(method, bits, net) end
+    if behind > worst then worst, where = behind, ("%s %d bits %s a %s"):format(method, bits, net, axis) end
   end)
   return n > 0 and sum / n, worst, where, n
 end
 
 local lines = { "## Where quantizers start, before any training", "",
   "Validation accuracy (5000 images, per cent) of the bundled float nets right after initialization, mean of the draws of the calibration",
-  ("images that are done (up to %d); first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors. Best of a column in bold."):format(#draws), "" }
+  ("images that are done (up to %d); first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors, as it is where steps are learned. folded: depthwise, batch normalization folded. One step a tensor, or one a channel of the weights. Best of a column in bold."):format(#draws), "" }
 local function add(fmt, ...) lines[#lines + 1] = fmt:format(...) end
-for _, method in ipairs(METHODS) do
-  local head, rule = { "| " .. method }, { "|---" }
+local function table_of(method, axis)
+  local columns, head, rule = {}, { ("| %s, a %s"):format(method, axis) }, { "|---" }
   for _, bits in ipairs(BITS) do
-    for _, net in ipairs(NETS) do head[#head + 1], rule[#rule + 1] = (" %d %s"):format(bits, net), "---" end
+    for _, net in ipairs(NETS) do
+      if best(method, axis, bits, net) > 0 then
+        columns[#columns + 1] = { bits, net }
+        head[#head + 1], rule[#rule + 1] = (" %d %s"):format(bits, net), "---"
+      end
+    end
   end
+  if #columns == 0 then return end
   add("%s |", table.concat(head, " |"))
   add("%s|", table.concat(rule, "|"))
   for _, init in ipairs(INITS) do
     local row = { "| " .. init }
-    for _, bits in ipairs(BITS) do
-      for _, net in ipairs(NETS) do
-        local a = at(method, bits, net, init)
-        local text = a and ("%.1f"):format(100 * a) or "-"
-        row[#row + 1] = " " .. (a and a >= best(method, bits, net) - 5e-5 and "**" .. text .. "**" or text)
-      end
+    for _, c in ipairs(columns) do
+      local a = at(method, axis, c[1], c[2], init)
+      local text = a and ("%.1f"):format(100 * a) or "-"
+      row[#row + 1] = " " .. (a and a >= best(method, axis, c[1], c[2]) - 5e-5 and "**" .. text .. "**" or text)
     end
     if init ~= method then add("%s |", table.concat(row, " |")) end
   end
   lines[#lines + 1] = ""
+end
+for _, method in ipairs(METHODS) do
+  for _, axis in ipairs(AXES) do table_of(method, axis) end
 end
 add "Points behind the best start of each cell, over all cells:"
 add ""

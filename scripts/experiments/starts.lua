@@ -9,32 +9,50 @@
 -- methods: lsq   int weights and inputs; own start: LSQ's rule
 --          lsq+  int weights, inputs with an offset; own start: 3 sigma, (s, beta) search
 --          apot  APoT levels, normalized weights; own start: clip 3 and 8
+--          pact  int weights (LSQ), inputs clipped at a learned alpha; own start: LSQ's rule, alpha = 10
+-- axis:    one step a tensor, or one an output channel of the weights
+-- folded   depthwise, its batch normalization folded into the convolutions
+-- norms: the adaptive start with its norms alone, as it is by default where steps are learned; adaptive: with factors.
 local qs = require "quantscope"
 
-local METHODS = {
-  lsq = function(b) return { weights = "int" .. b, acts = b, learn = "lsq" }, "lsq" end,
-  ["lsq+"] = function(b) return { weights = "int" .. b, acts = ("uint%d+offset"):format(b), learn = "lsq+" }, "lsq+" end,
-  apot = function(b) return { weights = "apot" .. b, acts = "uapot" .. b, learn = "rcf" }, "apot" end,
-}
+local here = debug.getinfo(1, "S").source:match "^@(.*/)" or ""
+local design = dofile(here .. "design.lua")
+
+-- One step a tensor, the four nets, first; then the rest: what is there when time runs out is balanced.
+local cells = {}
+for part = 1, 2 do
+  for draw = 1, 2 do
+    for _, method in ipairs { "lsq", "lsq+", "apot", "pact" } do
+      for bits = 2, 4 do
+        for _, net in ipairs { "mlp", "smallcnn", "resnet8", "depthwise", "folded" } do
+          for _, axis in ipairs { "tensor", "channel" } do
+            local first = axis == "tensor" and net ~= "folded" and draw == 1
+            for _, init in ipairs { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" } do
+              -- a method's own start is there under its own name
+              if init ~= method and first == (part == 1) then
+                cells[#cells + 1] = { method = method, bits = bits, net = net, axis = axis, init = init, draw = draw }
+              end
+            end
+          end
+        end
+      end
+    end
+  end
+end
 
 return qs.sweep {
   name = "starts",
-  grid = {
-    method = { "lsq", "lsq+", "apot" },
-    bits = { 2, 3, 4 },
-    net = { "mlp", "smallcnn", "resnet8", "depthwise" },
-    init = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" },
-    draw = { 1, 2 },
-  },
-  -- a method's own start is there under its own name
-  where = function(c) return not (c.init == c.method) end,
+  inputs = { here .. "design.lua" },
+  grid = cells,
   run = function(cell, job)
-    local d = assert(qs.dataset("fashion-mnist", { val = 5000 }))
-    local quant, own = METHODS[cell.method](cell.bits)
+    local quant, own = design.methods[cell.method](cell.bits)
     local init = cell.init == "own" and own or cell.init
-    if init == "norms" then init, quant.adapt = "adaptive", { factors = false } end
+    if init == "norms" or init == "adaptive" then quant.adapt = { factors = init == "adaptive" } init = "adaptive" end
+    if cell.axis == "channel" then quant.weights = quant.weights .. "@channel" end
     quant.init, quant.follow = init, false
-    local run = assert(qs.train(assert(qs.bundled(cell.net)), d, { steps = 1, seed = cell.draw, quant = quant }))
+    local net = assert(qs.bundled(cell.net == "folded" and "depthwise" or cell.net))
+    if cell.net == "folded" then net = net:fold() end
+    local run = assert(qs.train(net, design.data(), { steps = 1, seed = cell.draw, quant = quant }))
     local a = run.history.adapted
     return { accuracy = run.before.accuracy, loss = run.before.loss, float = run.float.accuracy, seconds = run.init_seconds,
              cost = a and a.steps or nil, p_weights = a and a.p_weights or nil, p_acts = a and a.p_acts or nil,
