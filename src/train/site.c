@@ -82,7 +82,8 @@ static struct qs_site_work *work_new(const qs_site *s, size_t pieces)
     w->fresh = qs_xcalloc(2 * parts, sizeof *w->fresh);
     w->count = qs_xcalloc(levels_of(s), sizeof *w->count);
     for (int b = 0; s->bits && b <= 8; b++) w->by_bits[b] = qs_format_channel(s->f, b, NULL);
-    if (parts > 1 && s->inner == 1 && s->f->uniform && !s->bits && !s->f->away && !s->normalize)
+    bool uniform = s->f->uniform && (!s->bits || w->by_bits[1]->uniform);   /* one bit with a sign is not */
+    if (parts > 1 && s->inner == 1 && uniform && !s->f->away && !s->normalize)
         for (int i = 0; i < 8; i++) w->col[i] = qs_xcalloc(parts, sizeof **w->col);
     w->each = qs_grid_room(s->bits ? w->by_bits[8] : s->f);
     w->room = w->each ? qs_xcalloc(parts, w->each) : NULL;

@@ -717,16 +717,19 @@ static void shared_bits(const char *format, bool act)
     }
     ok(sum == s.parts * (size_t)s.f->bits && s.bits[0] < s.bits[s.parts - 1] && !bad && strstr(s.note, "on average"),
        "%s: %d to %d bits (%s)", format, s.bits[0], s.bits[s.parts - 1], s.note);
-    /* Every channel as its own quantizer starts and quantizes. */
+    /* Every channel as its own quantizer starts and quantizes, in pieces and at once, and so do gradients. */
+    float *whole = qs_xmalloc(n * sizeof *whole);
+    qs_site_forward(&s, X, 0, n, whole);
+    backward(&s, X, n, UP, DX);
     qs_init_opts io = {.role = act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
     in_pieces(&s, X, n, Y);
     bad = 0;
     for (size_t p = 0; p < s.parts; p++) {
         const qs_format *f = qs_site_format(&s, p);
-        float part[MAXN], want[MAXN];
+        float part[MAXN], want[MAXN], up[MAXN];
         size_t m = 0;
         for (size_t i = 0; i < n; i++)
-            if (i / s.inner % s.parts == p) part[m++] = X[i];
+            if (i / s.inner % s.parts == p) up[m] = UP[i], part[m++] = X[i];
         qs_init_out out = {0};
         qs_index *ix = qs_index_new(part, m, NULL, NULL, NULL);
         bad += qs_init_index("mse", ix, f, &io, NULL, &out, &e) != 0 || out.step != s.step[p] || f->bits != s.bits[p];
@@ -735,12 +738,18 @@ static void shared_bits(const char *format, bool act)
         qs_grid g;
         qs_grid_init(&g, q, 0);
         qs_grid_apply(&g, part, m, want);
+        qs_fqrule r;
+        qs_fqsums sums;
+        qs_grid_rule(&g, QS_LEARN_LSQ, QS_MASK_PAPER, &r);
+        qs_grid_grad(&g, part, m, &r, up, &sums);
         for (size_t i = 0, j = 0; i < n; i++)
-            if (i / s.inner % s.parts == p) bad += Y[i] != want[j++];
+            if (i / s.inner % s.parts == p) bad += Y[i] != want[j] || whole[i] != want[j] || DX[i] != up[j], j++;
+        bad += !bit_near(s.raw[p], sums.step, 1e3);
         qs_grid_clear(&g);
         qs_quantizer_unref(q);
     }
-    ok(!bad, "%s: every channel starts and quantizes by its own bits (%zu do not)", format, bad);
+    free(whole);
+    ok(!bad, "%s: every channel starts, quantizes and learns by its own bits (%zu do not)", format, bad);
     qs_quantizer *q = qs_site_quantizer(&s, &e);
     ok(q && q->bits && !memcmp(q->bits, s.bits, s.parts), "%s: so does the quantizer as a value", format);
     qs_quantizer_unref(q);
