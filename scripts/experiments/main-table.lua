@@ -206,11 +206,58 @@ local function compare(other)
     end
   end
   better, worse = holm(better), holm(worse)
+  local count = {}
   for i, w in ipairs(rows) do
     local verdict = better[i] < 0.05 and "better" or worse[i] < 0.05 and "not inferior" or w[4] + w[5] < -MARGIN and "**inferior**" or "open"
+    count[verdict] = (count[verdict] or 0) + 1
     add("| %s | %s | %d | %d | %+.2f | %+.2f to %+.2f | %.3f | %.3f | %s |", other, w[1], w[2], w[3], 100 * w[4], 100 * (w[4] - w[5]),
         100 * (w[4] + w[5]), better[i], worse[i], verdict)
   end
+  return ("| %s | %d | %d | %d | %d |"):format(other, count.better or 0, count["not inferior"] or 0, count.open or 0, count["**inferior**"] or 0)
+end
+
+-- Steps after which an arm reaches an accuracy, its cost among them: straight lines over ln(1 + T) between the lengths there are.
+local function steps_to(points, accuracy)
+  for i, q in ipairs(points) do
+    if q.y >= accuracy then
+      local o = points[i - 1]
+      if not o then return q.x end
+      local a, b = math.log(1 + o.x), math.log(1 + q.x)
+      return math.exp(a + (b - a) * (accuracy - o.y) / (q.y - o.y)) - 1
+    end
+  end
+end
+
+local function curve(name, arm)
+  local points, cost = {}, mean_std(values(name, steps[1], "cost")[arm] or { 0 })
+  local zero = values(name, steps[1], "before")[arm]
+  if zero then points[1] = { x = cost, y = mean_std(zero) } end
+  for _, t in ipairs(steps) do
+    local v, n = values(name, t)
+    if n > 0 and t > 0 then points[#points + 1] = { x = t + cost, y = mean_std(v[arm]) } end
+  end
+  return points
+end
+
+local function speed()
+  add "Steps, the start's own among them, until the mean accuracy is what the method's own rule reaches after T (straight lines over"
+  add "ln(1 + T) between the lengths that were run):"
+  add ""
+  add "| cell | T | own reaches | mse | lapq | adaptive |"
+  add "|---|---|---|---|---|---|"
+  for _, name in ipairs(names) do
+    for _, q in ipairs(curve(name, "own")) do
+      if q.x > 0 then
+        local row = {}
+        for _, arm in ipairs { "mse", "lapq", "adaptive" } do
+          local n = steps_to(curve(name, arm), q.y)
+          row[#row + 1] = n and ("%.0f"):format(n) or "not reached"
+        end
+        add("| %s | %d | %.2f | %s |", name, q.x, 100 * q.y, table.concat(row, " | "))
+      end
+    end
+  end
+  add ""
 end
 
 -- The spread over blocks: the mean over cells of ln(variance of adaptive / variance of the other), as a ratio of deviations.
@@ -240,10 +287,18 @@ add("Adaptive against the others, in pairs of one block; points, 95 %% intervals
 add ""
 add "| against | cell | T | blocks | difference | interval | p better | p not inferior | |"
 add "|---|---|---|---|---|---|---|---|---|"
+local verdicts = {}
 for _, a in ipairs(ARMS) do
-  if a ~= "adaptive" then compare(a) end
+  if a ~= "adaptive" then verdicts[#verdicts + 1] = compare(a) end
 end
 add ""
+add "In short, rows of the table above in which adaptive is"
+add ""
+add "| against | better | not inferior | open | inferior |"
+add "|---|---|---|---|---|"
+for _, v in ipairs(verdicts) do add("%s", v) end
+add ""
+speed()
 for _, a in ipairs { "own", "mse", "lapq" } do
   local ratio, n = spread(a)
   if ratio then add("Spread over blocks, adaptive to %s: %.2f (pooled over %d cells and lengths).", a, ratio, n) end
