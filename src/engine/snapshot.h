@@ -170,7 +170,7 @@ typedef struct qs_snap_look {
     bool coarse;              /* the curve is from the histogram */
     double error, best_step, best_error;   /* at the step; the least */
     double slope;             /* d ln mse / d ln step at the step; NaN */
-    size_t nprobe;            /* steps that init adaptive tried of this quantizer; 0: none */
+    size_t nprobe;            /* steps that its start tried, by norms and factors; 0: none */
     double *probe_step, *probe_loss;   /* the network's loss then, against where it stood: 0.1 is 10 % more */
     double probe_p, probe_factor;      /* what came of it: the norm of its kind, and the factor of the step of that norm; NaN */
     double probe_first, probe_last;    /* the network's loss at least squares, and at the start that was chosen; NaN */

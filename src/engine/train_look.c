@@ -263,25 +263,44 @@ static void put_curve(struct looking *w, const qs_index *ix)
 }
 
 /* ---- what the start was chosen by -------------------------------------------------------------------------- */
-/* Steps of this quantizer that the adaptive start looked at, in its own scale: other quantizers changed in between. */
-static void put_probes(struct looking *w)
+/* The step of norm p on the values seen now; NaN: there is none. */
+static double step_of_norm(const struct looking *w, const qs_index *ix, double p)
+{
+    char name[32];
+    qs_init_out out = {0};
+    snprintf(name, sizeof name, "lp:%g", p);
+    qs_init_opts o = {.role = w->site->act ? QS_ROLE_ACT : QS_ROLE_WEIGHT};
+    bool known = ix && !isnan(p) && !qs_init_index(name, ix, w->f, &o, NULL, &out, NULL);
+    qs_format_free(out.f);
+    return known ? fabs(out.step) : (double)NAN;
+}
+
+/* Is it a look at this quantizer: at a factor of its step, or at a norm for all of its kind? */
+static bool concerns(const struct looking *w, const qs_attempt *t)
+{
+    return t->site == (int)w->i || t->site == QS_ATTEMPT_ALL || t->site == (w->site->act ? QS_ATTEMPT_ACTS : QS_ATTEMPT_WEIGHTS);
+}
+
+/* Steps of this quantizer that its start looked at, in its own scale: others changed in between. Those of norms are against that
+ * of the chosen one on the values seen now, which were others then. */
+static void put_probes(struct looking *w, const qs_index *ix)
 {
     const qs_adapted *d = &w->r->adapted;
     qs_snap_look *o = w->o;
-    for (size_t i = 0; i < d->nattempt; i++) o->nprobe += d->attempt[i].site == (int)w->i;
-    if (!o->nprobe) return;
-    o->probe_p = w->site->act ? d->p_acts : d->p_weights;
+    double p = w->site->act ? d->p_acts : d->p_weights, chosen = d->nattempt ? step_of_norm(w, ix, p) : (double)NAN;
+    if (!d->nattempt) return;
+    o->probe_p = p;
     o->probe_factor = d->factor[w->i];
     o->probe_first = d->first;
     o->probe_last = d->last;
-    o->probe_step = qs_xmalloc(o->nprobe * sizeof *o->probe_step);
-    o->probe_loss = qs_xmalloc(o->nprobe * sizeof *o->probe_loss);
-    size_t n = 0;
+    o->probe_step = qs_xmalloc(d->nattempt * sizeof *o->probe_step);
+    o->probe_loss = qs_xmalloc(d->nattempt * sizeof *o->probe_loss);
     for (size_t i = 0; i < d->nattempt; i++) {
         const qs_attempt *t = &d->attempt[i];
-        if (t->site != (int)w->i) continue;
-        o->probe_step[n] = o->first * t->factor / d->factor[w->i];
-        o->probe_loss[n++] = t->loss / t->before - 1;
+        double by = concerns(w, t) ? isnan(t->factor) ? step_of_norm(w, ix, t->p) / chosen : t->factor / d->factor[w->i] : (double)NAN;
+        if (isnan(by)) continue;
+        o->probe_step[o->nprobe] = o->first * by;
+        o->probe_loss[o->nprobe++] = isnan(t->before) ? 0 : t->loss / t->before - 1;
     }
 }
 
@@ -340,7 +359,7 @@ static void fill(struct looking *w)
     qs_index *ix = index_of(w);
     put_errors(w, &g, ix);
     put_curve(w, ix);
-    put_probes(w);
+    put_probes(w, ix);
     put_pull(w);
     w->o->there = true;
     if (ix) qs_index_unref(ix);

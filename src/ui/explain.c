@@ -281,14 +281,14 @@ static void t_probes(const facts *f, qs_str *o)
     char a[QS_FMT], b[QS_FMT], c[QS_FMT];
     const qs_snap_look *l = look(f);
     size_t best = best_probe(l);
-    qs_str_add(o, _("steps that the start tried here, and the network's loss on calibration images with each, against the loss before; half way up: no change\n"));
-    qs_str_addf(o, _("chosen: norm p = %s, step of that norm times %s; network's loss %s"), qs_fmt_fixed(a, l->probe_p, 1), qs_fmt_fixed(b, l->probe_factor, 2),
-                qs_fmt_sig(c, l->probe_first, 4));
-    qs_str_addf(o, _(" at least squares, %s as chosen\n"), qs_fmt_sig(a, l->probe_last, 4));
+    qs_str_add(o, _("a dot: a step the start tried here, and the network's loss on calibration images with it; half way up: as before, logarithmic\n"));
+    qs_str_addf(o, _("chosen: norm p = %s (2: least squares), its step times %s"), qs_fmt_sig(a, l->probe_p, 2), qs_fmt_fixed(b, l->probe_factor, 2));
+    qs_str_addf(o, _("; the network's loss %s at least squares, %s as chosen\n"), sig(a, l->probe_first), sig(b, l->probe_last));
     if (best != SIZE_MAX)
-        qs_str_addf(o, _("%zu tried; least loss at step %s = %s x least squares: where loss and squared error disagree\n"), l->nprobe,
-                    sig(a, l->probe_step[best]), qs_fmt_fixed(b, l->probe_step[best] / l->best_step, 2));
-    qs_str_add(o, _("A factor is taken if it gains on other images too, by more than two standard errors.\n"));
+        qs_str_addf(o, _("%zu tried; least loss x%s at step %s, the least squared error now at %s\n"), l->nprobe,
+                    qs_fmt_fixed(a, 1 + l->probe_loss[best], 2), sig(b, l->probe_step[best]), sig(c, l->best_step));
+    qs_str_add(o, _("A norm is tried for all weights, then all inputs, and their steps move together; a factor is of this step alone, and is taken "
+                    "if other images gain, too, by two standard errors. Where dots fall and the curve rises, loss and squared error disagree.\n"));
 }
 
 /* ---- of a race -------------------------------------------------------------------------------------- */

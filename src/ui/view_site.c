@@ -86,17 +86,32 @@ static qs_axis error_axis(const qs_snap_look *l)
     return (qs_axis){lo / 1.3, hi * 1.1, true};
 }
 
-/* Probed losses on the error's axis: half way up is no change, the largest change reaches the edge. Returns it. */
-static double place_probes(const qs_snap_look *l, const qs_axis *y, double *out)
+/* Probed losses on the error's axis: half way up is no change, the largest change of its logarithm reaches the edge. */
+static void place_probes(const qs_snap_look *l, const qs_axis *y, double *out)
 {
     double most = 0;
     for (size_t i = 0; i < l->nprobe; i++)
-        if (isfinite(l->probe_loss[i])) most = fmax(most, fabs(l->probe_loss[i]));
+        if (isfinite(l->probe_loss[i])) most = fmax(most, fabs(log1p(l->probe_loss[i])));
     for (size_t i = 0; i < l->nprobe; i++) {
-        double at = most > 0 ? 0.5 + 0.47 * l->probe_loss[i] / most : 0.5;
+        double at = most > 0 ? 0.5 + 0.47 * log1p(l->probe_loss[i]) / most : 0.5;
         out[i] = y->lo * pow(y->hi / y->lo, fmin(at, 0.99));
     }
-    return most;
+}
+
+/* "dots: loss ×0.86 .. ×4.88" */
+static void draw_probes(qs_ui *u, qs_rect a, const qs_snap_look *l, int role)
+{
+    char t[80], b[QS_FMT], c[QS_FMT];
+    double lo = 1, hi = 1;
+    for (size_t i = 0; i < l->nprobe; i++) {
+        lo = fmin(lo, 1 + l->probe_loss[i]);
+        hi = fmax(hi, 1 + l->probe_loss[i]);
+    }
+    snprintf(t, sizeof t, _("dots: loss ×%s .. ×%s"), qs_fmt_fixed(b, lo, 2), qs_fmt_fixed(c, hi, 2));
+    int n = qs_text_width(t), x = a.x + a.w - n;
+    if (!l->nprobe || n >= a.w) return;
+    qs_cells_text(&u->g, a.y, x, n, t, role, 0);
+    qs_ui_spot(u, QS_V_TRAIN, a.y, x, n, QS_N_PROBES, SIZE_MAX, hi);
 }
 
 static int sign_of_pull(const qs_snap_look *l)
@@ -133,7 +148,8 @@ static void draw_curve(qs_ui *u, qs_rect r)
     const qs_snap_look *l = look(u);
     int role = qs_run_role(&u->s->train->run[u->s->train->cur]), longest = r.w / 4;
     const qs_axis error = error_axis(l);
-    double *probe = qs_xcalloc(l->nprobe, sizeof *probe), most = place_probes(l, &error, probe);
+    double *probe = qs_xcalloc(l->nprobe + 1, sizeof *probe);
+    place_probes(l, &error, probe);
     qs_series s[2] = {{.kind = QS_PLOT_LINE, .x = l->curve_step, .y = l->curve_error, .n = l->points, .role = QS_ROLE_ERROR},
                       {.kind = QS_PLOT_POINTS, .x = l->probe_step, .y = probe, .n = l->nprobe, .role = (unsigned char)role}};
     qs_limit limit[2] = {{.x = l->best_step, .ch = L'┊', .role = QS_ROLE_GOOD},
@@ -147,15 +163,7 @@ static void draw_curve(qs_ui *u, qs_rect r)
     qs_ui_plot(u, &p, (qs_rect){r.y, r.x, r.h - 2, r.w}, &a);
     free(probe);
     if (a.h < 1) return;
-    if (l->nprobe) {
-        char t[80], b[QS_FMT];
-        snprintf(t, sizeof t, _("dots: loss when chosen, ±%s"), qs_fmt_percent(b, most));
-        int n = qs_text_width(t);
-        if (n < a.w) {
-            qs_cells_text(&u->g, a.y, a.x + a.w - n, n, t, role, 0);
-            qs_ui_spot(u, QS_V_TRAIN, a.y, a.x + a.w - n, n, QS_N_PROBES, SIZE_MAX, most);
-        }
-    }
+    draw_probes(u, a, l, role);
     int c = qs_plot_column(&p.x, a, l->step), line = a.y + a.h;
     double ty = qs_axis_at(&p.y, l->error);
     if (!isnan(ty)) qs_cells_put(&u->g, a.y + a.h - 1 - (int)floor(fmin(fmax(ty, 0), 0.999) * a.h), c, L'●', role, QS_BOLD);

@@ -40,7 +40,7 @@ static qs_net *small_net(void)
     return net;
 }
 
-static qs_run *small_run(uint64_t steps, const char *format)
+static qs_run *run_from(uint64_t steps, const char *format, const char *init)
 {
     qs_dataset *d = images();
     qs_net *net = small_net();
@@ -54,7 +54,9 @@ static qs_run *small_run(uint64_t steps, const char *format)
     o.lr = 0.05;
     o.quant.on = true;
     o.quant.weights.format = format;
-    o.quant.weights.init = o.quant.acts.init = "mse";
+    o.quant.weights.init = o.quant.acts.init = init;
+    o.quant.calib = 64;
+    o.quant.adapt.images = 64;
     o.quant.weights.learn = o.quant.acts.learn = "lsq";
     o.quant.acts.format = "uint2";
     qs_run *r = qs_run_new(net, d, &o, NULL, &err);
@@ -63,6 +65,8 @@ static qs_run *small_run(uint64_t steps, const char *format)
     qs_dataset_unref(d);
     return r;
 }
+
+static qs_run *small_run(uint64_t steps, const char *format) { return run_from(steps, format, "mse"); }
 
 static qs_session *on_screen(qs_board **b)
 {
@@ -175,6 +179,35 @@ static void pictures(void)
     o = seen(s, b);
     l = &o->train->look;
     ok(o->train->site[o->train->site_cur].act && l->there && !l->coarse && isnan(l->oscillating), "an input, from the last batch");
+    qs_snapshot_unref(o);
+    qs_run_unref(r);
+    qs_session_free(s);
+    qs_board_free(b);
+}
+
+/* What the start was chosen by: the norms that were tried, as steps of the quantizer looked at. */
+static void probes(void)
+{
+    qs_board *b;
+    qs_session *s = on_screen(&b);
+    qs_run *r = run_from(8, "int2", "adaptive");
+    qs_err err = {0};
+    ok(!qs_session_run_add(s, r, &err), "a run from an adaptive start: %s", err.msg);
+    pick_view(s, "train");
+    while (qs_run_step(r, NULL, NULL) == 1) {}
+    qs_session_publish(s, true);
+    qs_snapshot *o = qs_board_get(b);
+    const qs_snap_look *l = &o->train->look;
+    size_t norms = 0, chosen = 0;
+    for (size_t i = 0; i < r->adapted.nattempt; i++) {
+        const qs_attempt *t = &r->adapted.attempt[i];
+        norms += isnan(t->factor) && (t->site == QS_ATTEMPT_ALL || t->site == QS_ATTEMPT_WEIGHTS);
+    }
+    for (size_t i = 0; i < l->nprobe; i++) chosen += fabs(l->probe_step[i] / l->first - 1) < 1e-9;
+    ok(norms > 1 && l->nprobe == norms, "every norm tried for the weights is a dot (%zu of %zu)", l->nprobe, norms);
+    ok(chosen == 1, "one of them where it began");
+    near(l->probe_p, r->adapted.p_weights, 1e-12, "the norm it settled on");
+    near(l->probe_last, r->adapted.last, 1e-12, "and the network's loss with it");
     qs_snapshot_unref(o);
     qs_run_unref(r);
     qs_session_free(s);
@@ -325,6 +358,7 @@ int main(void)
 {
     stepping();
     pictures();
+    probes();
     scrubbing();
     several();
     worker();
