@@ -18,7 +18,7 @@
 #include "engine/session.h"
 #include "train/run.h"
 
-#define QS_LUA_API 3        /* qs.api: grows when a name is added or changes its meaning */
+#define QS_LUA_API 4        /* qs.api: grows when a name is added or changes its meaning */
 #define QS_BIND_DEPTH 8     /* how deep initializations written in Lua may call each other */
 
 typedef struct qs_bind {
