@@ -65,13 +65,7 @@ end
 local T975 = { 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09,
                2.09, 2.08, 2.07, 2.07 }
 
-local function mean_std(v)
-  local sum, sq = 0, 0
-  for _, x in ipairs(v) do sum = sum + x end
-  local m = sum / #v
-  for _, x in ipairs(v) do sq = sq + (x - m) ^ 2 end
-  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or nil
-end
+local mean_std = report.mean_std
 
 local function minus(a, b)
   local d = {}

@@ -9,13 +9,7 @@ local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
 local NETS = { "smallcnn", "resnet8", "depthwise" }
 
-local function mean_std(v)
-  local sum, sq = 0, 0
-  for _, x in ipairs(v) do sum = sum + x end
-  local m = sum / #v
-  for _, x in ipairs(v) do sq = sq + (x - m) ^ 2 end
-  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or nil
-end
+local mean_std = report.mean_std
 
 local function percent(v)
   if not v or #v == 0 then return " " end

@@ -6,6 +6,15 @@ local M = {}
 
 function M.percent(x) return ("%.2f"):format(100 * x) end
 
+-- Of one value the deviation is nil.
+function M.mean_std(v)
+  local sum, sq = 0, 0
+  for _, x in ipairs(v) do sum = sum + x end
+  local m = sum / #v
+  for _, x in ipairs(v) do sq = sq + (x - m) ^ 2 end
+  return m, #v > 1 and math.sqrt(sq / (#v - 1)) or nil
+end
+
 -- "AMD EPYC, 2 CPUs, 2 threads"
 function M.machine()
   local f, model, n = io.open("/proc/cpuinfo"), "unknown", 0
