@@ -3,7 +3,7 @@ noinst_LIBRARIES += libqstrain.a
 libqstrain_a_SOURCES = \
     src/train/dataset.h src/train/dataset.c src/train/data_files.h src/train/data_files.c \
     src/train/net.h src/train/net.c \
-    src/train/site.h src/train/site_in.h src/train/site.c src/train/site_fit.c src/train/site_look.c \
+    src/train/site.h src/train/site_in.h src/train/site.c src/train/site_fit.c src/train/site_look.c src/train/site_correct.c \
     src/train/dnn.h src/train/dnn.c src/train/conv_plain.h src/train/conv_plain.c src/train/conv_bytes.h src/train/conv_bytes.c \
     src/train/plan.h src/train/plan.c src/train/plan_in.h src/train/layers.c \
     src/train/history.h src/train/history.c \

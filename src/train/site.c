@@ -4,7 +4,8 @@
  * through backward with the parameters' gradients. It knows formats and learning
  * rules through quant's grids and rules; it does not know layers, and it does not
  * decide how parameters move: that is the optimizer's. Where they start is found
- * in site_fit.c, what a record says of the values in site_look.c.
+ * in site_fit.c, what a record says of the values in site_look.c, what gives channels their mean and deviation back in
+ * site_correct.c.
  *
  * Everything runs over spans: runs of values that share one step. Spans of
  * channels-last activations are gathered a block of rows at a time.
@@ -364,65 +365,12 @@ void site_each_span(const struct spans *k, const float *x, size_t start, size_t 
     }
 }
 
-/* ---- correction ------------------------------------------------------------------------------- */
-struct spread { double sum, sq, n; };
-
-static void spread_add(struct spread *a, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i])) continue;
-        a->sum += (double)x[i];
-        a->sq += (double)x[i] * (double)x[i];
-        a->n++;
-    }
-}
-
-static double spread_mean(const struct spread *a) { return a->n > 0 ? a->sum / a->n : 0; }
-
-static double spread_square(const struct spread *a)   /* sum of squares about the mean */
-{
-    double m2 = a->sq - a->sum * spread_mean(a);
-    return m2 > 1e-12 * a->sq ? m2 : 0;
-}
-
-static void plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out);
-
-/* Gain and shift of a channel: Q(w) gets the deviation of w, then its mean. */
-static void correct_channel(qs_site *s, const float *w, size_t channel)
-{
-    const size_t each = s->n / s->channels;
-    float y[SPAN];
-    struct spread a = {0}, b = {0};
-    for (size_t i = 0; i < each; i += SPAN) {
-        size_t at = channel * each + i, m = each - i < SPAN ? each - i : SPAN;
-        plain_forward(s, w + at, at, m, y);
-        spread_add(&a, w + at, m);
-        spread_add(&b, y, m);
-    }
-    double have = spread_square(&b), want = spread_square(&a), gain = 1;
-    if (s->correct == QS_CORRECT_BOTH && have > 0 && want > 0) gain = sqrt(want / have);
-    s->gain[channel] = (float)gain;
-    s->shift[channel] = (float)(spread_mean(&a) - (double)s->gain[channel] * spread_mean(&b));
-}
-
-/* Runs of one channel among elements start .. start+n-1 of y: gain y + shift; shift NULL: 0. */
-static void correct(const qs_site *s, size_t start, size_t n, const float *shift, float *y)
-{
-    const size_t each = s->n / s->channels;
-    for (size_t i = 0, m; i < n; i += m) {
-        size_t channel = (start + i) / each;
-        m = each - (start + i) % each;
-        if (m > n - i) m = n - i;
-        qs_correct(s->gain[channel], shift ? shift[channel] : 0, y + i, m);
-    }
-}
-
 /* ---- forward and backward ----------------------------------------------------------------------- */
 void qs_site_begin(qs_site *s, const float *w)
 {
     qs_pass1 a;
     qs_pass2 b;
-    for (size_t i = 0; s->gain && i < s->channels; i++) correct_channel(s, w, i);
+    if (s->gain) site_find_correction(s, w);
     if (!s->normalize) return;
     qs_num()->pass1(w, s->n, &a);
     s->mean = a.finite ? a.sum / (double)a.finite : 0;
@@ -452,7 +400,7 @@ static qs_fqcols cols_of(const qs_site *s)
     return (qs_fqcols){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], s->work->rule[0].inner};
 }
 
-static void plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
+void site_plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
 {
     if (whole_rows(s, start, n)) {
         qs_fqcols q = cols_of(s);
@@ -464,8 +412,8 @@ static void plain_forward(const qs_site *s, const float *x, size_t start, size_t
 
 void qs_site_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out)
 {
-    plain_forward(s, x, start, n, out);
-    if (s->gain) correct(s, start, n, s->shift, out);
+    site_plain_forward(s, x, start, n, out);
+    if (s->gain) site_correct(s, start, n, s->shift, out);
 }
 
 bool qs_site_whole(const qs_site *s)
@@ -517,7 +465,7 @@ static void backward_span(const qs_site *s, size_t part, const float *x, size_t 
 void qs_site_backward(qs_site *s, const float *x, size_t start, size_t n, size_t piece, float *g)
 {
     double *sum = s->work->sum + piece * s->work->stride;
-    if (s->gain) correct(s, start, n, NULL, g);
+    if (s->gain) site_correct(s, start, n, NULL, g);
     if (whole_rows(s, start, n)) {
         qs_fqcols q = cols_of(s);
         qs_num()->fqcolsgrad(x, n / s->parts, s->parts, &q, g, sum, sum + s->parts);
@@ -583,51 +531,4 @@ void qs_site_end(qs_site *s, const float *w, float *g)
     if (s->attached && w && g) finish_attached(s, w, direct, g);
     s->gnorm = g ? norm_of(g, s->n) : 0;
     s->vnorm = w ? norm_of(w, s->n) : 0;
-}
-
-/* ---- as a value of its own ------------------------------------------------------------------------ */
-/* One step a tensor, but channels corrected each in its own way: the same step for every channel. */
-static qs_quantizer *spread_out(const qs_site *s, const qs_split *split, qs_err *err)
-{
-    qs_quantizer *q = NULL;
-    double *v = qs_xmalloc(2 * s->channels * sizeof *v);
-    char *plain = qs_format_print(s->f), *text = qs_xasprintf("%s@channel", plain);
-    qs_format *f = qs_format_parse(text, err);
-    for (size_t i = 0; i < s->channels; i++) {
-        v[i] = s->step[0];
-        v[s->channels + i] = s->offset ? s->offset[0] : 0;
-    }
-    if (f) q = qs_quantizer_new(f, split, s->channels, v, v + s->channels, err);
-    qs_format_free(f);
-    free(plain);
-    free(text);
-    free(v);
-    return q;
-}
-
-static void correct_quantizer(const qs_site *s, qs_quantizer *q)
-{
-    double *v = qs_xmalloc(2 * s->channels * sizeof *v);
-    for (size_t i = 0; i < s->channels; i++) {
-        v[i] = (double)s->gain[i];
-        v[s->channels + i] = (double)s->shift[i];
-    }
-    qs_quantizer_correct(q, v, v + s->channels);
-    free(v);
-}
-
-qs_quantizer *qs_site_quantizer(const qs_site *s, qs_err *err)
-{
-    bool each = s->gain && s->parts == 1 && s->channels > 1;
-    qs_split split = {.kind = QS_SPLIT_CHANNEL, .axis = s->act ? ACT_AXIS : 0, .parts = each ? s->channels : s->parts,
-                      .contiguous = !s->act};
-    qs_quantizer *q = each ? spread_out(s, &split, err)
-        : qs_quantizer_channels(s->f, s->parts > 1 ? &split : NULL, s->parts, s->parts > 1 ? s->bits : NULL, s->step, s->offset,
-                                err);
-    if (!q) return NULL;
-    if (s->gain) correct_quantizer(s, q);
-    snprintf(q->init, sizeof q->init, "%s", s->init);
-    if (*s->formula) q->formula = qs_xstrdup(s->formula);
-    if (*s->note) q->note = qs_xstrdup(s->note);
-    return q;
 }

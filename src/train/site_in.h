@@ -2,8 +2,8 @@
 #ifndef QS_TRAIN_SITE_IN_H
 #define QS_TRAIN_SITE_IN_H
 /*
- * The inside of a site, shared by site.c (parameters, forward, backward), site_fit.c (finding parameters) and
- * site_look.c (what a record keeps). Private to train.
+ * The inside of a site, shared by site.c (parameters, forward, backward), site_correct.c (mean and deviation given back),
+ * site_fit.c (finding parameters) and site_look.c (what a record keeps). Private to train.
  */
 #include "num/kernels.h"
 #include "quant/grid.h"
@@ -42,6 +42,12 @@ struct spans {
 void site_each_span(const struct spans *k, const float *x, size_t start, size_t n, void *io);
 /* y: n weights in deviations from their mean. */
 void site_normalize(const qs_site *s, const float *w, size_t n, float *y);
+/* Forward without correction. */
+void site_plain_forward(const qs_site *s, const float *x, size_t start, size_t n, float *out);
+/* Gain and shift of every channel: Q(w) gets the deviation of w, then its mean. */
+void site_find_correction(qs_site *s, const float *w);
+/* Elements start .. start+n-1, y: gain y + shift of their channels; shift NULL: 0. */
+void site_correct(const qs_site *s, size_t start, size_t n, const float *shift, float *y);
 /* The levels an init found (f, owned now) take the place of the format's. */
 void site_take_format(qs_site *s, qs_format *f);
 
