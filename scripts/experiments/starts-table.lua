@@ -6,9 +6,9 @@ local qs = require "quantscope"
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
-local METHODS, AXES, BITS = { "lsq", "lsq+", "apot", "pact" }, { "tensor", "channel" }, { 2, 3, 4 }
+local METHODS, AXES, BITS = { "lsq", "lsq+", "apot" }, { "tensor", "channel" }, { 2, 3, 4 }
 local NETS = { "mlp", "smallcnn", "resnet8", "depthwise", "folded" }
-local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" }
+local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "pact", "mse", "lapq", "norms", "adaptive" }
 
 local path = arg[1] or "starts.db"
 local r = assert(qs.results(path))
@@ -16,6 +16,9 @@ local cells = assert(r:cells{ sweep = "starts" })
 
 -- mean["method axis bits net init"]: over the draws; a method's own rule is not there a second time under its name
 local mean, counts, draws, left, cost = {}, {}, {}, 0, {}
+for i = #cells, 1, -1 do -- before any training pact differs from lsq in its own start alone
+  if cells[i].params.method == "pact" and cells[i].params.init ~= "own" then table.remove(cells, i) end
+end
 for _, c in ipairs(cells) do
   local p, m = c.params, c.metrics
   if c.status ~= "done" then left = left + 1 else
@@ -32,6 +35,10 @@ for _, c in ipairs(cells) do
 end
 local function at(method, axis, bits, net, init)
   if init == method then init = "own" end
+  if init == "pact" then -- its formats are lsq's
+    if method ~= "lsq" then return end
+    method, init = "pact", "own"
+  end
   local key = table.concat({ method, axis, bits, net, init }, " ")
   return counts[key] and mean[key] / counts[key]
 end
@@ -89,7 +96,7 @@ local function table_of(method, axis)
       local text = a and ("%.1f"):format(100 * a) or "-"
       row[#row + 1] = " " .. (a and a >= best(method, axis, c[1], c[2]) - 5e-5 and "**" .. text .. "**" or text)
     end
-    if init ~= method then add("%s |", table.concat(row, " |")) end
+    if init ~= method and (init ~= "pact" or method == "lsq") then add("%s |", table.concat(row, " |")) end
   end
   lines[#lines + 1] = ""
 end

@@ -28,8 +28,8 @@ for part = 1, 2 do
           for _, axis in ipairs { "tensor", "channel" } do
             local first = axis == "tensor" and net ~= "folded" and draw == 1
             for _, init in ipairs { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" } do
-              -- a method's own start is there under its own name
-              if init ~= method and first == (part == 1) then
+              -- A method's own start is there under its own name; before any training pact differs from lsq in that alone.
+              if init ~= method and (method ~= "pact" or init == "own") and first == (part == 1) then
                 cells[#cells + 1] = { method = method, bits = bits, net = net, axis = axis, init = init, draw = draw }
               end
             end
