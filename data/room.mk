@@ -13,5 +13,5 @@ EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/
               scripts/experiments/starts.lua scripts/experiments/starts-table.lua scripts/experiments/results/starts.csv \
               scripts/experiments/design.lua scripts/experiments/main.lua scripts/experiments/main-table.lua \
               scripts/experiments/rate.lua scripts/experiments/ablation.lua scripts/experiments/more-tables.lua \
-              scripts/experiments/results/main.csv scripts/experiments/results/rate.csv \
+              scripts/experiments/results/main.csv scripts/experiments/results/rate.csv scripts/experiments/results/ablation.csv \
               scripts/experiments/aciq.lua scripts/experiments/aciq-table.lua scripts/experiments/results/aciq.csv EXPERIMENTS.md

@@ -168,7 +168,7 @@ local function table_of_means(name)
     if n > 0 then cols[#cols + 1] = { ("T = %d"):format(t), v, n } end
   end
   if #cols == 0 then return end
-  for _, c in ipairs(cols) do head[#head + 1], rule[#rule + 1] = (" %s (%d blocks)"):format(c[1], c[3]), "---" end
+  for _, c in ipairs(cols) do head[#head + 1], rule[#rule + 1] = (" %s (%d %s)"):format(c[1], c[3], c[3] == 1 and "block" or "blocks"), "---" end
   add("%s | cost |", table.concat(head, " |"))
   add("%s|---|", table.concat(rule, "|"))
   local cost = values(name, steps[1], "cost")

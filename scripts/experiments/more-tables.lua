@@ -11,6 +11,8 @@ local NETS = { "smallcnn", "resnet8", "depthwise" }
 
 local mean_std = report.mean_std
 
+local function blocks_text(n) return n == 1 and "1 block" or n .. " blocks" end
+
 local function percent(v)
   if not v or #v == 0 then return " " end
   local m, s = mean_std(v)
@@ -43,7 +45,7 @@ local function rate(cells)
   local RATES, ARMS = { 0, 0.1, 1, 10, 30 }, { "own", "mse", "adaptive" }
   add "## Start, or the rate at which steps learn?"
   add ""
-  add("Validation accuracy (5000 images, per cent, mean ± deviation over %d blocks) at 2 bits (LSQ) after 50 steps, by the steps'", n)
+  add("Validation accuracy (5000 images, per cent, mean ± deviation over %s) at 2 bits (LSQ) after 50 steps, by the steps'", blocks_text(n))
   add "learning rate as a multiple of the weights'; 0: frozen where they started. Last column: test accuracy (10,000 images) at the rate"
   add "that was best on validation."
   add ""
@@ -73,7 +75,7 @@ local function ablation(cells)
   end
   add "## What in the adaptive initialization does what"
   add ""
-  add("Validation accuracy (per cent, %d blocks) at 2 bits (LSQ) before training and after 50 steps; full: the scheme as it is by default, mse:", n)
+  add("Validation accuracy (per cent, %s) at 2 bits (LSQ) before training and after 50 steps; full: the scheme as it is by default, mse:", blocks_text(n))
   add "least squares, not followed. raw: with the batch normalization's running statistics as training left them. cost in training steps."
   add ""
   add "| variant | smallcnn T = 0 | T = 50 | raw | resnet8 T = 0 | T = 50 | raw | depthwise T = 0 | T = 50 | raw | cost |"
