@@ -25,7 +25,7 @@ static const qs_out_col columns[COLS] = {
     [THIRD] = {"third", NULL, QS_COL_ALL, 6, "%.2f"},
     [AFTER] = {"after", N_("after"), QS_COL_ALL, 6, "%.2f"},
     [LOSS] = {"loss", N_("loss"), QS_COL_DATA, 0, "%.4f"},
-    [INIT_SECONDS] = {"init_seconds", N_("init s"), QS_COL_ALL, 6, "%.2f"},
+    [INIT_SECONDS] = {"init_seconds", N_("start s"), QS_COL_ALL, 7, "%.2f"},
     [START_STEPS] = {"start_steps", N_("=steps"), QS_COL_ALL, 6, "%.0f"},
     [SECONDS] = {"seconds", N_("train s"), QS_COL_ALL, 7, "%.2f"},
     [STATE] = {"state", N_("state"), QS_COL_ALL, 0, NULL},
@@ -124,7 +124,7 @@ static void print_notes(const qs_out *o, const json_t *about)
     qs_out_title(o, "%s", "");
     qs_out_title(o, _("before, @N, after: validation accuracy in %%: initialized, at step N, at the end;"));
     if (isfinite(p)) qs_out_title(o, _("%.0f images: a standard error of %.1f."), n, 100 * sqrt(p * (1 - p) / n));
-    qs_out_title(o, _("init s, train s: seconds for the start, for the steps; =steps: init s in steps."));
+    qs_out_title(o, _("start s, train s: seconds for the start and the steps; =steps: start s in steps."));
     print_wrapped(o, text(about, "data"));
 }
 

@@ -31,7 +31,7 @@ P
 
 run race --slice --net mlp --steps 2 --init mse,sawb,lsq; exits 0 "one that cannot start does not stop the others"
 has out '^mlp on fashion-mnist: 2 steps of 128 images, seed 1, learn lsq$' "the table says what raced"
-has out 'float net: [0-9.]+ %' "and how the float net does"; has out '^init +before +after +init s +=steps +train s +state$' "has a head"
+has out 'float net: [0-9.]+ %' "and how the float net does"; has out '^init +before +after +start s +=steps +train s +state$' "has a head"
 has out '^mse +[0-9.]{4,5} +[0-9.]{4,5} .* done$' "percents"; has out '^sawb .*refused$' "who did not start"
 has out 'demonstration only' "says what the slice is"; has out 'standard error' "and how sure an accuracy is"
 has err 'sawb: EUNSUP: .*signed' "and why, on stderr"
