@@ -112,22 +112,10 @@ static void saving_clear(void *p)
     free(s->t);
 }
 
-/* The same bytes under another name. */
-static qs_tensor *renamed(const qs_tensor *t, const char *name, qs_err *err)
-{
-    qs_tensor *r = qs_tensor_new(name, t->dtype, t->ndim, t->shape, t->blob, t->data, err);
-    if (!r) return NULL;
-    r->dtype_text = t->dtype_text;
-    r->swapped = t->swapped;
-    r->fortran = t->fortran;
-    return r;
-}
-
-static int saving_add(struct saving *s, const qs_tensor *t, const char *name, qs_err *err)
+static void saving_add(struct saving *s, const qs_tensor *t, const char *name)
 {
     if (s->n == s->cap) s->t = qs_xrealloc(s->t, (s->cap = 2 * s->cap + 16) * sizeof *s->t);
-    s->t[s->n] = renamed(t, name, err);
-    return s->t[s->n] ? (s->n++, 0) : -err->code;
+    s->t[s->n++] = qs_tensor_renamed(t, name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -136,29 +124,25 @@ static int by_name(const void *a, const void *b)
 }
 
 /* {name = tensor, ...}: sorted by name, so that the same table gives the same file. */
-static int gather_table(lua_State *L, int i, struct saving *s, qs_err *err)
+static void gather_table(lua_State *L, int i, struct saving *s)
 {
     for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
         const qs_tensor *t = qs_test(L, -1, &qs_type_tensor);
-        if (!t) return luaL_error(L, "qs.save: a table of tensors is expected, it holds a %s", luaL_typename(L, -1));
-        if (saving_add(s, t, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : t->name, err)) return -err->code;
+        if (!t) luaL_error(L, "qs.save: a table of tensors is expected, it holds a %s", luaL_typename(L, -1));
+        else saving_add(s, t, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : t->name);
     }
     if (s->n) qsort(s->t, s->n, sizeof *s->t, by_name);
-    return 0;
 }
 
-static int gather(lua_State *L, int i, struct saving *s, qs_err *err)
+static void gather(lua_State *L, int i, struct saving *s)
 {
     const qs_model *m = qs_test(L, i, &qs_type_model);
     const qs_tensor *t = qs_test(L, i, &qs_type_tensor);
-    if (t) return saving_add(s, t, t->name, err);
-    if (!m) {
-        luaL_checktype(L, i, LUA_TTABLE);
-        return gather_table(L, i, s, err);
-    }
-    for (size_t k = 0; k < m->n; k++)
-        if (saving_add(s, m->tensors[k], m->tensors[k]->name, err)) return -err->code;
-    return 0;
+    for (size_t k = 0; m && k < m->n; k++) saving_add(s, m->tensors[k], m->tensors[k]->name);
+    if (t) saving_add(s, t, t->name);
+    if (m || t) return;
+    luaL_checktype(L, i, LUA_TTABLE);
+    gather_table(L, i, s);
 }
 
 static int save(lua_State *L)
@@ -168,7 +152,7 @@ static int save(lua_State *L)
     luaL_checkany(L, 2);
     struct saving *s = qs_scratch(L, sizeof *s, saving_clear);
     int slot = lua_gettop(L);
-    if (gather(L, 2, s, &err)) return qs_bind_fail(L, &err);
+    gather(L, 2, s);
     int rc = qs_model_save(path, s->t, s->n, &err);
     qs_scratch_done(L, slot);
     if (rc) return qs_bind_fail(L, &err);

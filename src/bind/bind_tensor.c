@@ -189,7 +189,7 @@ static int tensor_shape(lua_State *L) { push_shape(L, check_tensor(L, 1)); retur
 static int tensor_dtype(lua_State *L)
 {
     const qs_tensor *t = check_tensor(L, 1);
-    lua_pushstring(L, t->dtype == QS_UNKNOWN_DTYPE && t->dtype_text ? t->dtype_text : qs_dtype_name(t->dtype));
+    lua_pushstring(L, t->dtype_text ? t->dtype_text : qs_dtype_name(t->dtype));
     return 1;
 }
 
@@ -249,7 +249,7 @@ static int unread(lua_State *L, const qs_tensor *t)   /* for a type nobody can r
 static bool narrow(const qs_tensor *t)
 {
     return t->dtype == QS_F32 || t->dtype == QS_F16 || t->dtype == QS_BF16 || t->dtype == QS_F8_E4M3 ||
-           t->dtype == QS_F8_E5M2;
+           t->dtype == QS_F8_E5M2 || t->dtype == QS_PACKED;
 }
 
 static int tensor_totable(lua_State *L)

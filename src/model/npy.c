@@ -256,7 +256,7 @@ static const char *code_of(qs_dtype d)
 int qs_npy_write(FILE *f, const qs_tensor *t, qs_err *err)
 {
     qs_str s = {0};
-    const char *code = code_of(t->dtype);
+    const char *code = code_of(qs_tensor_saved(t));
     if (!code) return qs_fail(err, QS_EARG, _("tensor %s: .npy has no %s; .safetensors may"), t->name, t->dtype_text);
     qs_str_addf(&s, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", qs_dtype_size(t->dtype) > 1 ? '<' : '|', code);
     for (int i = 0; i < t->ndim; i++) qs_str_addf(&s, "%s%lld%s", i ? ", " : "", (long long)t->shape[i], t->ndim == 1 ? "," : "");

@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor;
+extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf;
 
 /*
  * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that is
@@ -25,6 +25,8 @@ const char *qs_name_shown(const char *name, char *buf, size_t size);
 /* ---- writers: tensors already checked, f open for writing; errors need not name the file ---- */
 int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err);
 int qs_npy_write(FILE *f, const qs_tensor *t, qs_err *err);
+/* The type t has in a file: its own, but F32 where it is packed. */
+static inline qs_dtype qs_tensor_saved(const qs_tensor *t) { return t->dtype == QS_PACKED ? QS_F32 : t->dtype; }
 /* The elements of t in C order and little-endian. */
 int qs_bytes_write(FILE *f, const qs_tensor *t, qs_err *err);
 /* Elements start, start + stride, ... (n of them, C order) as they are stored, in this machine's byte order. */

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libqsmodel.a
 libqsmodel_a_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/onnx.c src/model/onnx.h \
-                        src/model/onnx_skim.c src/model/onnx_tensor.c src/model/reader.h src/model/safetensors.c \
+                        src/model/onnx_skim.c src/model/onnx_tensor.c src/model/packed.c src/model/packed.h src/model/reader.h \
+                        src/model/gguf.c src/model/gguf_blocks.c src/model/gguf.h src/model/safetensors.c \
                         src/model/save.c src/model/split.c src/model/tensor.c src/model/tensor.h
 nodist_libqsmodel_a_SOURCES = src/model/onnx.pb-c.c src/model/onnx.pb-c.h
 MODEL_LIBS = libqsmodel.a $(JANSSON_LIBS) $(PROTOBUFC_LIBS) $(NUM_LIBS)
@@ -14,7 +15,7 @@ src/model/onnx.pb-c.c: src/model/onnx.proto
 src/model/onnx.pb-c.h: src/model/onnx.pb-c.c
 	@test -f $@ || { rm -f src/model/onnx.pb-c.c && $(MAKE) $(AM_MAKEFLAGS) src/model/onnx.pb-c.c; }
 
-model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save \
+model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_gguf tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save \
               tests/unit/t_open_big tests/hostile/t_hostile tests/golden/t_onnx_testdata
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -22,6 +23,8 @@ tests_unit_t_tensor_SOURCES = tests/unit/t_tensor.c tests/tap.h
 tests_unit_t_tensor_LDADD   = $(MODEL_LIBS)
 tests_unit_t_safetensors_SOURCES = tests/unit/t_safetensors.c tests/tap.h tests/unit/files.h
 tests_unit_t_safetensors_LDADD   = $(MODEL_LIBS)
+tests_unit_t_gguf_SOURCES = tests/unit/t_gguf.c tests/tap.h tests/unit/files.h
+tests_unit_t_gguf_LDADD   = $(MODEL_LIBS)
 tests_unit_t_npy_SOURCES = tests/unit/t_npy.c tests/tap.h tests/unit/files.h
 tests_unit_t_npy_LDADD   = $(MODEL_LIBS)
 tests_unit_t_onnx_SOURCES = tests/unit/t_onnx.c tests/tap.h tests/unit/files.h

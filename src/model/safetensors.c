@@ -39,7 +39,7 @@ typedef struct entry {
 
 static qs_dtype dtype_of(const char *s)
 {
-    for (qs_dtype d = QS_F64; d < QS_DTYPES; d++)
+    for (qs_dtype d = QS_F64; d < QS_PACKED; d++)
         if (!strcmp(s, qs_dtype_name(d))) return d;
     return QS_UNKNOWN_DTYPE;
 }
@@ -219,7 +219,7 @@ static json_t *describe(const qs_tensor *t, size_t *at)
     for (int i = 0; i < t->ndim; i++) json_array_append_new(shape, json_integer(t->shape[i]));
     size_t begin = *at;
     *at += t->n * qs_dtype_size(t->dtype);
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", qs_dtype_name(t->dtype), "shape", shape, "data_offsets",
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", qs_dtype_name(qs_tensor_saved(t)), "shape", shape, "data_offsets",
                      (json_int_t)begin, (json_int_t)*at);
 }
 

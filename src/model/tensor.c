@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/packed.h"
 #include "model/reader.h"
 #include "num/kernels.h"
 
@@ -93,7 +94,7 @@ static double double_bf16(const void *p)
     return (double)x;
 }
 
-enum kind { OTHER, FLOAT, FLOAT8, INTEGER };
+enum kind { OTHER, FLOAT, FLOAT8, INTEGER, CODES };
 
 static const struct type {
     const char *name;
@@ -118,11 +119,15 @@ static const struct type {
     [QS_U16]     = {"U16", 2, INTEGER, floats_u16, double_u16},
     [QS_U8]      = {"U8", 1, INTEGER, floats_u8, double_u8},
     [QS_BOOL]    = {"BOOL", 1, INTEGER, floats_bool, double_bool},
+    [QS_PACKED]  = {"PACKED", 4, CODES, floats_f32, double_f32}, /* once qs_tensor_bytes has read the codes */
 };
 
 const char *qs_dtype_name(qs_dtype d) { return types[d].name; }
 size_t qs_dtype_size(qs_dtype d) { return types[d].size; }
-bool qs_dtype_float(qs_dtype d) { return types[d].kind == FLOAT || types[d].kind == FLOAT8; }
+bool qs_dtype_float(qs_dtype d)
+{
+    return types[d].kind == FLOAT || types[d].kind == FLOAT8 || types[d].kind == CODES;
+}
 
 /* ---- making ------------------------------------------------------------------ */
 const char *qs_name_shown(const char *name, char *buf, size_t size)
@@ -226,6 +231,18 @@ qs_tensor *qs_tensor_f32(const char *name, int ndim, const int64_t *shape, float
     return t;
 }
 
+qs_tensor *qs_tensor_renamed(const qs_tensor *t, const char *name)
+{
+    qs_tensor *r = blank(name, t->dtype, t->dtype_text == types[t->dtype].name ? NULL : t->dtype_text);
+    set_shape(r, t->ndim, t->shape, t->n);
+    r->swapped = t->swapped;
+    r->fortran = t->fortran;
+    r->data = t->data;
+    r->blob = t->blob ? qs_blob_ref(t->blob) : NULL;
+    r->packed = t->packed ? qs_packed_ref(t->packed) : NULL;
+    return r;
+}
+
 qs_tensor *qs_tensor_ref(qs_tensor *t)
 {
     atomic_fetch_add(&t->refs, 1);
@@ -235,6 +252,7 @@ qs_tensor *qs_tensor_ref(qs_tensor *t)
 void qs_tensor_unref(qs_tensor *t)
 {
     if (!t || atomic_fetch_sub(&t->refs, 1) != 1) return;
+    qs_packed_unref(t->packed);
     qs_blob_unref(t->blob);
     free(t->name);
     free(t);
@@ -277,11 +295,26 @@ static void copy_strided(const unsigned char *from, size_t step, size_t n, size_
     }
 }
 
+/* Runs are read as the kind likes them; values far apart one by one, each the cost of its block. */
+static void read_packed(const qs_packed *p, size_t start, size_t stride, size_t n, float *out)
+{
+    if (stride == 1 && n) p->kind->read(p, start, n, out);
+    else
+        for (size_t i = 0; i < n; i++) p->kind->read(p, start + i * stride, 1, out + i);
+}
+
 void qs_tensor_bytes(const qs_tensor *t, size_t start, size_t stride, size_t n, unsigned char *out)
 {
     size_t size = types[t->dtype].size;
     if (!n || !size) return;
-    if (t->fortran)
+    if (t->packed)
+        for (size_t i = 0; i < n; i += BLOCK) {
+            float x[BLOCK];
+            size_t m = n - i < BLOCK ? n - i : BLOCK;
+            read_packed(t->packed, start + i * stride, stride, m, x);
+            memcpy(out + i * size, x, m * size);
+        }
+    else if (t->fortran)
         for (size_t i = 0; i < n; i++)
             memcpy(out + i * size, t->data + fortran_place(t, start + i * stride) * size, size);
     else if (stride == 1)
@@ -296,6 +329,10 @@ void qs_tensor_read_strided(const qs_tensor *t, size_t start, size_t stride, siz
     const struct type *y = &types[t->dtype];
     if (!y->floats) {
         memset(out, 0, n * sizeof *out);
+        return;
+    }
+    if (t->packed) {
+        read_packed(t->packed, start, stride, n, out);
         return;
     }
     const unsigned char *p = n ? t->data + start * y->size : NULL;
@@ -337,6 +374,7 @@ const char *qs_tensor_reason(const qs_tensor *t)
     if (k == OTHER) return N_("a type that is not known here");
     if (k == INTEGER) return t->dtype == QS_BOOL ? N_("truth values") : N_("integers: an index, a shape or codes");
     if (k == FLOAT8) return N_("already 8-bit floats");
+    if (k == CODES) return N_("already quantized");
     if (t->ndim == 0) return N_("a scalar");
     if (t->n == 0) return N_("empty");
     if (t->ndim == 1) return N_("one dimension: a bias or a norm");

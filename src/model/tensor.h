@@ -21,11 +21,12 @@ typedef enum qs_dtype {
     QS_UNKNOWN_DTYPE, /* listed, never read */
     QS_F64, QS_F32, QS_F16, QS_BF16, QS_F8_E4M3, QS_F8_E5M2,
     QS_I64, QS_I32, QS_I16, QS_I8, QS_U64, QS_U32, QS_U16, QS_U8, QS_BOOL,
+    QS_PACKED,        /* codes with scales: packed.h; read and saved as F32 */
     QS_DTYPES
 } qs_dtype;
 
 const char *qs_dtype_name(qs_dtype d);   /* "F32"; the safetensors spelling */
-size_t qs_dtype_size(qs_dtype d);        /* bytes; 0 for unknown */
+size_t qs_dtype_size(qs_dtype d);        /* bytes; 0 for unknown, 4 for QS_PACKED (as it is read) */
 bool qs_dtype_float(qs_dtype d);
 
 /* Bytes that tensors borrow: a mapped file, or memory of ours. Reference counted. */
@@ -49,7 +50,7 @@ typedef struct qs_tensor {
     atomic_int refs;
     char *name;
     qs_dtype dtype;
-    const char *dtype_text;           /* as the file says it, where dtype is unknown; else qs_dtype_name. Static or owned by blob/name */
+    const char *dtype_text;           /* as the file says it, where dtype is unknown or packed; else qs_dtype_name. Static or owned by blob/name */
     int ndim;                         /* 0..QS_MAXDIM; 0: a scalar, n = 1 */
     int64_t shape[QS_MAXDIM];
     size_t n;                         /* number of elements, may be 0 */
@@ -60,6 +61,7 @@ typedef struct qs_tensor {
     bool fortran;                     /* elements are stored in Fortran order; reading is always in C order */
     const unsigned char *data;        /* (n * size) inside blob */
     qs_blob *blob;                    /* keeps data alive */
+    struct qs_packed *packed;         /* dtype QS_PACKED: codes, scales and how to read them (owned); else NULL */
 } qs_tensor;
 
 /* A new tensor over blob (takes a reference of its own). name is copied. EARG on a bad shape; checks that data fits. */
@@ -67,6 +69,8 @@ qs_tensor *qs_tensor_new(const char *name, qs_dtype d, int ndim, const int64_t *
                          const unsigned char *data, qs_err *err);
 /* A float32 tensor with memory of its own, zeroed; *mem is where to write (n floats). */
 qs_tensor *qs_tensor_f32(const char *name, int ndim, const int64_t *shape, float **mem, qs_err *err);
+/* The same values under another name; axes are unknown again. */
+qs_tensor *qs_tensor_renamed(const qs_tensor *t, const char *name);
 qs_tensor *qs_tensor_ref(qs_tensor *t);
 void qs_tensor_unref(qs_tensor *t);
 

@@ -43,18 +43,18 @@ static size_t files_in_dir(void)
 static void round_trip(void)
 {
     qs_err e = {0};
-    qs_tensor *t[QS_DTYPES + 2];
+    qs_tensor *t[QS_PACKED + 2];
     const int64_t shape[] = {3, 5}, none[] = {0, 4};
     char *path = in_dir(dir, "all.safetensors"), name[16];
-    for (int d = 1; d < QS_DTYPES; d++) {
+    for (int d = 1; d < QS_PACKED; d++) {
         snprintf(name, sizeof name, "t%02d", d);
         t[d - 1] = filled(name, (qs_dtype)d, 2, shape, 15);
         t[d - 1]->swapped = d % 2;
         t[d - 1]->fortran = d % 3 == 0;
     }
-    t[QS_DTYPES - 1] = filled("scalar \"quoted\" \xc3\xa4", QS_F32, 0, NULL, 1);
-    t[QS_DTYPES] = filled("empty", QS_F32, 2, none, 0);
-    size_t n = QS_DTYPES + 1;
+    t[QS_PACKED - 1] = filled("scalar \"quoted\" \xc3\xa4", QS_F32, 0, NULL, 1);
+    t[QS_PACKED] = filled("empty", QS_F32, 2, none, 0);
+    size_t n = QS_PACKED + 1;
     ok(!qs_model_save(path, t, n, &e), "saved: %s", e.msg);
     qs_model *m = qs_model_open(path, &e);
     bool good = m && m->n == n;
@@ -82,7 +82,7 @@ static void npy(void)
     const int64_t shape[] = {3, 5};
     char *path = in_dir(dir, "one.npy");
     bool good = true, refused = true;
-    for (int d = 1; d < QS_DTYPES; d++) {
+    for (int d = 1; d < QS_PACKED; d++) {
         bool has = d != QS_BF16 && d != QS_F8_E4M3 && d != QS_F8_E5M2;
         for (int ndim = 0; ndim < 3; ndim++) {
             const int64_t one[] = {15};
