@@ -20,7 +20,7 @@ interrupts Lua code and the engine alike, except inside one call of Lua's own li
 help.groups = {
 {"Models and tensors", {
     {"qs.load", 'qs.load(path) -> model',
-     "Opens a model file: safetensors, NumPy .npy, ONNX, found by content, not by name. The file is mapped, " ..
+     "Opens a model file: safetensors, GGUF, NumPy .npy, ONNX, found by content, not by name. The file is mapped, " ..
      "not read; the same path gives the same model as long as the file is the same.",
      errors = "EIO missing or unreadable; EFORMAT damaged, or no reader knows it; ENOMEM.",
      cost = "the header of the file."},
@@ -50,7 +50,7 @@ help.groups = {
     {"model:names", 'm:names() -> {string, ...}', "All names, in the order of the file."},
     {"model:tensors", 'for name, t in m:tensors() do ... end', "All tensors, in the order of the file."},
     {"model.path", 'm.path', "The file, as it was given."},
-    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "npy", "onnx".'},
+    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "gguf", "npy", "onnx".'},
     {"model.note", 'm.note', "What the reader wants people to know, or nil."},
     {"model.weights", 'm.weights', "How many of the tensors are quantized: floating, two or more dimensions, " ..
      "not empty."},
@@ -82,7 +82,7 @@ help.groups = {
      errors = "EARG lo >= hi, bins not 1 to 65536; ERANGE no finite value.", cost = "one pass."},
     {"tensor.name", 't.name', "Its name in the model."},
     {"tensor.shape", 't.shape', "An array of integers, outermost axis first; {} for a scalar."},
-    {"tensor.dtype", 't.dtype', 'The type as safetensors spells it: "F32", "BF16", "I64", ...'},
+    {"tensor.dtype", 't.dtype', 'The type as safetensors spells it: "F32", "BF16", "I64", ...; of codes with scales the name of their kind: "Q4_K".'},
     {"tensor.out_axis", 't.out_axis', "The axis of output channels, 0-based, from the node that uses the " ..
      "tensor; nil where unknown (then @channel takes axis 0)."},
     {"tensor.in_axes", 't.in_axes', "The input axes, 0-based, along which @groupN runs; nil where unknown " ..

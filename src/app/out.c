@@ -33,10 +33,18 @@ static size_t next_char(const char *s, wchar_t *w)
     return n;
 }
 
+/* How many plain characters s begins with: most names are nothing else, and a hundred thousand of them are many. */
+static size_t plain(const char *s)
+{
+    size_t n = 0;
+    while (s[n] >= ' ' && s[n] <= '~') n++;
+    return n;
+}
+
 int qs_out_width(const char *s)
 {
-    int cols = 0;
-    while (*s) {
+    int cols = (int)plain(s);
+    for (s += cols; *s;) {
         wchar_t w;
         s += next_char(s, &w);
         int c = wcwidth(w);
@@ -47,7 +55,9 @@ int qs_out_width(const char *s)
 
 static void put_clean(const char *s)
 {
-    while (*s) {
+    size_t ascii = plain(s);
+    fwrite(s, 1, ascii, stdout);
+    for (s += ascii; *s;) {
         wchar_t w;
         size_t n = next_char(s, &w);
         if (w == L'?') putchar('?');
@@ -57,13 +67,17 @@ static void put_clean(const char *s)
 }
 
 /* ---- table ------------------------------------------------------------------------ */
+static void blanks(int n)
+{
+    for (; n > 0; n--) putchar_unlocked(' ');
+}
+
 static void put_cell(const char *s, int width)
 {
     int fill = abs(width) - qs_out_width(s);
-    if (fill < 0) fill = 0;
-    if (width > 0) printf("%*s", fill, "");
+    if (width > 0) blanks(fill);
     put_clean(s);
-    if (width < 0) printf("%*s", fill, "");
+    if (width < 0) blanks(fill);
 }
 
 static const char *number_text(double d, const char *fmt, char *buf, size_t size)
@@ -103,7 +117,7 @@ static void table_line(const qs_out *o, const qs_out_val *v)
             owed += abs(c->width);
             continue;
         }
-        printf("%*s", owed, "");
+        blanks(owed);
         int fill = abs(c->width) - qs_out_width(s);
         put_cell(s, c->width > 0 ? c->width : 0);
         owed = c->width < 0 && fill > 0 ? fill : 0;

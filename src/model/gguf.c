@@ -30,9 +30,10 @@ static bool probe(const unsigned char *head, size_t n, size_t size)
 typedef struct cursor { const unsigned char *data; size_t at, size; qs_err *err; } cursor;
 typedef struct text { const char *s; size_t n; } text; /* within the file, no NUL at its end */
 
+/* what: N_() */
 static int cut_short(const cursor *c, const char *what)
 {
-    return qs_fail(c->err, QS_EFORMAT, _("the file ends within %s (at byte %zu of %zu)"), what, c->at, c->size);
+    return qs_fail(c->err, QS_EFORMAT, _("the file ends within %s (at byte %zu of %zu)"), _(what), c->at, c->size);
 }
 
 static uint64_t little(const unsigned char *p, int bytes)
@@ -41,6 +42,9 @@ static uint64_t little(const unsigned char *p, int bytes)
     for (int i = bytes - 1; i >= 0; i--) x = x << 8 | p[i];
     return x;
 }
+
+/* A text as a string, for messages: not all of one that is long. */
+static char *copy(text s) { return qs_xasprintf("%.*s", s.n < 200 ? (int)s.n : 200, s.n ? s.s : ""); }
 
 static int read_number(cursor *c, int bytes, const char *what, uint64_t *out)
 {
@@ -56,7 +60,7 @@ static int read_text(cursor *c, const char *what, text *out)
     uint64_t n;
     if (read_number(c, 8, what, &n)) return -QS_EFORMAT;
     if (n > c->size - c->at)
-        return qs_fail(c->err, QS_EFORMAT, _("%s of %llu bytes where %zu are left of the file"), what,
+        return qs_fail(c->err, QS_EFORMAT, _("%s of %llu bytes where %zu are left of the file"), _(what),
                        (unsigned long long)n, c->size - c->at);
     *out = (text){(const char *)c->data + c->at, (size_t)n};
     c->at += (size_t)n;
@@ -79,7 +83,7 @@ static int skip_value(cursor *c, uint32_t type, int depth);
 static int skip_array(cursor *c, int depth)
 {
     uint64_t type, n;
-    if (read_number(c, 4, _("an array"), &type) || read_number(c, 8, _("an array"), &n)) return -QS_EFORMAT;
+    if (read_number(c, 4, N_("an array"), &type) || read_number(c, 8, N_("an array"), &n)) return -QS_EFORMAT;
     if (type >= VALUE_TYPES)
         return qs_fail(c->err, QS_EFORMAT, _("an array of type %llu, which there is not"), (unsigned long long)type);
     size_t least = type == STRING ? 8 : type == ARRAY ? 12 : value_size[type];
@@ -100,10 +104,10 @@ static int skip_value(cursor *c, uint32_t type, int depth)
 {
     text s;
     uint64_t x;
-    if (type == STRING) return read_text(c, _("a string"), &s);
+    if (type == STRING) return read_text(c, N_("a string"), &s);
     if (type == ARRAY) return skip_array(c, depth);
     if (type >= VALUE_TYPES) return qs_fail(c->err, QS_EFORMAT, _("a value of type %u, which there is not"), type);
-    return read_number(c, value_size[type], _("a value"), &x);
+    return read_number(c, value_size[type], N_("a value"), &x);
 }
 
 static bool is(text key, const char *word) { return key.n == strlen(word) && !memcmp(key.s, word, key.n); }
@@ -135,9 +139,9 @@ static int read_pair(cursor *c, facts *f)
     text key;
     uint64_t type;
     char buf[80];
-    if (read_text(c, _("a key"), &key) || read_number(c, 4, _("a value's type"), &type)) return -QS_EFORMAT;
+    if (read_text(c, N_("a key"), &key) || read_number(c, 4, N_("a value's type"), &type)) return -QS_EFORMAT;
     if (!read_value(c, key, (uint32_t)type, f)) return 0;
-    char *name = qs_xasprintf("%.*s", key.n < 200 ? (int)key.n : 200, key.s);
+    char *name = copy(key);
     qs_fail_prefix(c->err, "%s", qs_name_shown(name, buf, sizeof buf));
     free(name);
     return -QS_EFORMAT;
@@ -145,7 +149,7 @@ static int read_pair(cursor *c, facts *f)
 
 /* ---- descriptions of tensors ------------------------------------------------------------------ */
 typedef struct info {
-    char *name;
+    text name;
     int ndim;
     int64_t shape[QS_MAXDIM];  /* C order: the file has the innermost axis first */
     uint32_t type;
@@ -155,12 +159,12 @@ typedef struct info {
 static int read_shape(cursor *c, info *t)
 {
     uint64_t ndim, dim;
-    if (read_number(c, 4, _("a tensor's axes"), &ndim)) return -QS_EFORMAT;
+    if (read_number(c, 4, N_("a tensor's axes"), &ndim)) return -QS_EFORMAT;
     if (ndim > QS_MAXDIM)
         return qs_fail(c->err, QS_EFORMAT, _("%llu axes: a tensor has 0 to %d"), (unsigned long long)ndim, QS_MAXDIM);
     t->ndim = (int)ndim;
     for (int i = t->ndim - 1; i >= 0; i--) {
-        if (read_number(c, 8, _("a tensor's shape"), &dim)) return -QS_EFORMAT;
+        if (read_number(c, 8, N_("a tensor's shape"), &dim)) return -QS_EFORMAT;
         if (dim > INT64_MAX)
             return qs_fail(c->err, QS_EFORMAT, _("axis %d has the length %llu"), i, (unsigned long long)dim);
         t->shape[i] = (int64_t)dim;
@@ -171,8 +175,8 @@ static int read_shape(cursor *c, info *t)
 static int read_info(cursor *c, info *t)
 {
     uint64_t type;
-    if (read_shape(c, t) || read_number(c, 4, _("a tensor's type"), &type)
-        || read_number(c, 8, _("a tensor's offset"), &t->offset))
+    if (read_shape(c, t) || read_number(c, 4, N_("a tensor's type"), &type)
+        || read_number(c, 8, N_("a tensor's offset"), &t->offset))
         return -QS_EFORMAT;
     t->type = (uint32_t)type;
     return 0;
@@ -180,10 +184,9 @@ static int read_info(cursor *c, info *t)
 
 static int read_name(cursor *c, info *t)
 {
-    text s;
-    if (read_text(c, _("a tensor's name"), &s)) return -QS_EFORMAT;
-    if (memchr(s.s, '\0', s.n)) return qs_fail(c->err, QS_EFORMAT, _("a tensor's name holds a NUL"));
-    t->name = qs_xasprintf("%.*s", (int)(s.n < INT32_MAX ? s.n : INT32_MAX), s.s);
+    if (read_text(c, N_("a tensor's name"), &t->name)) return -QS_EFORMAT;
+    if (memchr(t->name.s, '\0', t->name.n))
+        return qs_fail(c->err, QS_EFORMAT, _("a tensor's name holds a NUL"));
     return 0;
 }
 
@@ -216,21 +219,21 @@ static int check_place(const info *t, const qs_gguf_type *y, size_t space, uint6
     return 0;
 }
 
-static qs_tensor *make_packed(const info *t, const qs_gguf_type *y, qs_blob *blob, const unsigned char *at, qs_err *err)
+static qs_tensor *make_packed(const info *t, const char *name, const qs_gguf_type *y, qs_blob *blob, const unsigned char *at, qs_err *err)
 {
     qs_packed *p = qs_packed_new(y->kind, 8 * (double)y->bytes / (double)y->values, blob);
     p->data = at;
-    return qs_packed_tensor(t->name, t->ndim, t->shape, p, err);
+    return qs_packed_tensor(name, t->ndim, t->shape, p, err);
 }
 
-static qs_tensor *make_plain(const info *t, const qs_gguf_type *y, qs_blob *blob, const unsigned char *at, qs_err *err)
+static qs_tensor *make_plain(const info *t, const char *name, const qs_gguf_type *y, qs_blob *blob, const unsigned char *at, qs_err *err)
 {
-    qs_tensor *r = qs_tensor_new(t->name, y->plain, t->ndim, t->shape, blob, at, err);
+    qs_tensor *r = qs_tensor_new(name, y->plain, t->ndim, t->shape, blob, at, err);
     if (r) r->swapped = qs_big_endian() && y->bytes > 1;
     return r;
 }
 
-static int add_tensor(qs_model *m, const info *t, qs_blob *blob, size_t data, uint64_t alignment, qs_err *err)
+static int add_tensor(qs_model *m, const info *t, const char *name, qs_blob *blob, size_t data, uint64_t alignment, qs_err *err)
 {
     char number[40];
     size_t bytes;
@@ -238,14 +241,14 @@ static int add_tensor(qs_model *m, const info *t, qs_blob *blob, size_t data, ui
     const qs_gguf_type *y = qs_gguf_type_of(t->type);
     if (!y) {
         snprintf(number, sizeof number, "type %u", t->type);
-        return qs_model_add(m, qs_tensor_unknown(t->name, number, t->ndim, t->shape, blob), err);
+        return qs_model_add(m, qs_tensor_unknown(name, number, t->ndim, t->shape, blob), err);
     }
     int rc = check_place(t, y, blob->size - data, alignment, &bytes, err);
     if (rc) return rc;
     const unsigned char *at = blob->data + data + (size_t)t->offset;
-    if (y->kind) r = make_packed(t, y, blob, at, err);
-    else if (y->plain != QS_UNKNOWN_DTYPE) r = make_plain(t, y, blob, at, err);
-    else r = qs_tensor_unknown(t->name, y->name, t->ndim, t->shape, blob);
+    if (y->kind) r = make_packed(t, name, y, blob, at, err);
+    else if (y->plain != QS_UNKNOWN_DTYPE) r = make_plain(t, name, y, blob, at, err);
+    else r = qs_tensor_unknown(name, y->name, t->ndim, t->shape, blob);
     if (!r) return -QS_EFORMAT;
     return qs_model_add(m, with_axes(r), err);
 }
@@ -264,7 +267,7 @@ static int check_version(cursor *c)
 {
     uint64_t v;
     c->at = 4;
-    if (read_number(c, 4, _("the version"), &v)) return -QS_EFORMAT;
+    if (read_number(c, 4, N_("the version"), &v)) return -QS_EFORMAT;
     if (v == 2 || v == 3) return 0;
     if (v == 0x02000000 || v == 0x03000000)
         return qs_fail(c->err, QS_EUNSUP, _("written on a big-endian machine, whose files are not read here"));
@@ -273,7 +276,7 @@ static int check_version(cursor *c)
 
 static int read_counts(cursor *c, uint64_t *tensors, uint64_t *pairs)
 {
-    if (read_number(c, 8, _("the number of tensors"), tensors) || read_number(c, 8, _("the number of keys"), pairs))
+    if (read_number(c, 8, N_("the number of tensors"), tensors) || read_number(c, 8, N_("the number of keys"), pairs))
         return -QS_EFORMAT;
     size_t left = c->size - c->at;
     if (*tensors <= left / INFO_MIN && *pairs <= left / PAIR_MIN) return 0;
@@ -283,8 +286,9 @@ static int read_counts(cursor *c, uint64_t *tensors, uint64_t *pairs)
 
 static int fail_info(const info *t, qs_err *err)
 {
-    char buf[80];
-    qs_fail_prefix(err, _("tensor %s"), qs_name_shown(t->name, buf, sizeof buf));
+    char buf[80], *name = copy(t->name);
+    qs_fail_prefix(err, _("tensor %s"), qs_name_shown(name, buf, sizeof buf));
+    free(name);
     return err ? -err->code : -QS_EFORMAT;
 }
 
@@ -301,18 +305,24 @@ static int add_all(qs_model *m, const info *t, size_t n, qs_blob *blob, size_t e
 {
     size_t pad = (size_t)(alignment - end % alignment) % (size_t)alignment;
     size_t data = pad < blob->size - end ? end + pad : blob->size;
-    for (size_t i = 0; i < n; i++)
-        if (add_tensor(m, &t[i], blob, data, alignment, err)) return fail_info(&t[i], err);
-    return 0;
+    qs_str name = {0};
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        name.n = 0;
+        qs_str_addn(&name, t[i].name.s, t[i].name.n);
+        rc = add_tensor(m, &t[i], name.s, blob, data, alignment, err) ? fail_info(&t[i], err) : 0;
+    }
+    free(name.s);
+    return rc;
 }
 
 static int read_tensors(qs_model *m, cursor *c, size_t n, qs_blob *blob, uint64_t alignment)
 {
-    info *t = qs_xcalloc(n ? n : 1, sizeof *t);
+    info *t = qs_big_alloc((n ? n : 1) * sizeof *t);
+    if (!t) return qs_fail(c->err, QS_ENOMEM, _("no memory for %zu tensors"), n);
     int rc = read_infos(c, t, n);
     if (!rc) rc = add_all(m, t, n, blob, c->at, alignment, c->err);
-    for (size_t i = 0; i < n; i++) free(t[i].name);
-    free(t);
+    qs_big_free(t);
     return rc;
 }
 
@@ -321,8 +331,7 @@ static void note(qs_model *m, const facts *f)
 {
     qs_str s = {0};
     char buf[80];
-    char *name = qs_xasprintf("%.*s", f->name.n < 200 ? (int)f->name.n : 200, f->name.n ? f->name.s : "");
-    char *arch = qs_xasprintf("%.*s", f->architecture.n < 200 ? (int)f->architecture.n : 200, f->architecture.n ? f->architecture.s : "");
+    char *name = copy(f->name), *arch = copy(f->architecture);
     if (*arch) qs_str_addf(&s, "%s", qs_name_shown(arch, buf, sizeof buf));
     if (*name) qs_str_addf(&s, "%s%s", s.n ? ": " : "", qs_name_shown(name, buf, sizeof buf));
     if (f->has_type && f->file_type < FILE_TYPES && file_types[f->file_type])

@@ -48,6 +48,7 @@ assert all(r["channel"] == 7 and r["format"] == "int4@channel" for r in rows)
 P
 run curve $m --tensor conv.weight --format int4@channel --channel 8; exits 2 "beyond the last"
 run curve $m --tensor '*.weight'; exits 2 "a pattern with several matches"; has err 'conv\.weight and fc\.weight' "names two"
+run curve "$top_srcdir/tests/oracle/golden/gguf_blocks.gguf" --tensor Q6_K --format int4 --points 5 --json; exits 0 "of codes with scales"
 run curve $m --tensor nothing; exits 1 "a pattern without a match"; has err 'no tensor matches' "is named"
 run curve $m --tensor nan.weight; exits 1 "all NaN"; has err 'nan\.weight' "is a named error"
 run curve zero.safetensors --tensor zero.weight; exits 1 "all zero"; has err 'zero\.weight' "is a named error"

@@ -67,6 +67,13 @@ run list zero.safetensors --json; exits 0 "zero, constant, single"
 py "have finite statistics" <<'P'
 assert rows[0]["std"] == 0 and rows[0]["zeros"] == 16 and rows[1]["std"] == 0 and rows[2]["n"] == 1 and rows[2]["std"] == 0
 P
+blocks=$top_srcdir/tests/oracle/golden/gguf_blocks.gguf
+run list "$blocks" --tensor 'Q4_K*' --json; exits 0 "blocks of GGUF"
+py "have the statistics of what they stand for" <<'P'
+a, b = rows
+assert a["dtype"] == "Q4_K" and a["reason"] == "already quantized" and a["shape"] == [2, 256]
+assert all(a[k] == b[k] for k in ("min", "max", "mean", "std", "kurtosis", "zeros"))
+P
 cp small.safetensors model.bin
 run list model.bin; exits 0 "the content says the format, not the name"
 

@@ -60,6 +60,22 @@ eq(m["a.b/c"][1], 3, "any name")
 eq(m["ö"][1], 4, "UTF-8")
 eq(m.format, "safetensors", "the format is found by content")
 
+-- Codes with scales are read as numbers and saved as such.
+do
+    local top = os.getenv "top_srcdir"
+    local blocks = assert(qs.load(top .. "/tests/oracle/golden/gguf_blocks.gguf"))
+    local q, path = blocks.Q5_K, tap.path "blocks.safetensors"
+    eq(blocks.format, "gguf", "a GGUF file")
+    eq(q.dtype, "Q5_K", "the type is its kind")
+    eq(q.reason, "already quantized", "and it says why it is left alone")
+    eq(q[300], blocks["Q5_K.values"][300], "one value")
+    eq(q:totable()[511], blocks["Q5_K.values"][511], "all values")
+    assert(qs.save(path, {w = q}))
+    local w = assert(qs.load(path)).w
+    eq(w.dtype, "F32", "saved as float32")
+    eq(w[300], q[300], "with its values")
+end
+
 -- The tensors outlive their model.
 local t
 do

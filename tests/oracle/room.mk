@@ -21,6 +21,6 @@ oracle_lua = tests/oracle/t_oracle_numpy.lua tests/oracle/t_oracle_torch.lua tes
              tests/oracle/t_oracle_degenerate.lua tests/oracle/t_oracle_nets.lua tests/oracle/t_oracle_aciq.lua
 TESTS += $(oracle_lua)
 EXTRA_DIST += $(oracle_lua) tests/oracle/tap.lua tests/oracle/golden.py tests/oracle/codebooks.py \
-              tests/oracle/make_numpy.py tests/oracle/make_infer.py tests/oracle/make_exact.py \
+              tests/oracle/make_numpy.py tests/oracle/make_gguf.py tests/oracle/gguf_file.py tests/oracle/make_infer.py tests/oracle/make_exact.py \
               tests/oracle/make_inits.py tests/oracle/make_aciq.py tests/oracle/make_torch.py tests/oracle/make_ort.py tests/oracle/make_ort.js tests/oracle/make_qat.py \
               tests/oracle/golden
