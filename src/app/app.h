@@ -26,8 +26,8 @@ typedef struct qs_args {
     const char *format, *init;    /* lists with commas, or NULL */
     long points, channel, threads; /* -1: not given */
     double lo, hi, norm;          /* --lo, --hi: 0: not given; --norm p */
-    bool json, csv, no_config, help, version;
-    const char *output, *title, *log, *x, *y;   /* of a picture; NULL: not given */
+    bool json, csv, codes, no_config, help, version;
+    const char *output, *title, *log, *x, *y;   /* of a picture (output: also of quantize, init); NULL: not given */
     double width, height, font;   /* of a picture; 0: not given */
     /* sweep */
     const char *db, *filter, *shard;
@@ -50,6 +50,8 @@ typedef struct qs_args {
 int qs_cmd_list(const qs_args *a);
 int qs_cmd_compare(const qs_args *a);
 int qs_cmd_curve(const qs_args *a);
+int qs_cmd_quantize(const qs_args *a);
+int qs_cmd_init(const qs_args *a);
 int qs_cmd_plot(const qs_args *a);
 int qs_cmd_results(const qs_args *a);
 int qs_cmd_race(const qs_args *a);

@@ -48,4 +48,26 @@ void qs_model_unref(qs_model *m);
  * EARG: unknown ending, several tensors for .npy; EIO. */
 int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err *err);
 
+/* ---- a file larger than memory: its header first, then tensor after tensor ------------------------ */
+typedef struct qs_item {
+    const char *name;         /* borrowed */
+    qs_dtype dtype;           /* one with a size */
+    int ndim;
+    int64_t shape[QS_MAXDIM];
+} qs_item;
+qs_item qs_item_of(const qs_tensor *t);   /* as it is saved: codes as float32 */
+
+typedef struct qs_stream qs_stream;
+/*
+ * Writes a .safetensors file of n items, beside and renamed. fill puts every one of them once, in any order; what it
+ * returns other than 0 leaves no file. meta: key, text, ..., NULL for the file's __metadata__; NULL: none.
+ * EARG: another ending, two names alike, a type that cannot be saved; EIO; ESTATE: fill left one out.  Test: t_save
+ */
+int qs_model_stream(const char *path, const qs_item *item, size_t n, const char *const *meta,
+                    int (*fill)(qs_stream *s, void *ctx, qs_err *err), void *ctx, qs_err *err);
+/* All values of item i, in C order and this machine's byte order. */
+int qs_stream_put(qs_stream *s, size_t i, const void *values, qs_err *err);
+/* The same from a tensor of its type and size. */
+int qs_stream_copy(qs_stream *s, size_t i, const qs_tensor *t, qs_err *err);
+
 #endif

@@ -24,6 +24,10 @@ const char *qs_name_shown(const char *name, char *buf, size_t size);
 
 /* ---- writers: tensors already checked, f open for writing; errors need not name the file ---- */
 int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err);
+/* Writes the header; meta as qs_model_stream. NULL: EIO, EARG for a name that is not UTF-8. item is borrowed. */
+qs_stream *qs_safetensors_begin(FILE *f, const qs_item *item, size_t n, const char *const *meta, qs_err *err);
+/* Frees it. ESTATE: a tensor was not put (not looked at where err is NULL). */
+int qs_safetensors_end(qs_stream *s, qs_err *err);
 int qs_npy_write(FILE *f, const qs_tensor *t, qs_err *err);
 /* The type t has in a file: its own, but F32 where it is packed. */
 static inline qs_dtype qs_tensor_saved(const qs_tensor *t) { return t->dtype == QS_PACKED ? QS_F32 : t->dtype; }

@@ -213,31 +213,41 @@ const qs_reader qs_reader_safetensors = {
 };
 
 /* ---- writing ------------------------------------------------------------------- */
-static json_t *describe(const qs_tensor *t, size_t *at)
+struct qs_stream {
+    FILE *f;
+    const qs_item *item;  /* (n) as the caller numbers them */
+    size_t n;
+    size_t *at;           /* (n) where each begins in the file */
+    bool *there;          /* (n) */
+    size_t here;          /* where the file stands */
+};
+
+static size_t item_bytes(const qs_item *o)
 {
-    json_t *shape = json_array();
-    for (int i = 0; i < t->ndim; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    size_t begin = *at;
-    *at += t->n * qs_dtype_size(t->dtype);
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", qs_dtype_name(qs_tensor_saved(t)), "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)*at);
+    size_t n = qs_dtype_size(o->dtype);
+    for (int i = 0; i < o->ndim; i++) n *= (size_t)o->shape[i];
+    return n;
 }
 
-/* The text of the header, padded with spaces so that the data begins at a multiple of 8. */
-static char *header_text(qs_tensor *const *tensors, size_t n, qs_err *err)
+static json_t *describe(const qs_item *o, size_t begin)
 {
-    size_t at = 0;
-    json_t *root = json_object();
-    for (size_t i = 0; i < n; i++) {
-        char buf[80];
-        json_t *o = describe(tensors[i], &at);
-        if (o && !json_object_set_new(root, tensors[i]->name, o)) continue;
-        qs_fail(err, QS_EARG, _("tensor %s: the name is not UTF-8"), qs_name_shown(tensors[i]->name, buf, sizeof buf));
-        json_decref(root);
-        return NULL;
-    }
+    json_t *shape = json_array();
+    for (int i = 0; i < o->ndim; i++) json_array_append_new(shape, json_integer(o->shape[i]));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", qs_dtype_name(o->dtype), "shape", shape, "data_offsets",
+                     (json_int_t)begin, (json_int_t)(begin + item_bytes(o)));
+}
+
+static json_t *describe_meta(const char *const *meta)
+{
+    json_t *o = json_object();
+    for (; meta[0]; meta += 2) json_object_set_new(o, meta[0], json_string(meta[1]));
+    return o;
+}
+
+/* Padded with spaces so that the data begins at a multiple of 8. */
+static char *pad_header(json_t *root, qs_err *err)
+{
     char *json = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
     if (!json) {
         qs_fail(err, QS_ENOMEM, _("no memory for the header"));
         return NULL;
@@ -251,31 +261,123 @@ static char *header_text(qs_tensor *const *tensors, size_t n, qs_err *err)
     return text;
 }
 
+/* The text of the header; items in the order `sorted`, and where each begins after it, into s->at. */
+static char *header_text(qs_stream *s, const qs_item *const *sorted, const char *const *meta, qs_err *err)
+{
+    size_t at = 0;
+    json_t *root = json_object();
+    if (meta && meta[0]) json_object_set_new(root, "__metadata__", describe_meta(meta));
+    for (size_t i = 0; i < s->n; i++) {
+        char buf[80];
+        json_t *o = describe(sorted[i], at);
+        if (o && !json_object_set_new(root, sorted[i]->name, o)) {
+            s->at[sorted[i] - s->item] = at;
+            at += item_bytes(sorted[i]);
+            continue;
+        }
+        qs_fail(err, QS_EARG, _("tensor %s: the name is not UTF-8"), qs_name_shown(sorted[i]->name, buf, sizeof buf));
+        json_decref(root);
+        return NULL;
+    }
+    char *text = pad_header(root, err);
+    json_decref(root);
+    return text;
+}
+
 /* Wide types first: every tensor is then aligned to its own size. */
 static int by_width(const void *a, const void *b)
 {
-    const qs_tensor *x = *(qs_tensor *const *)a, *y = *(qs_tensor *const *)b;
+    const qs_item *x = *(const qs_item *const *)a, *y = *(const qs_item *const *)b;
     size_t sx = qs_dtype_size(x->dtype), sy = qs_dtype_size(y->dtype);
     if (sx != sy) return sx > sy ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
-int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err)
+static int put_header(qs_stream *s, const char *text, qs_err *err)
 {
-    qs_tensor **sorted = qs_xmalloc(n * sizeof *sorted);
-    if (n) memcpy(sorted, tensors, n * sizeof *sorted);
+    unsigned char length[8];
+    size_t len = strlen(text);
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)len >> 8 * i);
+    if (fwrite(length, 1, 8, s->f) != 8 || fwrite(text, 1, len, s->f) != len) return qs_fail(err, QS_EIO, "%s", strerror(errno));
+    s->here = 8 + len;
+    for (size_t i = 0; i < s->n; i++) s->at[i] += s->here;
+    return 0;
+}
+
+qs_stream *qs_safetensors_begin(FILE *f, const qs_item *item, size_t n, const char *const *meta, qs_err *err)
+{
+    qs_stream *s = qs_xcalloc(1, sizeof *s);
+    const qs_item **sorted = qs_xmalloc(n * sizeof *sorted);
+    *s = (qs_stream){.f = f, .item = item, .n = n, .at = qs_xcalloc(n, sizeof *s->at), .there = qs_xcalloc(n, sizeof *s->there)};
+    for (size_t i = 0; i < n; i++) sorted[i] = &item[i];
     qsort(sorted, n, sizeof *sorted, by_width);
-    int rc = -QS_EARG;
-    char *text = header_text(sorted, n, err);
-    if (text) {
-        unsigned char length[8];
-        size_t len = strlen(text);
-        for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)len >> 8 * i);
-        bool good = fwrite(length, 1, 8, f) == 8 && fwrite(text, 1, len, f) == len;
-        rc = good ? 0 : qs_fail(err, QS_EIO, "%s", strerror(errno));
-        for (size_t i = 0; i < n && !rc; i++) rc = qs_bytes_write(f, sorted[i], err);
-    }
+    char *text = header_text(s, sorted, meta, err);
+    bool good = text && !put_header(s, text, err);
     free(text);
     free(sorted);
+    if (good) return s;
+    qs_safetensors_end(s, NULL);
+    return NULL;
+}
+
+/* Items that are written in the order of the file need no seeking, so that they can go down a pipe. */
+static int stand_at(qs_stream *s, size_t i, qs_err *err)
+{
+    if (s->at[i] != s->here && fseeko(s->f, (off_t)s->at[i], SEEK_SET)) return qs_fail(err, QS_EIO, "%s", strerror(errno));
+    s->here = s->at[i] + item_bytes(&s->item[i]);
+    s->there[i] = true;
+    return 0;
+}
+
+int qs_stream_copy(qs_stream *s, size_t i, const qs_tensor *t, qs_err *err)
+{
+    size_t want = item_bytes(&s->item[i]), size = qs_dtype_size(t->dtype);
+    if (qs_tensor_saved(t) != s->item[i].dtype || t->n * size != want)
+        return qs_fail(err, QS_ESTATE, _("tensor %s is not what the header says"), t->name);
+    int rc = stand_at(s, i, err);
+    return rc ? rc : qs_bytes_write(s->f, t, err);
+}
+
+int qs_stream_put(qs_stream *s, size_t i, const void *values, qs_err *err)
+{
+    size_t bytes = item_bytes(&s->item[i]), size = qs_dtype_size(s->item[i].dtype);
+    qs_blob loan = {.refs = 1, .data = values, .size = bytes};
+    qs_tensor t = {.refs = 1, .name = (char *)(uintptr_t)s->item[i].name, .dtype = s->item[i].dtype, .n = bytes / size, .data = values,
+                   .blob = &loan};
+    return qs_stream_copy(s, i, &t, err);
+}
+
+int qs_safetensors_end(qs_stream *s, qs_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < s->n && !rc && err; i++)
+        if (!s->there[i]) rc = qs_fail(err, QS_ESTATE, _("tensor %s was not written"), s->item[i].name);
+    free(s->at);
+    free(s->there);
+    free(s);
+    return rc;
+}
+
+static int by_place(const void *a, const void *b, void *ctx)
+{
+    const size_t *at = ctx, x = at[*(const size_t *)a], y = at[*(const size_t *)b];
+    return (x > y) - (x < y);
+}
+
+int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    qs_item *item = qs_xcalloc(n, sizeof *item);
+    size_t *order = qs_xcalloc(n, sizeof *order);
+    for (size_t i = 0; i < n; i++) {
+        item[i] = qs_item_of(tensors[i]);
+        order[i] = i;
+    }
+    qs_stream *s = qs_safetensors_begin(f, item, n, NULL, err);
+    int rc = s ? 0 : -QS_EARG;
+    if (s) qsort_r(order, n, sizeof *order, by_place, s->at);
+    for (size_t i = 0; i < n && !rc; i++) rc = qs_stream_copy(s, order[i], tensors[order[i]], err);
+    if (s) qs_safetensors_end(s, NULL);
+    free(item);
+    free(order);
     return rc;
 }

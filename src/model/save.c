@@ -53,26 +53,47 @@ int qs_bytes_write(FILE *f, const qs_tensor *t, qs_err *err)
     return 0;
 }
 
-static int by_name(const void *a, const void *b)
+qs_item qs_item_of(const qs_tensor *t)
 {
-    return strcmp((*(qs_tensor *const *)a)->name, (*(qs_tensor *const *)b)->name);
+    qs_item o = {.name = t->name, .dtype = qs_tensor_saved(t), .ndim = t->ndim};
+    for (int i = 0; i < t->ndim; i++) o.shape[i] = t->shape[i];
+    return o;
 }
 
-static int check_tensors(qs_tensor *const *tensors, size_t n, qs_err *err)
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const qs_item *const *)a)->name, (*(const qs_item *const *)b)->name);
+}
+
+static int check_items(const qs_item *item, size_t n, qs_err *err)
 {
     int rc = 0;
-    qs_tensor **sorted = qs_xmalloc(n * sizeof *sorted);
-    if (n) memcpy(sorted, tensors, n * sizeof *sorted);
+    const qs_item **sorted = qs_xmalloc(n * sizeof *sorted);
+    for (size_t i = 0; i < n; i++) sorted[i] = &item[i];
     qsort(sorted, n, sizeof *sorted, by_name);
     for (size_t i = 0; i < n && !rc; i++) {
         if (!qs_dtype_size(sorted[i]->dtype))
-            rc = qs_fail(err, QS_EARG, _("tensor %s: type %s cannot be saved"), sorted[i]->name, sorted[i]->dtype_text);
+            rc = qs_fail(err, QS_EARG, _("tensor %s: type %s cannot be saved"), sorted[i]->name, qs_dtype_name(sorted[i]->dtype));
         else if (i && !by_name(&sorted[i - 1], &sorted[i]))
             rc = qs_fail(err, QS_EARG, _("two tensors are called %s"), sorted[i]->name);
         else if (!strcmp(sorted[i]->name, "__metadata__"))
             rc = qs_fail(err, QS_EARG, _("no tensor can be called __metadata__"));
     }
     free(sorted);
+    return rc;
+}
+
+static int check_tensors(qs_tensor *const *tensors, size_t n, qs_err *err)
+{
+    qs_item *item = qs_xcalloc(n, sizeof *item);
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        item[i] = qs_item_of(tensors[i]);
+        if (!qs_dtype_size(tensors[i]->dtype)) /* the file's own word for it says more */
+            rc = qs_fail(err, QS_EARG, _("tensor %s: type %s cannot be saved"), tensors[i]->name, tensors[i]->dtype_text);
+    }
+    if (!rc) rc = check_items(item, n, err);
+    free(item);
     return rc;
 }
 
@@ -90,4 +111,30 @@ int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err 
     if (!w) return qs_fail(err, QS_EARG, _("%s: the name must end in .safetensors or .npy"), path);
     int rc = check_tensors(tensors, n, err);
     return rc ? rc : qs_file_fill(path, write_content, &(content){w, tensors, n}, false, err);
+}
+
+/* ---- tensor after tensor ------------------------------------------------------- */
+typedef struct flow {
+    const qs_item *item;
+    size_t n;
+    const char *const *meta;
+    int (*fill)(qs_stream *s, void *ctx, qs_err *err);
+    void *ctx;
+} flow;
+
+static int write_flow(FILE *f, void *ctx, qs_err *err)
+{
+    const flow *w = ctx;
+    qs_stream *s = qs_safetensors_begin(f, w->item, w->n, w->meta, err);
+    if (!s) return -QS_EARG;
+    int rc = w->fill(s, w->ctx, err), end = qs_safetensors_end(s, rc ? NULL : err);
+    return rc ? rc : end;
+}
+
+int qs_model_stream(const char *path, const qs_item *item, size_t n, const char *const *meta,
+                    int (*fill)(qs_stream *s, void *ctx, qs_err *err), void *ctx, qs_err *err)
+{
+    if (!qs_ends_in(path, ".safetensors")) return qs_fail(err, QS_EARG, _("%s: the name must end in .safetensors"), path);
+    int rc = check_items(item, n, err);
+    return rc ? rc : qs_file_fill(path, write_flow, &(flow){item, n, meta, fill, ctx}, false, err);
 }
