@@ -39,6 +39,8 @@ class LSQ(torch.nn.Module):
         super().__init__()
         if "codebook" in entry and ("zero_points" in entry or min(entry["steps"]) < 0):
             raise ValueError("%s: %s: a codebook that is shifted or mirrored is not known here" % (entry["tensor"], entry["format"]))
+        if entry["granularity"] == "group" and entry["axis"] != 0:
+            raise ValueError("%s: groups along another axis than PyTorch's inputs are not known here" % entry["tensor"])
         self.entry = entry
         self.step = torch.nn.Parameter(torch.tensor(entry["steps"], dtype=torch.float32))
         offset = torch.tensor(entry.get("offsets", [0.0]), dtype=torch.float32)

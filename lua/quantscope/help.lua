@@ -30,6 +30,20 @@ help.groups = {
      "renamed, so a file that is open stays what it was.",
      errors = "EARG another ending, several tensors for .npy, two of one name; EIO.",
      cost = "one pass over the values."},
+    {"qs.quantize", 'qs.quantize(model, path, {format="int4", init="mse", codes=false, tensors={name, ...}}) -> rows',
+     "Writes the model to path (.safetensors) with its weight tensors quantized, or those named in tensors; all others " ..
+     "are copied. Quantized values are F32; with codes, NAME becomes NAME.codes and NAME.scale, with +zp NAME.zero_point, " ..
+     "with +offset NAME.offset, and NAME.codebook where codes are numbers of levels: its values are scale * (level - " ..
+     "zero_point) + offset, each operation rounded to float32. Scales are [] for @tensor, one a channel with the other " ..
+     "axes 1 for @channel, [outputs, groups] for @groupN. A row a quantized tensor: {tensor, format, init, mse, nmse, " ..
+     "sqnr_db, used, levels, skipped, bpw, note, quantizer}; a tensor of an unknown type is {tensor, left_out}.",
+     errors = "EARG no such tensor, nothing to quantize, another ending; EUNSUP as codes, an init with levels of its own; " ..
+     "EIO; those of qs.init, with the tensor's name. No file is left then.",
+     cost = "an index, the quantized values and their codes, of one tensor at a time."},
+    {"qs.save_steps", 'qs.save_steps(model, path, {format="int4", init="mse", tensors={name, ...}}) -> true',
+     "Writes the steps an initialization finds, as JSON that other trainers can start from: what `quantscope init` " ..
+     "writes, see STEPS in quantscope(1). scripts/load_steps.py makes PyTorch modules of it.",
+     errors = "those of qs.quantize.", cost = "those of qs.init, a tensor after the other."},
     {"qs.tensor", 'qs.tensor(shape, values) -> tensor;  qs.tensor(values) -> tensor',
      "A float32 tensor from a flat array of numbers in C order (the last axis runs fastest), as in " ..
      "qs.tensor({3,2}, {1,2,3,4,5,6}). Without a shape: one dimension.",

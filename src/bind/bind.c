@@ -404,6 +404,7 @@ int qs_bind_open(lua_State *L)
     if (!qs_bind_get(L)) context_new(L);
     lua_newtable(L);
     luaL_setfuncs(L, qs_bind_model_functions, 0);
+    luaL_setfuncs(L, qs_bind_file_functions, 0);
     luaL_setfuncs(L, qs_bind_tensor_functions, 0);
     luaL_setfuncs(L, qs_bind_quant_functions, 0);
     luaL_setfuncs(L, qs_bind_init_functions, 0);

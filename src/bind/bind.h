@@ -18,7 +18,7 @@
 #include "engine/session.h"
 #include "train/run.h"
 
-#define QS_LUA_API 4        /* qs.api: grows when a name is added or changes its meaning */
+#define QS_LUA_API 5        /* qs.api: grows when a name is added or changes its meaning */
 #define QS_BIND_DEPTH 8     /* how deep initializations written in Lua may call each other */
 
 typedef struct qs_bind {
@@ -115,7 +115,7 @@ void qs_push_docs(lua_State *L, const qs_doc *docs);
 
 int qs_bind_index_error(lua_State *L);   /* index:error, for the table of index methods */
 
-extern const luaL_Reg qs_bind_model_functions[], qs_bind_tensor_functions[], qs_bind_quant_functions[],
+extern const luaL_Reg qs_bind_model_functions[], qs_bind_file_functions[], qs_bind_tensor_functions[], qs_bind_quant_functions[],
                       qs_bind_init_functions[], qs_bind_session_functions[], qs_bind_net_functions[],
                       qs_bind_train_functions[], qs_bind_results_functions[], qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */

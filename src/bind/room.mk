@@ -1,6 +1,6 @@
 # bind: the Lua binding. libqslua is what the module needs too; the console adds a Lua state of its own.
 noinst_LIBRARIES += libqslua.a libqsbind.a
-libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_tensor.c src/bind/bind_quant.c \
+libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_file.c src/bind/bind_tensor.c src/bind/bind_quant.c \
                       src/bind/bind_quant.h src/bind/bind_init.c src/bind/bind_session.c src/bind/bind_net.c \
                       src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h src/bind/bind_plot.c \
                       src/bind/bind_results.c src/bind/bind_sweep.c src/bind/bind_sweep.h src/bind/bind_cell.c src/bind/bind_race.c \

@@ -143,7 +143,7 @@ static int plan(struct file *w, qs_err *err)
         const qs_tensor *t = w->m->tensors[i];
         if (w->entry[i].quantized && w->o->codes) rc = plan_codes(w, i, err);
         else if (w->entry[i].quantized) add(w, i, VALUES, QS_F32, t->ndim, t->shape);
-        else if (qs_dtype_size(t->dtype)) add(w, i, VALUES, t->dtype, t->ndim, t->shape);
+        else if (qs_dtype_size(t->dtype)) add(w, i, VALUES, qs_tensor_saved(t), t->ndim, t->shape);
     }
     return rc;
 }

@@ -41,7 +41,7 @@ static json_t *zero_points(const qs_quantizer *q)
 }
 
 /* What a step is for, and which levels there are. */
-static void describe_format(json_t *o, const qs_quantizer *q)
+static void describe_format(json_t *o, const qs_tensor *t, const qs_quantizer *q)
 {
     static const char *const words[] = {[QS_SPLIT_TENSOR] = "tensor", [QS_SPLIT_CHANNEL] = "channel", [QS_SPLIT_GROUP] = "group"};
     const qs_format *f = q->f;
@@ -51,6 +51,7 @@ static void describe_format(json_t *o, const qs_quantizer *q)
     json_object_set_new(o, "bits", json_integer(f->bits));
     json_object_set_new(o, "granularity", json_string(words[q->split.kind]));
     if (q->split.kind == QS_SPLIT_CHANNEL) json_object_set_new(o, "axis", json_integer(q->split.axis));
+    if (q->split.kind == QS_SPLIT_GROUP) json_object_set_new(o, "axis", json_integer(t->out_axis < 0 ? 0 : t->out_axis));
     if (q->split.kind == QS_SPLIT_GROUP) json_object_set_new(o, "group", json_integer((json_int_t)q->split.group));
     json_object_set_new(o, "ties", json_string(f->away ? "away" : "even"));
     if (f->uniform) {
@@ -72,7 +73,7 @@ static json_t *describe(const qs_tensor *t, const qs_quantizer *q, const qs_qerr
     json_object_set_new(o, "tensor", text(t->name));
     json_object_set_new(o, "shape", shape);
     json_object_set_new(o, "init", text(q->init));
-    describe_format(o, q);
+    describe_format(o, t, q);
     json_object_set_new(o, "steps", reals(q->step, q->parts));
     if (q->f->offset == QS_OFFSET_REAL) json_object_set_new(o, "offsets", reals(q->offset, q->parts));
     if (q->f->offset == QS_OFFSET_ZP) json_object_set_new(o, "zero_points", zero_points(q));

@@ -35,6 +35,23 @@ ok(rawequal(qs.load(path), m), "the same path, the same model")
 ok(tostring(m):find "22 tensors", "tostring")
 ok(qs.pretty(m):find "more: m:names", "printed in short")
 
+-- Written quantized: the rows, the values, what cannot be.
+local rows = assert(qs.quantize(m, tap.path "q.safetensors", {format = "int3@channel", init = "minmax", tensors = {"w2", "w7"}}))
+eq(#rows, 2, "a row a quantized tensor")
+eq(rows[2].tensor, "w7", "in the order of the model")
+local quantized, written = qs.init("minmax", m.w7, "int3@channel"):quantize(m.w7):totable(), qs.load(tap.path "q.safetensors")
+same = #written == #m
+for i, v in ipairs(written.w7:totable()) do same = same and v == quantized[i] end
+for i, v in ipairs(written.w8:totable()) do same = same and v == m.w8[i] end
+ok(same, "the values of q:quantize, and the other tensors as they were")
+eq(#assert(qs.quantize(m, tap.path "c.safetensors", {codes = true})), 20, "by default all that are quantized")
+eq(qs.load(tap.path "c.safetensors"):get "w3.codes".dtype, "I8", "as codes")
+ok(qs.save_steps(m, tap.path "steps.json"), "steps")
+fails("EARG", "no tensor 'none'", "a tensor that is not there", qs.quantize(m, tap.path "n.safetensors", {tensors = {"none"}}))
+fails("EUNSUP", "lloyd", "levels of its own as codes", qs.quantize(m, tap.path "n.safetensors", {init = "lloyd", codes = true}))
+fails("EARG", "formt", "an option there is not", qs.save_steps(m, tap.path "n.json", {formt = "int4"}))
+raises("tensors", "names are strings", qs.quantize, m, tap.path "n.safetensors", {tensors = {1}})
+
 fails("EIO", "no/such/file", "a missing file", qs.load "no/such/file.onnx")
 fails("EIO", "", "a folder", qs.load(tap.path "."))
 local function put(name, bytes)

@@ -135,12 +135,50 @@ static void errors(void)
     free(deep);
 }
 
+/* Put in another order than the file's; what is left out or fails leaves no file. */
+struct flow { int fail, skip; };
+
+static int put_all(qs_stream *s, void *ctx, qs_err *err)
+{
+    const struct flow *w = ctx;
+    const float f[] = {1, 2, 3};
+    const int8_t i[] = {-1, 0, 1, 2, 3};
+    int rc = qs_stream_put(s, 1, i, err);
+    if (!rc && !w->skip) rc = qs_stream_put(s, 2, &(double){0.5}, err);
+    if (!rc && w->fail) return qs_fail(err, QS_ECANCEL, "enough");
+    return rc ? rc : qs_stream_put(s, 0, f, err);
+}
+
+static void streams(void)
+{
+    qs_err e = {0};
+    const qs_item item[] = {{"f", QS_F32, 1, {3}}, {"i", QS_I8, 2, {5, 1}}, {"d", QS_F64, 0, {0}}};
+    const char *const meta[] = {"made by", "a test", NULL};
+    char *path = in_dir(dir, "stream.safetensors");
+    ok(!qs_model_stream(path, item, 3, meta, put_all, &(struct flow){0, 0}, &e), "streamed: %s", e.msg);
+    qs_model *m = qs_model_open(path, &e);
+    ok(m && m->n == 3 && qs_tensor_at(qs_model_find(m, "f"), 2) == 3 && qs_tensor_at(qs_model_find(m, "i"), 4) == 3
+       && qs_tensor_at(qs_model_find(m, "d"), 0) == 0.5, "in any order: %s", e.msg);
+    qs_model_unref(m);
+    unlink(path);
+    ok(qs_model_stream(path, item, 3, NULL, put_all, &(struct flow){1, 0}, &e) == -QS_ECANCEL, "stopped");
+    ok(qs_model_stream(path, item, 3, NULL, put_all, &(struct flow){0, 1}, &e) == -QS_ESTATE && strstr(e.msg, "tensor d"),
+       "one was left out: %s", e.msg);
+    const qs_item twice[] = {{"f", QS_F32, 0, {0}}, {"f", QS_I8, 0, {0}}};
+    ok(qs_model_stream(path, twice, 2, NULL, put_all, NULL, &e) == -QS_EARG, "two of one name: %s", e.msg);
+    free(path);
+    path = in_dir(dir, "stream.npy");
+    ok(qs_model_stream(path, item, 3, NULL, put_all, NULL, &e) == -QS_EARG, "another ending: %s", e.msg);
+    free(path);
+}
+
 int main(void)
 {
     dir = tmp_dir();
     round_trip();
     npy();
     errors();
+    streams();
     ok(!rmdir(dir), "the folder is empty again");
     free(dir);
     return done();

@@ -1,0 +1,106 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# quantscope quantize and init: what is in the files, judged by arithmetic that is not ours, and what a failure leaves.
+. "$top_srcdir/tests/cli/lib.sh"
+cp "$top_srcdir/scripts/load_steps.py" "$tests/quantized.py" .
+
+run quantize small.safetensors -o q.safetensors --format int4 --tensor conv.weight --tensor fc.weight; exits 0 "quantize"
+has out '2 tensors quantized, 6 copied, 0 left out' "says what it did"
+[ ! -s err ]; verdict $? "and nothing else"
+py "what is not quantized is as it was; a quantized tensor has 16 values" <<'P'
+from quantized import tensors
+a, b = tensors("small.safetensors"), tensors("q.safetensors")
+assert sorted(a) == sorted(b), sorted(b)
+for n in a:
+    if n not in ("conv.weight", "fc.weight"): assert a[n].raw == b[n].raw and a[n].shape == b[n].shape, n
+assert len(set(b["conv.weight"].values())) == 16 and b["conv.weight"].values() != a["conv.weight"].values()
+P
+formats='int4 uint3+offset@channel int4:narrow@channel1 int8+zp@group7 apot4@channel nf4@group16 pot4:flip fp4+offset int16'
+i=0
+for f in $formats; do
+    i=$((i + 1))
+    run quantize small.safetensors -o q$i.safetensors --format $f --init minmax --tensor conv.weight --tensor fc.weight
+    run quantize small.safetensors -o c$i.safetensors --format $f --init minmax --tensor conv.weight --tensor fc.weight --codes --json
+done
+cp c$i.safetensors c.safetensors
+py "the documented arithmetic makes the same floats of the codes" <<P
+from quantized import tensors, dequantize
+for i, f in enumerate("$formats".split()):
+    q, c = tensors("q%d.safetensors" % (i + 1)), tensors("c%d.safetensors" % (i + 1))
+    for n in ("conv.weight", "fc.weight"):
+        assert n not in c
+        assert dequantize(c, n, f) == q[n].values(), (n, f)
+assert [r["tensor"] for r in rows] == ["conv.weight", "fc.weight"] and rows[0]["format"] == "int16"
+P
+py "the file says how it was made" <<'P'
+import struct
+raw = open("c.safetensors", "rb").read()
+meta = json.loads(raw[8:8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
+assert meta["quantscope.format"] == "int16" and meta["quantscope.init"] == "minmax" and meta["quantscope.codes"] == "true"
+P
+
+# What cannot be leaves nothing.
+run quantize small.safetensors --format int4; exits 2 "no -o"
+run quantize small.safetensors -o q.npy; exits 2 "another ending"
+run quantize small.safetensors -o no/such/q.safetensors --tensor conv.weight; exits 3 "no such folder"
+run quantize small.safetensors -o n.safetensors; exits 1 "a tensor without a finite value"
+has err 'nan\.weight' "is named"
+run quantize small.safetensors -o n.safetensors --tensor conv.weight --format int4,int3; exits 2 "two formats"
+run quantize small.safetensors -o n.safetensors --tensor conv.weight --init lloyd --codes; exits 1 "levels of its own are no codes of a format"
+[ "$(ls | grep -c 'n\.safetensors')" = 0 ]; verdict $? "no file is left of what failed"
+
+# Steps.
+run init small.safetensors --tensor conv.weight --tensor fc.weight --format int4@channel --out steps.json; exits 0 "init"
+py "steps.json: the names, a step a channel, the file's hash" <<'P'
+import hashlib
+s = load("steps.json")
+assert s["sha256"] == hashlib.sha256(open("small.safetensors", "rb").read()).hexdigest()
+assert s["format"] == "int4@channel" and s["init"] == "mse" and [t["tensor"] for t in s["tensors"]] == ["conv.weight", "fc.weight"]
+t = s["tensors"][0]
+assert t["shape"] == [8, 4, 3, 3] and len(t["steps"]) == 8 and t["axis"] == 0 and (t["low"], t["high"]) == (-8, 7) and t["formula"]
+P
+run init small.safetensors --tensor conv.weight; exits 0 "init without --out"
+python3 -c 'import json; json.load(open("out"))'; verdict $? "prints the JSON"
+run init small.safetensors --out n.json; exits 1 "no finite value"; [ ! -e n.json ]; verdict $? "leaves no steps"
+
+# The module that other trainers get.
+torch=
+for p in "$python" /usr/bin/python3; do "$p" -c 'from importlib.util import find_spec as f; assert f("torch")' 2>/dev/null && torch=$p && break; done
+if [ -z "$torch" ]; then
+    n=$((n + 1)); echo "ok $n - load_steps.py # SKIP no torch here (package python3-torch)"
+    finish
+fi
+for f in int4 int4@channel uint3+offset@channel int8+zp@channel int4@group7 int4:narrow:away apot4@channel nf4@group16 int4:flip; do
+    echo "$f"
+done >formats
+cat >check.py <<'P'
+import subprocess, sys, torch, load_steps
+from quantized import tensors
+bad = 0
+for f in open("formats").read().split():
+    for what, out in (("init", "steps.json"), ("quantize", "q.safetensors")):
+        subprocess.run([sys.argv[1], what, "small.safetensors", "--format", f, "--tensor", "conv.weight", "--tensor", "fc.weight",
+                        "-o", out], check=True, stdout=subprocess.DEVNULL)
+    x, q = tensors("small.safetensors"), tensors("q.safetensors")
+    for name, lsq in load_steps.load("steps.json").items():
+        w = torch.tensor(x[name].values()).reshape(x[name].shape)
+        if not torch.equal(lsq(w), torch.tensor(q[name].values()).reshape(w.shape)):
+            print(f, name, "differ"); bad = 1
+# Attached to a net, its step learns: the gradient of Esser et al.
+net = torch.nn.Sequential()
+net.fc = torch.nn.Linear(20, 6)
+x = tensors("small.safetensors")["fc.weight"]
+with torch.no_grad(): net.fc.weight.copy_(torch.tensor(x.values()).reshape(6, 20))
+subprocess.run([sys.argv[1], "init", "small.safetensors", "--format", "int4", "--tensor", "fc.weight", "-o", "steps.json"], check=True)
+w = net.fc.weight.detach().clone()
+lsq = load_steps.attach(net, "steps.json")["fc.weight"]
+net.fc.weight.sum().backward()
+s = lsq.step.detach()
+u = w / s
+inside = (u > -8) & (u < 7)
+want = torch.where(inside, torch.round(u) - u, torch.clamp(u, -8, 7)).sum() / (120 * 7) ** 0.5
+if abs(lsq.step.grad.item() - want.item()) > 1e-5 * abs(want.item()): print("gradient", lsq.step.grad, want); bad = 1
+sys.exit(bad)
+P
+"$torch" check.py "$qs" >out 2>err; verdict $? "load_steps.py: the floats of quantize, bit for bit, and LSQ's gradient"
+finish
