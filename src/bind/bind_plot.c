@@ -66,6 +66,7 @@ static double *read_numbers(lua_State *L, owned *o, const char *what, size_t *n,
     *n = t ? t->n : (size_t)lua_rawlen(L, -1);
     double *v = room(o, *n, sizeof *v);
     for (size_t i = 0; t && i < *n; i++) v[i] = qs_tensor_at(t, i);
+    if (t && qs_tensor_check(t, err)) return NULL;
     for (size_t i = 0; !t && i < *n; i++) {
         int type = lua_rawgeti(L, -1, (lua_Integer)i + 1);
         v[i] = type == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;

@@ -484,6 +484,7 @@ static const float *arg_upstream(lua_State *L, int i, size_t n, qs_err *err)
         return NULL;
     }
     if (t) qs_tensor_read(t, 0, n, up);
+    if (t && qs_tensor_check(t, err)) return NULL;
     for (size_t k = 0; !t && k < n; k++) {
         int number;
         lua_rawgeti(L, i, (lua_Integer)k + 1);

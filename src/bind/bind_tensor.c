@@ -179,7 +179,10 @@ static int tensor_at(lua_State *L)   /* t[i] */
     int whole;
     lua_Integer i = lua_tointegerx(L, 2, &whole);
     if (lua_type(L, 2) != LUA_TNUMBER || !whole || i < 1 || (size_t)i > t->n || t->dtype == QS_UNKNOWN_DTYPE) return 0;
-    push_value(L, t, qs_tensor_at(t, (size_t)i - 1));
+    double v = qs_tensor_at(t, (size_t)i - 1);
+    qs_err err;
+    if (t->blob && qs_guard_lost(&t->blob->guard) && qs_tensor_check(t, &err)) return qs_bind_fail(L, &err);
+    push_value(L, t, v);
     return 1;
 }
 
@@ -272,6 +275,7 @@ static int tensor_totable(lua_State *L)
             lua_rawseti(L, -2, (lua_Integer)(at + i) + 1);
         }
     }
+    if (qs_tensor_check(t, &err)) return qs_bind_fail(L, &err);
     return 1;
 }
 

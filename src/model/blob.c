@@ -3,7 +3,8 @@
  * Bytes that tensors borrow: files mapped read-only, or memory of ours. Knows nothing of what the bytes mean.
  *
  * A file that another program cuts short while it is mapped makes reading it a SIGBUS; nobody who maps files can
- * prevent that, and copying a model of gigabytes to be safe from it costs more than it gives.
+ * prevent that, and copying a model of gigabytes to be safe from it costs more than it gives. So mappings are guarded
+ * (base/guard.h): what is gone reads as zeros, and qs_blob_check says so.
  */
 #include "model/tensor.h"
 
@@ -18,7 +19,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-static void unmap(qs_blob *b) { munmap((void *)(uintptr_t)b->data, b->size); }
+static void unmap(qs_blob *b)
+{
+    qs_guard_remove(&b->guard);
+    munmap((void *)(uintptr_t)b->data, b->size);
+}
+
 static void release_mem(qs_blob *b) { qs_big_free((void *)(uintptr_t)b->data); }
 
 static qs_blob *blob(const void *data, size_t size, const char *path, void (*release)(qs_blob *))
@@ -55,8 +61,12 @@ qs_blob *qs_blob_map(const char *path, qs_err *err)
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
             qs_fail(err, QS_EIO, _("%s: cannot map: %s"), path, strerror(errno));
-        else
+        else {
             b = blob(p, (size_t)st.st_size, path, unmap);
+            b->dev = st.st_dev;
+            b->ino = st.st_ino;
+            qs_guard_add(&b->guard, p, b->size);
+        }
     }
     close(fd);
     return b;
@@ -71,6 +81,16 @@ qs_blob *qs_blob_new(size_t n, qs_err *err)
     }
     memset(p, 0, n); /* recycled blocks are not zero */
     return blob(p, n, NULL, release_mem);
+}
+
+int qs_blob_check(const qs_blob *b, qs_err *err)
+{
+    struct stat st;
+    if (!b || !b->path) return 0;
+    /* Behind its end the last page of a file is zeros, without a fault. Another file of that name is not ours. */
+    bool cut = !stat(b->path, &st) && st.st_dev == b->dev && st.st_ino == b->ino && (uintmax_t)st.st_size < b->size;
+    if (!cut && !qs_guard_lost(&b->guard)) return 0;
+    return qs_fail(err, QS_EIO, _("%s: was cut short, or cannot be read any more, since it was opened"), b->path);
 }
 
 void *qs_blob_mem(qs_blob *b) { return b->path ? NULL : (void *)(uintptr_t)b->data; }

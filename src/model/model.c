@@ -84,6 +84,13 @@ int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
     return 0;
 }
 
+int qs_model_check(const qs_model *m, qs_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < m->n && !rc; i++) rc = qs_tensor_check(m->tensors[i], err);
+    return rc;
+}
+
 qs_model *qs_model_ref(qs_model *m)
 {
     atomic_fetch_add(&m->refs, 1);
@@ -138,8 +145,9 @@ static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)
         return NULL;
     }
     qs_model *m = qs_model_new(path, r->name);
-    if (!r->read(m, b, err)) return m;
-    qs_fail_prefix(err, "%s: %s", path, r->name);
+    int rc = r->read(m, b, err);
+    if (rc) qs_fail_prefix(err, "%s: %s", path, r->name);
+    if (!qs_blob_check(b, err) && !rc) return m;
     qs_model_unref(m);
     return NULL;
 }

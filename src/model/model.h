@@ -40,6 +40,8 @@ qs_model *qs_model_new(const char *path, const char *format);
 /* Appends t (takes over the reference). EFORMAT on a duplicate name. */
 int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err);
 qs_tensor *qs_model_find(const qs_model *m, const char *name);   /* borrowed; NULL if there is none */
+/* qs_tensor_check of all its tensors. */
+int qs_model_check(const qs_model *m, qs_err *err);
 qs_model *qs_model_ref(qs_model *m);
 void qs_model_unref(qs_model *m);
 

@@ -102,7 +102,9 @@ typedef struct content { const struct writer *w; qs_tensor *const *tensors; size
 static int write_content(FILE *f, void *ctx, qs_err *err)
 {
     const content *c = ctx;
-    return c->w->write(f, c->tensors, c->n, err);
+    int rc = c->w->write(f, c->tensors, c->n, err);
+    for (size_t i = 0; i < c->n && !rc; i++) rc = qs_tensor_check(c->tensors[i], err);
+    return rc;
 }
 
 int qs_model_save(const char *path, qs_tensor *const *tensors, size_t n, qs_err *err)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/guard.h"
 #include "base/sync.h"
 
 #define QS_MAXDIM 8
@@ -36,10 +37,16 @@ typedef struct qs_blob {
     size_t size;
     char *path;                       /* of the file; NULL for memory */
     void (*release)(struct qs_blob *);
+    qs_guard guard;                   /* of a mapped file */
+    uint64_t dev, ino;                /* which file it is */
 } qs_blob;
 
-/* Maps a file read-only. EIO with the path and the reason; an empty file is EFORMAT. */
+/* Maps a file read-only. EIO with the path and the reason; an empty file is EFORMAT. Not a regular file (a folder, a
+ * pipe, a device): EIO at once, it is never waited for. */
 qs_blob *qs_blob_map(const char *path, qs_err *err);
+/* EIO with the path where the file is shorter than it was, or its bytes could not be had (they read as zeros): asked after
+ * reading. b may be NULL. Cost: a system call. */
+int qs_blob_check(const qs_blob *b, qs_err *err);
 /* Zeroed memory of n bytes (huge pages when large), writable through qs_blob_mem until shared. */
 qs_blob *qs_blob_new(size_t n, qs_err *err);
 void *qs_blob_mem(qs_blob *b);
@@ -80,6 +87,9 @@ void qs_tensor_read(const qs_tensor *t, size_t start, size_t n, float *out);
 const float *qs_tensor_floats(const qs_tensor *t);
 /* One element, exact (I64 beyond 2^53 rounds). i < n. */
 double qs_tensor_at(const qs_tensor *t, size_t i);
+
+/* EIO where values were read that the file of t has lost meanwhile (qs_blob_check): asked after reading, by who has an err. */
+static inline int qs_tensor_check(const qs_tensor *t, qs_err *err) { return qs_blob_check(t->blob, err); }
 
 /* NULL if the tensor is a weight to be quantized (floating, two or more dimensions, not empty), else the
  * reason why it is not, for people: N_("integers: an index or a shape"), N_("one dimension: a bias or a norm"), ... */

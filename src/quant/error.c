@@ -323,7 +323,7 @@ static int walk_all(struct walk *w, struct acc *sum, const qs_ctl *ctl, qs_err *
         for (size_t i = 0; i < batch && !rc && sum; i++) acc_join(sum, &acc[i], levels);
     }
     qs_big_free(occ);
-    return rc;
+    return rc ? rc : qs_tensor_check(w->t, err);
 }
 
 /* The index of a whole tensor, where it is there or pays to make. */

@@ -440,7 +440,7 @@ static int walk_tensor(struct walk *w, const qs_ctl *ctl, qs_err *err)
         rc = qs_ctl_check(ctl, _("quantizing"), (double)w->first / (double)chunks, err);
         if (!rc) qs_parallel(chunks - w->first < BATCH ? chunks - w->first : BATCH, do_chunk, w);
     }
-    return rc;
+    return rc ? rc : qs_tensor_check(w->t, err);
 }
 
 int qs_quantizer_apply(const qs_quantizer *q, const qs_tensor *t, float *out, const qs_ctl *ctl, qs_err *err)

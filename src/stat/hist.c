@@ -271,6 +271,7 @@ int qs_hist_tensor(const qs_tensor *t, double lo, double hi, size_t bins, const 
     struct job j = {.t = t, .x = qs_tensor_floats(t), .h = out, .cut = edges, .origin = out->lo,
                     .scale = (double)bins / (out->hi - out->lo)};
     rc = count_all(&j, ctl, err);
+    if (!rc) rc = qs_tensor_check(t, err);
     free(edges);
     if (rc) qs_hist_clear(out);
     return rc;

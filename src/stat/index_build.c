@@ -301,6 +301,10 @@ qs_index *qs_index_of(const qs_tensor *t, const qs_split *s, size_t part, const 
                       const qs_ctl *ctl, qs_err *err)
 {
     qs_index *ix = index_of(t, s, part, weights, ctl, err);
+    if (qs_tensor_check(t, err) || (weights && qs_tensor_check(weights, err))) {
+        qs_index_unref(ix);
+        return NULL;
+    }
     if (!ix) qs_fail_prefix(err, "%s", t->name);
     return ix;
 }

@@ -136,7 +136,8 @@ int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs
     *out = (qs_summary){.n = t->n};
     if (!qs_dtype_size(t->dtype))
         return qs_fail(err, QS_EUNSUP, _("%s: values of type %s cannot be read"), t->name, t->dtype_text ? t->dtype_text : "?");
-    return summarize(&j, ctl, out, err);
+    int rc = summarize(&j, ctl, out, err);
+    return rc ? rc : qs_tensor_check(t, err);
 }
 
 void qs_summary_floats(const float *x, size_t n, qs_summary *out)

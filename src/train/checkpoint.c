@@ -658,6 +658,10 @@ qs_run *qs_run_load(const qs_net *net, qs_dataset *d, const char *path, qs_err *
     if (!m) return NULL;
     json_t *o = read_json(m, err);
     qs_run *r = o ? restore(net, d, m, o, err) : NULL;
+    if (r && qs_model_check(m, err)) {
+        qs_run_unref(r);
+        r = NULL;
+    }
     if (!r) qs_fail_prefix(err, "%s", path);
     json_decref(o);
     qs_model_unref(m);

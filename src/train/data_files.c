@@ -64,10 +64,13 @@ static int open_source(source *s, const char *path, const qs_ctl *ctl, qs_err *e
     return 0;
 }
 
-static void close_source(source *s)
+/* rc: of the work with it. Returns it, or EIO where the file lost bytes meanwhile. */
+static int close_source(source *s, int rc, qs_err *err)
 {
     if (s->gz) inflateEnd(&s->z);
+    int lost = qs_blob_check(s->file, err);
     qs_blob_unref(s->file);
+    return lost ? lost : rc;
 }
 
 /* Bytes that can still come at most: exact where the file is not packed. */
@@ -153,8 +156,7 @@ static int head_of(const char *path, unsigned char *head, size_t n, size_t *got,
     if (rc) return rc;
     *size = s.file->size;
     rc = read_some(&s, head, n, got, err);
-    close_source(&s);
-    return rc;
+    return close_source(&s, rc, err);
 }
 
 /* ---- memory and shapes --------------------------------------------------------------------- */
@@ -284,8 +286,7 @@ static int read_idx(qs_images *im, const char *path, const qs_ctl *ctl, qs_err *
     if (!rc) rc = idx_body(&s, &im->bytes, total, err);
     if (!rc && planes) rc = planes_to_pixels(im, path, ctl, err);
     im->full = 255;
-    close_source(&s);
-    return rc;
+    return close_source(&s, rc, err);
 }
 
 static int idx_labels(int32_t **labels, size_t *n, const char *path, qs_err *err)
@@ -302,8 +303,7 @@ static int idx_labels(int32_t **labels, size_t *n, const char *path, qs_err *err
     if (!rc && !(*labels = room(path, *n ? *n : 1, sizeof **labels, err))) rc = -QS_ENOMEM;
     for (size_t i = 0; !rc && i < *n; i++) (*labels)[i] = bytes[i];
     qs_big_free(bytes);
-    close_source(&s);
-    return rc;
+    return close_source(&s, rc, err);
 }
 
 /* ---- .npy, by the reader of models ---------------------------------------------------------------- */
@@ -359,6 +359,7 @@ static int read_npy(qs_images *im, const char *path, const qs_ctl *ctl, qs_err *
     qs_model *m = qs_model_open(path, err);
     if (!m) return -err->code;
     int rc = npy_images(im, m->tensors[0], path, ctl, err);
+    if (!rc) rc = qs_model_check(m, err);
     qs_model_unref(m);
     return rc;
 }
@@ -386,6 +387,7 @@ static int npy_labels(int32_t **labels, size_t *n, const char *path, qs_err *err
         rc = qs_fail(err, QS_EFORMAT, _("%s: labels have one axis, it has %d"), path, t->ndim);
     if (!rc && !(*labels = room(path, *n ? *n : 1, sizeof **labels, err))) rc = -QS_ENOMEM;
     if (!rc) rc = take_labels(*labels, t, path, err);
+    if (!rc) rc = qs_model_check(m, err);
     qs_model_unref(m);
     return rc;
 }
@@ -422,7 +424,7 @@ static int cifar_copy(qs_images *im, size_t at, const qs_blob *b, const qs_ctl *
         mix_bytes(im->bytes + (at + i) * CIFAR_IMAGE, r + 1, CIFAR_IMAGE / 3, 3);
         if (i % 256 == 255 && qs_ctl_check(ctl, _("reading images"), -1, err)) return -QS_ECANCEL;
     }
-    return 0;
+    return qs_blob_check(b, err);
 }
 
 /* All files as one run of images. */
@@ -567,8 +569,7 @@ static int read_csv(qs_images *im, const char *path, const qs_ctl *ctl, qs_err *
     rc = whole_text(&s, &text, &n, err);
     if (!rc) rc = csv_rows(im, path, text, n, ctl, err);
     qs_big_free(text);
-    close_source(&s);
-    return rc;
+    return close_source(&s, rc, err);
 }
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */

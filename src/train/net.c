@@ -421,7 +421,7 @@ int qs_net_load(qs_net *net, const qs_model *m, qs_err *err)
         qs_param *p = &net->param[i];
         qs_tensor_read(qs_model_find(m, p->name), 0, p->n, p->v);
     }
-    return 0;
+    return qs_model_check(m, err);
 }
 
 /* Round to nearest even, subnormals and infinity included (F. Giesen, float_to_half_fast3_rtne). */

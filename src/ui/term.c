@@ -17,6 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/text.h"
 #include "plot/color.h"
 #include "ui/keys.h"
@@ -160,6 +161,7 @@ static void signals_start(void)
 #ifndef QS_SANITIZED
     static const int crash[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof crash / sizeof *crash; i++) handle(crash[i], on_crash, SA_RESETHAND | SA_NODEFER);
+    qs_guard_renew();                           /* a file that is cut short is no crash */
 #else
     (void)on_crash;                             /* the sanitizer's report is worth more */
 #endif
@@ -174,6 +176,7 @@ static void signals_stop(void)
 #endif
         handle(ours[i], SIG_DFL, 0);
     }
+    qs_guard_renew();
     if (stops) handle(SIGTSTP, SIG_DFL, 0);
 }
 
