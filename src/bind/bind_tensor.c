@@ -181,7 +181,8 @@ static int tensor_at(lua_State *L)   /* t[i] */
     if (lua_type(L, 2) != LUA_TNUMBER || !whole || i < 1 || (size_t)i > t->n || t->dtype == QS_UNKNOWN_DTYPE) return 0;
     double v = qs_tensor_at(t, (size_t)i - 1);
     qs_err err;
-    if (t->blob && qs_guard_lost(&t->blob->guard) && qs_tensor_check(t, &err)) return qs_bind_fail(L, &err);
+    if (t->blob && qs_guard_lost(&t->blob->guard) && qs_tensor_check(t, &err))
+        return luaL_error(L, "EIO: %s", err.msg);    /* an index has one value: there is no nil, message */
     push_value(L, t, v);
     return 1;
 }

@@ -225,7 +225,7 @@ static int make_tensor(qs_model *m, const header *h, qs_blob *b, size_t at, qs_e
     free(name);
     if (!t) return -QS_EFORMAT;
     t->swapped = swapped;
-    t->fortran = h->fortran && h->ndim > 1;
+    if (h->fortran) qs_tensor_fortran(t);
     return qs_model_add(m, t, err);
 }
 

@@ -37,7 +37,7 @@ int qs_bytes_write(FILE *f, const qs_tensor *t, qs_err *err)
 {
     unsigned char raw[4096];
     size_t size = qs_dtype_size(t->dtype), block = sizeof raw / size;
-    bool plain = t->data && !t->packed && !t->fortran && !t->swapped && !qs_big_endian();
+    bool plain = t->data && !t->packed && !t->strided && !t->swapped && !qs_big_endian();
     if (plain && t->n && fwrite(t->data, size, t->n, f) != t->n) return qs_fail(err, QS_EIO, "%s", strerror(errno));
     for (size_t i = 0; i < t->n && !plain; i += block) {
         size_t m = t->n - i < block ? t->n - i : block;

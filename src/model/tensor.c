@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Tensors: types, shapes, and reading elements of any type as float32. Knows byte order, Fortran order and
+ * Tensors: types, shapes, and reading elements of any type as float32. Knows byte order, strides and
  * misaligned data; does not know files, nor how elements are divided among quantizers (split.c).
  *
  * Everything is read in two steps: stored bytes to an aligned block in native order (skipped where the file is
@@ -203,6 +203,68 @@ qs_tensor *qs_tensor_new(const char *name, qs_dtype d, int ndim, const int64_t *
     return t;
 }
 
+/* The strides of C order (last axis fastest) or Fortran order (first axis fastest). */
+static void plain_strides(int ndim, const int64_t *shape, bool fortran, size_t *stride)
+{
+    size_t at = 1;
+    for (int i = 0; i < ndim; i++) {
+        int k = fortran ? i : ndim - 1 - i;
+        stride[k] = at;
+        at *= (size_t)shape[k];
+    }
+}
+
+/* Axes of length 1 have any stride. */
+static bool in_c_order(int ndim, const int64_t *shape, const size_t *stride)
+{
+    bool same = true;
+    size_t plain[QS_MAXDIM];
+    plain_strides(ndim, shape, false, plain);
+    for (int i = 0; i < ndim; i++) same &= shape[i] == 1 || stride[i] == plain[i];
+    return same;
+}
+
+void qs_tensor_fortran(qs_tensor *t)
+{
+    plain_strides(t->ndim, t->shape, true, t->stride);
+    t->strided = t->n && !in_c_order(t->ndim, t->shape, t->stride);
+}
+
+/* How many elements of the blob the tensor reaches over. false: more than can be counted. */
+static bool reach(int ndim, const int64_t *shape, const size_t *stride, size_t *out)
+{
+    bool good = true;
+    *out = 1;
+    for (int i = 0; i < ndim; i++) {
+        size_t far;
+        good = good && qs_mul((size_t)shape[i] - 1, stride[i], &far) && !__builtin_add_overflow(*out, far, out);
+    }
+    return good;
+}
+
+qs_tensor *qs_tensor_strided(const char *name, qs_dtype d, int ndim, const int64_t *shape, const size_t *stride, qs_blob *blob,
+                             const unsigned char *data, qs_err *err)
+{
+    size_t n, over, bytes, room = blob ? blob->size - (size_t)(data - blob->data) : 0;
+    if (ndim < 0 || ndim > QS_MAXDIM || qs_shape_count(ndim, shape, types[d].size, &n, NULL) || !n || in_c_order(ndim, shape, stride))
+        return qs_tensor_new(name, d, ndim, shape, blob, data, err);
+    if (!reach(ndim, shape, stride, &over) || !qs_mul(over, types[d].size, &bytes) || bytes > room) {
+        qs_fail(err, QS_EARG, _("its strides reach beyond the data"));
+        return NULL;
+    }
+    if (n / QS_EXPAND > blob->size) {
+        qs_fail(err, QS_EARG, _("%zu values made of the same few, %d times more than the file has"), n, QS_EXPAND);
+        return NULL;
+    }
+    qs_tensor *t = blank(name, d, NULL);
+    set_shape(t, ndim, shape, n);
+    t->strided = true;
+    memcpy(t->stride, stride, (size_t)ndim * sizeof *stride);
+    t->data = data;
+    t->blob = qs_blob_ref(blob);
+    return t;
+}
+
 qs_tensor *qs_tensor_unknown(const char *name, const char *text, int ndim, const int64_t *shape, qs_blob *blob)
 {
     size_t n;
@@ -236,7 +298,8 @@ qs_tensor *qs_tensor_renamed(const qs_tensor *t, const char *name)
     qs_tensor *r = blank(name, t->dtype, t->dtype_text == types[t->dtype].name ? NULL : t->dtype_text);
     set_shape(r, t->ndim, t->shape, t->n);
     r->swapped = t->swapped;
-    r->fortran = t->fortran;
+    r->strided = t->strided;
+    memcpy(r->stride, t->stride, sizeof r->stride);
     r->data = t->data;
     r->blob = t->blob ? qs_blob_ref(t->blob) : NULL;
     r->packed = t->packed ? qs_packed_ref(t->packed) : NULL;
@@ -262,13 +325,12 @@ void qs_tensor_unref(qs_tensor *t)
 #define BLOCK 512 /* elements read at a time where bytes must be moved first */
 
 /* Where element i (C order) is stored, in elements. */
-static size_t fortran_place(const qs_tensor *t, size_t i)
+static size_t place_of(const qs_tensor *t, size_t i)
 {
-    size_t place = 0, stride = t->n;
+    size_t place = 0;
     for (int k = t->ndim - 1; k >= 0; k--) {
         size_t dim = (size_t)t->shape[k];
-        stride /= dim;
-        place += i % dim * stride;
+        place += i % dim * t->stride[k];
         i /= dim;
     }
     return place;
@@ -295,6 +357,17 @@ static void copy_strided(const unsigned char *from, size_t step, size_t n, size_
     }
 }
 
+/* Along the last axis elements have one stride; other steps than 1 find each element by itself. */
+static void gather_bytes(const qs_tensor *t, size_t start, size_t step, size_t n, size_t size, unsigned char *out)
+{
+    size_t dim = (size_t)t->shape[t->ndim - 1];
+    for (size_t i = 0, run; i < n; i += run) {
+        size_t at = start + i * step, left = dim - at % dim;
+        run = step > 1 ? 1 : left < n - i ? left : n - i;
+        copy_strided(t->data + place_of(t, at) * size, t->stride[t->ndim - 1] * size, run, size, out + i * size);
+    }
+}
+
 /* Runs are read as the kind likes them; values far apart one by one, each the cost of its block. */
 static void read_packed(const qs_packed *p, size_t start, size_t stride, size_t n, float *out)
 {
@@ -314,9 +387,8 @@ void qs_tensor_bytes(const qs_tensor *t, size_t start, size_t stride, size_t n, 
             read_packed(t->packed, start + i * stride, stride, m, x);
             memcpy(out + i * size, x, m * size);
         }
-    else if (t->fortran)
-        for (size_t i = 0; i < n; i++)
-            memcpy(out + i * size, t->data + fortran_place(t, start + i * stride) * size, size);
+    else if (t->strided)
+        gather_bytes(t, start, stride, n, size, out);
     else if (stride == 1)
         memcpy(out, t->data + start * size, n * size);
     else
@@ -336,7 +408,7 @@ void qs_tensor_read_strided(const qs_tensor *t, size_t start, size_t stride, siz
         return;
     }
     const unsigned char *p = n ? t->data + start * y->size : NULL;
-    if (n && stride == 1 && !t->fortran && !t->swapped && (uintptr_t)p % y->size == 0) {
+    if (n && stride == 1 && !t->strided && !t->swapped && (uintptr_t)p % y->size == 0) {
         y->floats(p, n, out);
         return;
     }
@@ -355,7 +427,7 @@ void qs_tensor_read(const qs_tensor *t, size_t start, size_t n, float *out)
 
 const float *qs_tensor_floats(const qs_tensor *t)
 {
-    bool plain = t->dtype == QS_F32 && !t->swapped && (!t->fortran || t->ndim < 2);
+    bool plain = t->dtype == QS_F32 && !t->swapped && !t->strided;
     return plain && t->data && (uintptr_t)t->data % _Alignof(float) == 0 ? (const float *)(const void *)t->data : NULL;
 }
 

@@ -65,7 +65,8 @@ typedef struct qs_tensor {
     unsigned in_axes;                 /* bit i: axis i is an input axis; 0: unknown (then all but out) */
     const char *use;                  /* what kind of node uses it ("Conv", "MatMul"), or NULL; static */
     bool swapped;                     /* bytes are in the other order than this machine's */
-    bool fortran;                     /* elements are stored in Fortran order; reading is always in C order */
+    bool strided;                     /* elements are not stored in C order; reading is always in C order */
+    size_t stride[QS_MAXDIM];         /* then: elements from one to the next along each axis (0: the same one again) */
     const unsigned char *data;        /* (n * size) inside blob */
     qs_blob *blob;                    /* keeps data alive */
     struct qs_packed *packed;         /* dtype QS_PACKED: codes, scales and how to read them (owned); else NULL */
@@ -74,6 +75,13 @@ typedef struct qs_tensor {
 /* A new tensor over blob (takes a reference of its own). name is copied. EARG on a bad shape; checks that data fits. */
 qs_tensor *qs_tensor_new(const char *name, qs_dtype d, int ndim, const int64_t *shape, qs_blob *blob,
                          const unsigned char *data, qs_err *err);
+/* The same where elements lie apart or in another order: stride[i] elements from one to the next along axis i. EARG: they
+ * reach beyond the blob; the tensor has more values than QS_EXPAND of those the blob can hold (axes of stride 0 cost a file nothing). */
+#define QS_EXPAND 1024
+qs_tensor *qs_tensor_strided(const char *name, qs_dtype d, int ndim, const int64_t *shape, const size_t *stride, qs_blob *blob,
+                             const unsigned char *data, qs_err *err);
+/* Says that the elements are stored in Fortran order (the first axis runs fastest). */
+void qs_tensor_fortran(qs_tensor *t);
 /* A float32 tensor with memory of its own, zeroed; *mem is where to write (n floats). */
 qs_tensor *qs_tensor_f32(const char *name, int ndim, const int64_t *shape, float **mem, qs_err *err);
 /* The same values under another name; axes are unknown again. */

@@ -287,9 +287,9 @@ static qs_index *index_of(const qs_tensor *t, const qs_split *s, size_t part, co
         return NULL;
     }
     if (!n) return qs_index_nothing(NULL, 0, err);
-    if (!s->contiguous || (t->fortran && (s->parts > 1 || weights))) return gathered(t, s, part, weights, n, ctl, err);
+    if (!s->contiguous) return gathered(t, s, part, weights, n, ctl, err);
     size_t start = qs_split_where(s, t, part, 0);
-    if (size <= 2 && n >= COUNT_MIN) return qs_index_counted(t, weights, start, n, ctl, err);
+    if (size <= 2 && n >= COUNT_MIN && !t->strided) return qs_index_counted(t, weights, start, n, ctl, err);
     if (n <= bucket_limit) return gathered(t, s, part, weights, n, ctl, err);
     const float *x = qs_tensor_floats(t), *w = weights ? qs_tensor_floats(weights) : NULL;
     struct qs_index_source src = {.x = x ? x + start : NULL, .w = w ? w + start : NULL,

@@ -349,7 +349,7 @@ static int npy_images(qs_images *im, const qs_tensor *t, const char *path, const
     if (!p) return -QS_ENOMEM;
     if (bytes) im->bytes = p;
     else im->floats = p;
-    if (bytes && !t->fortran) memcpy(p, t->data, t->n);
+    if (bytes && !t->strided) memcpy(p, t->data, t->n);
     else rc = bytes ? npy_bytes(im, t, ctl, err) : npy_floats(im, t, path, ctl, err);
     return !rc && planes ? planes_to_pixels(im, path, ctl, err) : rc;
 }

@@ -118,15 +118,16 @@ m = assert(qs.load(lost))
 for n, x in m:tensors() do if not x.reason and #x > 4096 then name = n end end
 local std = m:get(name):summary().std
 put("lost.safetensors", whole:sub(1, -2))
-for n, x in pairs{summary = {m:get(name):summary()}, index = {m:get(name):index()}, save = {qs.save(tap.path "saved.safetensors", m)}} do
+for n, x in pairs{summary = {m:get(name):summary()}, index = {m:get(name):index()}, save = {qs.save(tap.path "saved.safetensors", {x = m:get(name)})}} do
     fails("EIO", "lost.safetensors: was cut short", "cut by a byte while it is open: " .. n, table.unpack(x, 1, 3))
 end
 put("lost.safetensors", "")
 for n, fn in pairs{
-    summary = function(x) return x:summary() end, element = function(x) return x[1] end, totable = function(x) return x:totable() end,
-    compare = function(x) return qs.compare(x, "int4") end, apply = function(x) return qs.quantizer("int4", 0.1):apply(x) end,
+    summary = function(x) return x:summary() end, totable = function(x) return x:totable() end,
+    compare = function(x) return qs.compare(x, "int4") end, apply = function(x) return qs.quantizer("int4", {step = 0.1}):quantize(x) end,
 } do
     fails("EIO", "lost.safetensors: was cut short", "cut to nothing: " .. n, fn(m:get(name)))
 end
+raises("was cut short", "cut to nothing: an element", function() return m:get(name)[1] end)
 eq(fine:get(name):summary().std, std, "another open model is unharmed")
 tap.done()

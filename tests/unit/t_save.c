@@ -50,7 +50,7 @@ static void round_trip(void)
         snprintf(name, sizeof name, "t%02d", d);
         t[d - 1] = filled(name, (qs_dtype)d, 2, shape, 15);
         t[d - 1]->swapped = d % 2;
-        t[d - 1]->fortran = d % 3 == 0;
+        if (d % 3 == 0) qs_tensor_fortran(t[d - 1]);
     }
     t[QS_PACKED - 1] = filled("scalar \"quoted\" \xc3\xa4", QS_F32, 0, NULL, 1);
     t[QS_PACKED] = filled("empty", QS_F32, 2, none, 0);
@@ -87,7 +87,7 @@ static void npy(void)
         for (int ndim = 0; ndim < 3; ndim++) {
             const int64_t one[] = {15};
             qs_tensor *t = filled("w", (qs_dtype)d, ndim, ndim == 1 ? one : shape, ndim ? 15 : 1);
-            t->fortran = ndim == 2;
+            if (ndim == 2) qs_tensor_fortran(t);
             int rc = qs_model_save(path, &t, 1, &e);
             qs_model *m = rc ? NULL : qs_model_open(path, &e);
             if (has) good &= m && equal(m->tensors[0], t);

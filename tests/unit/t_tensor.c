@@ -101,7 +101,7 @@ static void orders(void)
     float f[12]; /* element (i,j,k) = 100 i + 10 j + k, stored in Fortran order */
     for (int i = 0; i < 12; i++) f[i] = (float)(100 * (i % 2) + 10 * (i / 2 % 3) + i / 6);
     t = over(QS_F32, 3, shape, f, sizeof f, 0);
-    t->fortran = true;
+    qs_tensor_fortran(t);
     bool good = !qs_tensor_floats(t);
     qs_tensor_read(t, 0, 12, got);
     for (int i = 0; i < 12; i++) {
@@ -115,6 +115,40 @@ static void orders(void)
     qs_split_gather(&s, t, 2, got);
     ok(got[0] == 20 && got[1] == 21 && got[2] == 120 && got[3] == 121, "gathered in C order");
     qs_tensor_unref(t);
+}
+
+static void strides(void)
+{
+    float f[24], got[24];
+    qs_err e = {0};
+    for (int i = 0; i < 24; i++) f[i] = (float)i;
+    const int64_t shape[] = {3, 2, 2}, wide[] = {4, 1000}, huge[] = {1 << 20, 1 << 20};
+    const size_t stride[] = {1, 12, 5}, plain[] = {4, 2, 1}, expand[] = {1, 0}, none[] = {0, 0}, far[] = {SIZE_MAX / 2, 1, 1};
+    qs_blob *b = qs_blob_new(sizeof f, NULL);
+    memcpy(qs_blob_mem(b), f, sizeof f);
+    qs_tensor *t = qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 8, &e);
+    bool good = t && t->strided && !qs_tensor_floats(t);
+    for (size_t start = 0; t && start < 12; start++) {
+        qs_tensor_read(t, start, 12 - start, got);
+        for (size_t i = start; i < 12; i++)
+            good &= got[i - start] == (float)(2 + i / 4 + 12 * (i / 2 % 2) + 5 * (i % 2)) && qs_tensor_at(t, i) == (double)got[i - start];
+    }
+    ok(good, "any strides are read in C order, from any start");
+    qs_split s;
+    ok(t && !qs_split_init(&s, t, QS_SPLIT_CHANNEL, 1, 0, NULL) && s.parts == 2, "channels");
+    if (t) qs_split_gather(&s, t, 1, got);
+    ok(got[0] == 14 && got[1] == 19 && got[2] == 15 && got[5] == 21, "gathered in C order");
+    qs_tensor_unref(t);
+    t = qs_tensor_strided("t", QS_F32, 3, shape, plain, b, b->data, &e);
+    ok(t && !t->strided && qs_tensor_floats(t), "the strides of C order are none");
+    qs_tensor_unref(t);
+    t = qs_tensor_strided("t", QS_F32, 2, wide, expand, b, b->data, &e);
+    ok(t && t->n == 4000 && qs_tensor_at(t, 999) == 0 && qs_tensor_at(t, 3001) == 3, "expanded: %s", e.msg);
+    qs_tensor_unref(t);
+    ok(!qs_tensor_strided("t", QS_F32, 2, huge, none, b, b->data, &e) && strstr(e.msg, "1024 times"), "%s", e.msg);
+    ok(!qs_tensor_strided("t", QS_F32, 3, shape, far, b, b->data, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
+    ok(!qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 24, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
+    qs_blob_unref(b);
 }
 
 /* ---- making ------------------------------------------------------------------------- */
@@ -251,6 +285,7 @@ int main(void)
 {
     types();
     orders();
+    strides();
     making();
     all_splits();
     known_splits();
