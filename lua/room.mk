@@ -1,7 +1,8 @@
 # lua: the facade `require "quantscope"`, its help, and the manual page made from that help.
 qsfacadedir = $(qsluadir)/quantscope
 QS_LUA_FILES = lua/quantscope/init.lua lua/quantscope/help.lua lua/quantscope/pretty.lua lua/quantscope/nets.lua \
-               lua/quantscope/runs.lua lua/quantscope/races.lua lua/quantscope/plots.lua lua/quantscope/sweeps.lua
+               lua/quantscope/runs.lua lua/quantscope/races.lua lua/quantscope/plots.lua lua/quantscope/sweeps.lua \
+               lua/quantscope/reports.lua
 dist_qsfacade_DATA = $(QS_LUA_FILES)
 EXTRA_DIST += lua/embed.sh lua/mkman.lua
 dist_man_MANS += man/quantscope-lua.7

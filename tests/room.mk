@@ -1,7 +1,7 @@
 # Tests of the whole: the house, and the command line.
 long_whole_tests = tests/cli/readme.t tests/cli/race.t tests/cli/sweep-faults.t tests/cli/man.t tests/cli/plot.t \
                    tests/cli/resultsview.t
-whole_tests = tests/layers.t tests/cli/usage.t tests/cli/sweep.t tests/cli/results.t tests/cli/compare.t tests/cli/hostile.t \
+whole_tests = tests/layers.t tests/cli/usage.t tests/cli/sweep.t tests/cli/results.t tests/cli/compare.t tests/cli/report.t tests/cli/hostile.t \
               tests/cli/list.t tests/cli/quantize.t tests/cli/curve.t tests/cli/pipes.t tests/cli/lua.t tests/cli/data.t tests/cli/workbench.t \
               tests/cli/train.t tests/cli/trainview.t tests/cli/raceview.t
 TESTS += $(whole_tests)

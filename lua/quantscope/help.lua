@@ -229,6 +229,20 @@ help.groups = {
      "same tensor and format. @channel and @group: step, offset, clip are medians, step_ratio the geometric " ..
      "mean, steps, offsets, clips the arrays. A named one that cannot run: {init=, error=, code=}.",
      errors = "EFORMAT; ERANGE no finite value.", cost = "an index, then all of them."},
+    {"qs.report", 'qs.report(model, {formats={"int2",...}, inits=, tensors=, budget=, sqnr=, html=}) -> rows',
+     "The whole model in one pass. One row for each tensor and format: {tensor, dtype, shape, n, min, max, mean, std, kurtosis, zeros, " ..
+     "nans, infs, outliers, outlier_channel, outlier_ratio, format, init, step, offset, clip, mse, nmse, sqnr_db, clipped, mse_ratio, rule, " ..
+     "rule_ratio, bpw, bytes, suggested, note}, or error= and code= where there is no answer. init is the best initialization, rule the best " ..
+     "but mse; ratios are against the least-squares optimum; outliers are output channels whose largest magnitude is above 3 times " ..
+     "the median channel's, outlier_channel (from 1) the widest. rows.totals: a table a format {format, tensors, n, bpw, bytes, nmse, " ..
+     "sqnr_db}, nmse being the mean over values of each tensor's own; rows.curve = {bpw={}, sqnr_db={}}: the best for every size; " ..
+     "rows.stored_bytes. budget: bits a weight on average, scales and all, or sqnr: dB of the whole; then suggested says which format " ..
+     "a tensor is to have, by marginal gain over the measured errors, and rows.budget what they add up to and bound_db or bound_bpw, which no " ..
+     "choice of these formats can beat. formats: int2, int3, int4, int6, int8 unless said; tensors: names or patterns, else all that " ..
+     "are quantized; html: also writes a page with plots.",
+     errors = "EARG, EFORMAT an option; ERANGE no such tensor, or a budget that cannot be met; EIO the page.",
+     cost = "reads the file once; memory that does not grow with it.",
+     source = "bits: Shoham, Gersho 1988."},
     {"qs.curve", 'qs.curve(t | index, format, {points=512, lo=, hi=, p=2, offset=0, part=}) -> table',
      "The error at many steps: {step={}, error={}, clip={}, round={}, p=, best_step=, best_error=}: mean |e|^p " ..
      "at points steps from lo to hi, equal in their logarithm. p = 2 is exact and split into clipping and " ..
@@ -357,6 +371,8 @@ help.groups = {
      "Writes it as .svg, .pdf (points) or .png (pixels; default 1920 x 1080). Written beside and renamed. fresh: never over a file that " ..
      "is there.",
      errors = "EARG another ending, sizes not 64 to 16384; EIO; ESTATE fresh, and there is one."},
+    {"plot:svg", 'p:svg{width=960, height=540, font=height/30, family="sans"} -> string',
+     "The plot as the text of an SVG, to stand in a page.", errors = "EARG sizes not 64 to 16384."},
     {"plot:text", 'p:text{width=78, height=22, charset="braille"} -> string',
      "The plot as lines of text; charset: braille, block or ascii (default: by locale).", errors = "EARG a size or charset that is none."},
 }},

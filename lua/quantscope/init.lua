@@ -8,12 +8,13 @@ local runs = require "quantscope.runs"
 local races = require "quantscope.races"
 local plots = require "quantscope.plots"
 local sweeps = require "quantscope.sweeps"
+local reports = require "quantscope.reports"
 
 local qs = {}
 for name, value in pairs(core) do
     if name ~= "types" and name ~= "private" then qs[name] = value end
 end
-for _, part in ipairs {nets, races.functions, plots.functions, sweeps} do
+for _, part in ipairs {nets, races.functions, plots.functions, sweeps, reports.functions} do
     for name, value in pairs(part) do qs[name] = value end
 end
 for name, method in pairs(runs.methods) do core.types.run.__methods[name] = method end

@@ -9,6 +9,7 @@
  * its options in the table there, a section in man/quantscope.1.
  */
 #include "engine/session.h"
+#include "quant/format.h"
 #include "store/store.h"
 
 enum { QS_EXIT_OK = 0, QS_EXIT_FAIL = 1, QS_EXIT_USAGE = 2, QS_EXIT_FILE = 3, QS_EXIT_DIVERGED = 4, QS_EXIT_INT = 130,
@@ -29,6 +30,8 @@ typedef struct qs_args {
     bool json, csv, codes, no_config, help, version;
     const char *output, *title, *log, *x, *y;   /* of a picture (output: also of quantize, init); NULL: not given */
     double width, height, font;   /* of a picture; 0: not given */
+    double budget, sqnr;          /* of report: bits a weight, dB; 0: not given */
+    const char *html;             /* a page to write; NULL: not given */
     /* sweep */
     const char *db, *filter, *shard;
     long jobs;                    /* -1: not given */
@@ -55,6 +58,7 @@ int qs_cmd_init(const qs_args *a);
 int qs_cmd_plot(const qs_args *a);
 int qs_cmd_results(const qs_args *a);
 int qs_cmd_race(const qs_args *a);
+int qs_cmd_report(const qs_args *a);
 int qs_cmd_merge(const qs_args *a);
 int qs_cmd_run(const qs_args *a);
 int qs_cmd_eval(const qs_args *a);       /* -e */
@@ -127,5 +131,9 @@ qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code);
 int qs_choose_tensors(const qs_args *a, const qs_model *m, bool every, qs_tensor ***out, size_t *n);
 /* Cuts at commas outside parentheses; malloc'd NULL-terminated array in one block with its strings. */
 char **qs_cut_list(const char *s, size_t *n);
+/* --format and --init: lists with commas. An exit code, the mistake said. *f: malloc'd with (*nf) formats; *init: as qs_cut_list,
+ * left as it is where list is NULL. Both counts begin at 0. */
+int qs_args_formats(const char *list, qs_format ***f, size_t *nf);
+int qs_args_inits(const char *list, char ***init, size_t *ninit);
 
 #endif

@@ -160,38 +160,6 @@ static int all(job *j, const qs_args *a)
 }
 
 /* ---- what was asked for --------------------------------------------------------------------- */
-static int parse_formats(job *j, const char *list)
-{
-    qs_err err = {0};
-    size_t n;
-    int code = 0;
-    char **text = qs_cut_list(list, &n);
-    j->f = qs_xcalloc(n, sizeof *j->f);
-    for (size_t i = 0; i < n && !code; i++) {
-        j->f[i] = qs_format_parse(text[i], &err);
-        if (j->f[i]) j->nf++;
-        else code = qs_usage("--format: %s", err.msg);
-    }
-    free(text);
-    return code;
-}
-
-static int parse_inits(job *j, const char *list)
-{
-    if (!list) return 0;
-    j->init = qs_cut_list(list, &j->ninit);
-    for (size_t i = 0; i < j->ninit; i++) {
-        if (qs_init_named(j->init[i])) continue;
-        qs_str known = {0};
-        for (size_t k = 0; k < qs_init_count(); k++) qs_str_addf(&known, "%s%s", k ? ", " : "", qs_init_at(k)->name);
-        int code = qs_usage(_("--init: no initialization is called \"%s\"; there are %s"), j->init[i],
-                            known.s ? known.s : "");
-        free(known.s);
-        return code;
-    }
-    return 0;
-}
-
 static int nothing_to_compare(const qs_args *a, const qs_model *m)
 {
     if (a->json) puts("[]");
@@ -205,8 +173,8 @@ int qs_cmd_compare(const qs_args *a)
     job j = {0};
     int code = qs_headless_open(&j.h);
     if (!code) code = qs_headless_lua(&j.h, !a->no_config);
-    if (!code) code = parse_formats(&j, a->format ? a->format : DEFAULT_FORMAT);
-    if (!code) code = parse_inits(&j, a->init);
+    if (!code) code = qs_args_formats(a->format ? a->format : DEFAULT_FORMAT, &j.f, &j.nf);
+    if (!code) code = qs_args_inits(a->init, &j.init, &j.ninit);
     qs_model *m = code ? NULL : qs_headless_model(&j.h, a, &code);
     if (m) code = qs_choose_tensors(a, m, false, &j.t, &j.nt);
     if (m && !code) code = j.nt ? all(&j, a) : nothing_to_compare(a, m);

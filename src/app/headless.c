@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "bind/repl.h"
+#include "quant/init.h"
 
 /* ---- Ctrl-C: cancel compares ids, see base/sync.h --------------------------------------- */
 static _Atomic uint64_t cancel_upto;
@@ -217,4 +218,35 @@ char **qs_cut_list(const char *s, size_t *n)
         list[(*n)++] = p + 1;
     }
     return list;
+}
+
+int qs_args_formats(const char *list, qs_format ***f, size_t *nf)
+{
+    qs_err err = {0};
+    size_t n;
+    int code = 0;
+    char **text = qs_cut_list(list, &n);
+    *f = qs_xcalloc(n, sizeof **f);
+    for (size_t i = 0; i < n && !code; i++) {
+        (*f)[i] = qs_format_parse(text[i], &err);
+        if ((*f)[i]) ++*nf;
+        else code = qs_usage("--format: %s", err.msg);
+    }
+    free(text);
+    return code;
+}
+
+int qs_args_inits(const char *list, char ***init, size_t *ninit)
+{
+    if (!list) return 0;
+    *init = qs_cut_list(list, ninit);
+    for (size_t i = 0; i < *ninit; i++) {
+        if (qs_init_named((*init)[i])) continue;
+        qs_str known = {0};
+        for (size_t k = 0; k < qs_init_count(); k++) qs_str_addf(&known, "%s%s", k ? ", " : "", qs_init_at(k)->name);
+        int code = qs_usage(_("--init: no initialization is called \"%s\"; there are %s"), (*init)[i], known.s ? known.s : "");
+        free(known.s);
+        return code;
+    }
+    return 0;
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QS_OUT_MAX 32
+#define QS_OUT_MAX 40
 
 typedef enum qs_out_kind { QS_OUT_TABLE, QS_OUT_JSON, QS_OUT_CSV } qs_out_kind;
 

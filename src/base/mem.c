@@ -97,6 +97,10 @@ void *qs_big_alloc(size_t n)
     struct big *b = take_kept(map);
     if (!b) {
         b = mmap(NULL, map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (b == MAP_FAILED) {   /* perhaps only what is kept is in the way */
+            qs_big_trim();
+            b = mmap(NULL, map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        }
         if (b == MAP_FAILED) return NULL;
         madvise(b, map, MADV_HUGEPAGE);
         b->map = map;
@@ -122,14 +126,18 @@ void qs_big_free(void *p)
     if (!keep) munmap(b, b->map);
 }
 
-void qs_big_trim(void)
+void qs_big_keep(size_t bytes)
 {
     pthread_mutex_lock(&kept.mu);
-    for (int i = 0; i < kept.n; i++) munmap(kept.b[i], kept.b[i]->map);
-    kept.n = 0;
-    kept.bytes = 0;
+    while (kept.n && kept.bytes > bytes) {
+        struct big *b = kept.b[--kept.n];
+        kept.bytes -= b->map;
+        munmap(b, b->map);
+    }
     pthread_mutex_unlock(&kept.mu);
 }
+
+void qs_big_trim(void) { qs_big_keep(0); }
 
 /* ---- strings --------------------------------------------------------------- */
 void qs_str_addn(qs_str *b, const char *s, size_t n)

@@ -27,7 +27,8 @@ static inline bool qs_mul(size_t a, size_t b, size_t *out) { return !__builtin_m
  */
 void *qs_big_alloc(size_t n);
 void qs_big_free(void *p);          /* NULL allowed */
-void qs_big_trim(void);             /* gives all kept blocks back to the system */
+void qs_big_keep(size_t bytes);     /* gives kept blocks back to the system until at most so much is kept */
+void qs_big_trim(void);             /* gives all of them back */
 
 /* A growing string; zero-initialize, free s when done. */
 typedef struct qs_str {

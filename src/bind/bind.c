@@ -416,6 +416,7 @@ int qs_bind_open(lua_State *L)
     push_functions(L, qs_bind_private);
     luaL_setfuncs(L, qs_bind_plot_private, 0);
     luaL_setfuncs(L, qs_bind_race_private, 0);
+    luaL_setfuncs(L, qs_bind_report_private, 0);
     lua_setfield(L, -2, "private");
     push_types(L);
     lua_setfield(L, -2, "types");   /* metatables by name, for help and pretty printing */

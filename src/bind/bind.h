@@ -119,6 +119,7 @@ extern const luaL_Reg qs_bind_model_functions[], qs_bind_file_functions[], qs_bi
                       qs_bind_init_functions[], qs_bind_session_functions[], qs_bind_net_functions[],
                       qs_bind_train_functions[], qs_bind_results_functions[], qs_bind_sweep_functions[];
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
+extern const luaL_Reg qs_bind_report_private[];  /* what reports.lua is made of */
 extern const luaL_Reg qs_bind_race_private[];  /* what races.lua is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 

@@ -411,6 +411,26 @@ static int plot_save(lua_State *L)
     return 1;
 }
 
+static int plot_svg(lua_State *L)
+{
+    static const char *const fields[] = {"width", "height", "font", "family", NULL};
+    const owned *o = qs_check(L, 1, &qs_type_plot);
+    qs_err err;
+    size_t n;
+    qs_opt_table(L, 2);
+    lua_settop(L, 2);
+    qs_paper_opts opts = {qs_opt_number(L, 2, "width", 0), qs_opt_number(L, 2, "height", 0), qs_opt_number(L, 2, "font", 0),
+                          qs_opt_text(L, 2, "family"), false};
+    qs_paper *pp = qs_opts_check(L, 2, "plot:svg", fields, &err) ? NULL : qs_paper_new("plot.svg", &opts, &err);
+    if (!pp) return qs_bind_fail(L, &err);
+    qs_paper_plot(pp, &o->p, 0, 0, 1, 1);
+    char *text = qs_paper_take(pp, &n, &err);
+    if (!text) return qs_bind_fail(L, &err);
+    lua_pushlstring(L, text, n);
+    free(text);
+    return 1;
+}
+
 enum { TEXT_W = 78, TEXT_H = 22, TEXT_LEAST_W = 24, TEXT_LEAST_H = 8, TEXT_MOST = 1000 };
 
 static int show(lua_State *L, const owned *o, int h, int w, qs_charset cs)
@@ -452,7 +472,7 @@ static int plot_text(lua_State *L)
 
 static int plot_tostring(lua_State *L) { return show(L, qs_check(L, 1, &qs_type_plot), TEXT_H, TEXT_W, charset_here()); }
 
-static const luaL_Reg methods[] = {{"save", plot_save}, {"text", plot_text}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"save", plot_save}, {"svg", plot_svg}, {"text", plot_text}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__tostring", plot_tostring}, {NULL, NULL}};
 const qs_type qs_type_plot = {"qs.plot", NULL, owned_free, methods, NULL, meta, NULL};
 

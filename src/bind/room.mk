@@ -3,7 +3,7 @@ noinst_LIBRARIES += libqslua.a libqsbind.a
 libqslua_a_SOURCES = src/bind/bind.c src/bind/bind.h src/bind/bind_model.c src/bind/bind_file.c src/bind/bind_tensor.c src/bind/bind_quant.c \
                       src/bind/bind_quant.h src/bind/bind_init.c src/bind/bind_session.c src/bind/bind_net.c \
                       src/bind/bind_train.c src/bind/bind_run.c src/bind/bind_run.h src/bind/bind_plot.c \
-                      src/bind/bind_results.c src/bind/bind_sweep.c src/bind/bind_sweep.h src/bind/bind_cell.c src/bind/bind_race.c \
+                      src/bind/bind_results.c src/bind/bind_sweep.c src/bind/bind_sweep.h src/bind/bind_cell.c src/bind/bind_race.c src/bind/bind_report.c \
                       src/bind/sweep_say.c src/bind/sweep.h
 libqsbind_a_SOURCES = src/bind/repl.c src/bind/repl.h src/bind/repl_sweep.c src/bind/complete.c
 nodist_libqsbind_a_SOURCES = src/bind/lua_files.h
@@ -35,7 +35,7 @@ tests_lua_t_lua_LDADD   = $(BIND_LIBS)
 QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua tests/lua/t_index.lua tests/lua/t_init.lua \
                tests/lua/t_model.lua tests/lua/t_onnx.lua tests/lua/t_pretty.lua tests/lua/t_quantizer.lua tests/lua/t_register.lua \
                tests/lua/t_select.lua tests/lua/t_tensor.lua tests/lua/t_net.lua tests/lua/t_train.lua tests/lua/t_plot.lua \
-               tests/lua/t_results.lua tests/lua/t_sweep.lua tests/lua/t_race.lua
+               tests/lua/t_results.lua tests/lua/t_sweep.lua tests/lua/t_race.lua tests/lua/t_report.lua
 TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua tests/golden/results.py tests/golden/results/v1.db

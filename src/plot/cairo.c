@@ -150,7 +150,8 @@ static void add_words(qs_paper *pp)
     pp->out = b;
 }
 
-int qs_paper_close(qs_paper *pp, qs_err *err)
+/* Nothing is drawn any more: out is the file. */
+static int end(qs_paper *pp, qs_err *err)
 {
     cairo_status_t st = cairo_status(pp->cr);
     if (pp->kind == PDF) {
@@ -161,10 +162,27 @@ int qs_paper_close(qs_paper *pp, qs_err *err)
     cairo_surface_finish(pp->surface);
     if (!st) st = cairo_surface_status(pp->surface);
     if (!st && pp->kind == SVG) add_words(pp);
-    int rc = st ? qs_fail(err, st == CAIRO_STATUS_NO_MEMORY ? QS_ENOMEM : QS_EIO, "%s: %s", pp->path, cairo_status_to_string(st))
-                : qs_file_write(pp->path, pp->out.s, pp->out.n, pp->fresh, err);
+    return st ? qs_fail(err, st == CAIRO_STATUS_NO_MEMORY ? QS_ENOMEM : QS_EIO, "%s: %s", pp->path, cairo_status_to_string(st)) : 0;
+}
+
+int qs_paper_close(qs_paper *pp, qs_err *err)
+{
+    int rc = end(pp, err);
+    if (!rc) rc = qs_file_write(pp->path, pp->out.s, pp->out.n, pp->fresh, err);
     qs_paper_free(pp);
     return rc;
+}
+
+char *qs_paper_take(qs_paper *pp, size_t *n, qs_err *err)
+{
+    qs_str out = {0};
+    if (!end(pp, err)) {
+        out = pp->out;
+        pp->out = (qs_str){0};
+    }
+    qs_paper_free(pp);
+    *n = out.n;
+    return out.s;
 }
 
 /* ---- lines and surfaces -------------------------------------------------------------------- */

@@ -37,6 +37,9 @@ void qs_paper_cells(qs_paper *pp, const qs_cells *g, qs_rect r);
 int qs_paper_close(qs_paper *pp, qs_err *err);
 void qs_paper_free(qs_paper *pp);      /* without writing; NULL allowed */
 
+/* The page as text in place of a file, malloc'd, and the page is freed: an SVG that can stand in another file. NULL: as above. */
+char *qs_paper_take(qs_paper *pp, size_t *n, qs_err *err);
+
 /* All of it at once. */
 int qs_plot_save(const qs_plot *p, const char *path, const qs_paper_opts *o, qs_err *err);
 

@@ -1,8 +1,8 @@
 noinst_LIBRARIES += libqsquant.a
-libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
+libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/budget.c src/quant/budget.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
                         src/quant/format.c src/quant/format.h src/quant/grad.c src/quant/grid.h src/quant/init.c \
                         src/quant/init.h src/quant/init_lp.c src/quant/init_mse.c src/quant/init_stat.c src/quant/lloyd.c src/quant/quantizer.c \
-                        src/quant/quantizer.h src/quant/rows.h
+                        src/quant/quantizer.h src/quant/rows.h src/quant/survey.c src/quant/survey.h
 QUANT_LIBS = libqsquant.a $(STAT_LIBS)
 
 check_PROGRAMS += tests/unit/t_format
@@ -49,3 +49,8 @@ check_PROGRAMS += tests/unit/t_vectors
 TESTS += tests/unit/t_vectors
 tests_unit_t_vectors_SOURCES = tests/unit/t_vectors.c tests/tap.h
 tests_unit_t_vectors_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_survey
+TESTS += tests/unit/t_survey
+tests_unit_t_survey_SOURCES = tests/unit/t_survey.c tests/tap.h
+tests_unit_t_survey_LDADD   = $(QUANT_LIBS)
