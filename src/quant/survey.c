@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/packed.h"
 
 #define VALUE_BYTES 24             /* a tensor takes so much a value at most while it is worked on, its cache included */
 #define CACHE ((size_t)80 << 20)   /* of indexes, of a tensor that has all threads */
@@ -52,7 +53,7 @@ static void take_cell(qs_survey_cell *c, const qs_compare *all)
         }
 }
 
-static bool ends_all(int code) { return code == QS_ECANCEL || code == QS_ENOMEM; }
+static bool ends_all(int code) { return code == QS_ECANCEL || code == QS_ENOMEM || code == QS_EIO; }
 
 static int do_cell(const struct survey *s, qs_tensor *t, const qs_format *f, qs_cache *cache, const qs_ctl *ctl,
                    qs_survey_cell *c, qs_err *err)
@@ -175,7 +176,10 @@ static void sum_up(qs_survey *s)
         }
         finish(&s->total[k], weight);
     }
-    for (size_t i = 0; i < s->n; i++) s->stored += 8.0 * (double)qs_dtype_size(s->row[i].t->dtype) * (double)s->row[i].t->n;
+    for (size_t i = 0; i < s->n; i++) {
+        const qs_tensor *t = s->row[i].t;
+        s->stored += (t->packed ? t->packed->bpw : 8.0 * (double)qs_dtype_size(t->dtype)) * (double)t->n;
+    }
 }
 
 /* What the budget is about: values, and how many of them are finite. */

@@ -108,7 +108,7 @@ int qs_peaks(const qs_tensor *t, int axis, float *peak, const qs_ctl *ctl, qs_er
     for (size_t i = 0; p.shared && i < LANES * p.channels; i++)
         peak[i % p.channels] = fmaxf(peak[i % p.channels], p.peak[i]);
     if (p.shared) free(p.peak);
-    return rc;
+    return rc ? rc : qs_tensor_check(t, err);
 }
 
 static int ascending(const void *a, const void *b)
