@@ -51,7 +51,7 @@ only 'jansson' model/safetensors.c train/checkpoint.c engine/race_file.c engine/
 only 'protobuf-c|.*pb-c\.h' model/onnx
 only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index store/watch.c
 only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c
-only 'zlib' train/data_files.c
+only 'zlib' train/data_files.c model/zip.c
 only 'sqlite3' store/
 only 'cairo' plot/cairo.c
 only 'immintrin|x86intrin|arm_neon' num/

@@ -12,7 +12,8 @@
 #include "model/reader.h"
 
 /* In the order they are asked: from the surest mark to the weakest. */
-const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_gguf, &qs_reader_safetensors, &qs_reader_onnx, &qs_reader_onnx_tensor, NULL};
+const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_npz, &qs_reader_gguf, &qs_reader_safetensors, &qs_reader_torch,
+                                       &qs_reader_onnx, &qs_reader_onnx_tensor, NULL};
 
 /* ---- names: open addressing, at most half full ------------------------------- */
 struct qs_model_names {
@@ -114,8 +115,6 @@ void qs_model_unref(qs_model *m)
 
 /* Files people are likely to try: saying what they are helps more than saying what they are not. */
 static const struct { const char *magic; size_t n; const char *what; } strangers[] = {
-    {"PK\3\4", 4, N_("a zip archive (.npz, or a PyTorch file)")},
-    {"\x80\2", 2, N_("a Python pickle (an old PyTorch file)")},
     {"\x89HDF", 4, N_("an HDF5 file (Keras)")},
     {"\x1f\x8b", 2, N_("compressed with gzip")},
     {"{", 1, N_("a JSON file")},
@@ -132,9 +131,9 @@ static int fail_unknown(const qs_blob *b, const char *path, qs_err *err)
 {
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
         if (b->size >= strangers[i].n && !memcmp(b->data, strangers[i].magic, strangers[i].n))
-            return qs_fail(err, QS_EFORMAT, _("%s: %s, which is not read here; safetensors, GGUF, .npy and ONNX are"), path,
+            return qs_fail(err, QS_EFORMAT, _("%s: %s, which is not read here; safetensors, GGUF, PyTorch, NumPy and ONNX files are"), path,
                            _(strangers[i].what));
-    return qs_fail(err, QS_EFORMAT, _("%s: not a safetensors, GGUF, .npy or ONNX file"), path);
+    return qs_fail(err, QS_EFORMAT, _("%s: not a safetensors, GGUF, PyTorch, NumPy or ONNX file"), path);
 }
 
 static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)

@@ -195,49 +195,64 @@ static char *array_name(const char *path)
     return name;
 }
 
-static int find_header(const qs_blob *b, size_t *begin, size_t *end, qs_err *err)
+static int find_header(const unsigned char *p, size_t size, size_t *begin, size_t *end, qs_err *err)
 {
-    if (b->size < 10) return qs_fail(err, QS_EFORMAT, _("the file ends within the header"));
-    unsigned version = b->data[6], wide = version > 1;
-    if (version < 1 || version > 3 || b->data[7])
-        return qs_fail(err, QS_EUNSUP, _("version %u.%u: 1.0 to 3.0 are known"), version, b->data[7]);
+    if (size < 10 || memcmp(p, MAGIC, 6)) return qs_fail(err, QS_EFORMAT, _("the file ends within the header"));
+    unsigned version = p[6], wide = version > 1;
+    if (version < 1 || version > 3 || p[7])
+        return qs_fail(err, QS_EUNSUP, _("version %u.%u: 1.0 to 3.0 are known"), version, p[7]);
     *begin = wide ? 12 : 10;
-    size_t length = (size_t)(b->data[8] | b->data[9] << 8);
-    if (wide && b->size >= 12) length |= (size_t)b->data[10] << 16 | (size_t)b->data[11] << 24;
-    if (b->size < *begin || length > b->size - *begin)
+    size_t length = (size_t)(p[8] | p[9] << 8);
+    if (wide && size >= 12) length |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
+    if (size < *begin || length > size - *begin)
         return qs_fail(err, QS_EFORMAT, _("the file ends within the header (%zu bytes)"), length);
     *end = *begin + length;
     return 0;
 }
 
-static int make_tensor(qs_model *m, const header *h, qs_blob *b, size_t at, qs_err *err)
+/* size: bytes that follow the header, at data. */
+static int make_tensor(qs_model *m, const char *name, const header *h, qs_blob *b, const unsigned char *data, size_t size, qs_err *err)
 {
     qs_dtype d = QS_UNKNOWN_DTYPE;
     bool swapped = false;
     size_t n = 0;
     int rc = read_type(h, &d, &swapped, err);
     if (rc || (rc = qs_shape_count(h->ndim, h->shape, qs_dtype_size(d), &n, err))) return rc;
-    if (n * qs_dtype_size(d) != b->size - at)
+    if (n * qs_dtype_size(d) != size)
         return qs_fail(err, QS_EFORMAT, _("the shape needs %zu bytes, %zu follow the header"), n * qs_dtype_size(d),
-                       b->size - at);
-    char *name = array_name(m->path);
-    qs_tensor *t = qs_tensor_new(name, d, h->ndim, h->shape, b, b->data + at, err);
-    free(name);
+                       size);
+    qs_tensor *t = qs_tensor_new(name, d, h->ndim, h->shape, b, data, err);
     if (!t) return -QS_EFORMAT;
     t->swapped = swapped;
     if (h->fortran) qs_tensor_fortran(t);
     return qs_model_add(m, t, err);
 }
 
-static int read_file(qs_model *m, qs_blob *b, qs_err *err)
+static int read_array(qs_model *m, const char *name, header *h, qs_blob *b, const unsigned char *p, size_t size, qs_err *err)
 {
     size_t begin = 0, end = 0;
-    header h = {0};
-    int rc = find_header(b, &begin, &end, err);
+    int rc = find_header(p, size, &begin, &end, err);
     if (rc) return rc;
-    cursor c = {(const char *)b->data + begin, (const char *)b->data + end, err};
-    rc = read_header(&c, &h);
-    return rc ? rc : make_tensor(m, &h, b, end, err);
+    cursor c = {(const char *)p + begin, (const char *)p + end, err};
+    rc = read_header(&c, h);
+    return rc ? rc : make_tensor(m, name, h, b, p + end, size - end, err);
+}
+
+int qs_npy_read(qs_model *m, const char *name, qs_blob *in, const unsigned char *data, size_t size, qs_err *err)
+{
+    header h = {0};
+    int rc = read_array(m, name, &h, in, data, size, err);
+    if (rc != -QS_EUNSUP) return rc;
+    return qs_model_add(m, qs_tensor_unknown(name, *h.descr ? h.descr : _("records"), h.has_shape ? h.ndim : -1, h.shape, in), err);
+}
+
+static int read_file(qs_model *m, qs_blob *b, qs_err *err)
+{
+    header h = {0};
+    char *name = array_name(m->path);
+    int rc = read_array(m, name, &h, b, b->data, b->size, err);
+    free(name);
+    return rc;
 }
 
 const qs_reader qs_reader_npy = {

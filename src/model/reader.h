@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-extern const qs_reader qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf;
+extern const qs_reader qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf;
 
 /*
  * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that is
@@ -21,6 +21,9 @@ static inline bool qs_big_endian(void) { return __BYTE_ORDER__ == __ORDER_BIG_EN
 
 /* A name from a file for a message: not longer than a line, without control characters. buf: at least 8. */
 const char *qs_name_shown(const char *name, char *buf, size_t size);
+
+/* Adds one array: a whole .npy file of size bytes at data in `in`. What is well-formed but no numbers is listed as unknown. */
+int qs_npy_read(qs_model *m, const char *name, qs_blob *in, const unsigned char *data, size_t size, qs_err *err);
 
 /* ---- writers: tensors already checked, f open for writing; errors need not name the file ---- */
 int qs_safetensors_write(FILE *f, qs_tensor *const *tensors, size_t n, qs_err *err);

@@ -1,10 +1,13 @@
 noinst_LIBRARIES += libqsmodel.a
-libqsmodel_a_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/onnx.c src/model/onnx.h \
-                        src/model/onnx_skim.c src/model/onnx_tensor.c src/model/packed.c src/model/packed.h src/model/reader.h \
+libqsmodel_a_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/npz.c \
+                        src/model/onnx.c src/model/onnx.h \
+                        src/model/onnx_skim.c src/model/onnx_tensor.c src/model/packed.c src/model/packed.h src/model/pickle.c \
+                        src/model/pickle.h src/model/reader.h \
                         src/model/gguf.c src/model/gguf_blocks.c src/model/gguf.h src/model/safetensors.c \
-                        src/model/save.c src/model/split.c src/model/tensor.c src/model/tensor.h
+                        src/model/save.c src/model/split.c src/model/tensor.c src/model/tensor.h \
+                        src/model/torch.c src/model/zip.c src/model/zip.h
 nodist_libqsmodel_a_SOURCES = src/model/onnx.pb-c.c src/model/onnx.pb-c.h
-MODEL_LIBS = libqsmodel.a $(JANSSON_LIBS) $(PROTOBUFC_LIBS) $(NUM_LIBS)
+MODEL_LIBS = libqsmodel.a $(ZLIB_LIBS) $(JANSSON_LIBS) $(PROTOBUFC_LIBS) $(NUM_LIBS)
 
 # The parser of ONNX files is generated from our schema, into the build tree.
 EXTRA_DIST    += src/model/onnx.proto

@@ -243,10 +243,10 @@ static bool reach(int ndim, const int64_t *shape, const size_t *stride, size_t *
 }
 
 qs_tensor *qs_tensor_strided(const char *name, qs_dtype d, int ndim, const int64_t *shape, const size_t *stride, qs_blob *blob,
-                             const unsigned char *data, qs_err *err)
+                             const unsigned char *data, size_t room, qs_err *err)
 {
-    size_t n, over, bytes, room = blob ? blob->size - (size_t)(data - blob->data) : 0;
-    if (ndim < 0 || ndim > QS_MAXDIM || qs_shape_count(ndim, shape, types[d].size, &n, NULL) || !n || in_c_order(ndim, shape, stride))
+    size_t n, over, bytes;
+    if (ndim < 0 || ndim > QS_MAXDIM || qs_shape_count(ndim, shape, types[d].size, &n, NULL) || !n)
         return qs_tensor_new(name, d, ndim, shape, blob, data, err);
     if (!reach(ndim, shape, stride, &over) || !qs_mul(over, types[d].size, &bytes) || bytes > room) {
         qs_fail(err, QS_EARG, _("its strides reach beyond the data"));
@@ -256,6 +256,7 @@ qs_tensor *qs_tensor_strided(const char *name, qs_dtype d, int ndim, const int64
         qs_fail(err, QS_EARG, _("%zu values made of the same few, %d times more than the file has"), n, QS_EXPAND);
         return NULL;
     }
+    if (in_c_order(ndim, shape, stride)) return qs_tensor_new(name, d, ndim, shape, blob, data, err);
     qs_tensor *t = blank(name, d, NULL);
     set_shape(t, ndim, shape, n);
     t->strided = true;
@@ -437,6 +438,15 @@ double qs_tensor_at(const qs_tensor *t, size_t i)
     if (!types[t->dtype].at) return 0;
     qs_tensor_bytes(t, i, 1, 1, raw);
     return types[t->dtype].at(raw);
+}
+
+int qs_tensor_check(const qs_tensor *t, qs_err *err)
+{
+    int rc = qs_blob_check(t->blob, err);
+    if (!rc && t->packed) rc = qs_blob_check(t->packed->blob, err);
+    for (int i = 0; i < QS_PACKED_PARTS && t->packed && !rc; i++)
+        if (t->packed->part[i]) rc = qs_tensor_check(t->packed->part[i], err);
+    return rc;
 }
 
 /* ---- for people -------------------------------------------------------------- */

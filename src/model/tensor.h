@@ -75,11 +75,11 @@ typedef struct qs_tensor {
 /* A new tensor over blob (takes a reference of its own). name is copied. EARG on a bad shape; checks that data fits. */
 qs_tensor *qs_tensor_new(const char *name, qs_dtype d, int ndim, const int64_t *shape, qs_blob *blob,
                          const unsigned char *data, qs_err *err);
-/* The same where elements lie apart or in another order: stride[i] elements from one to the next along axis i. EARG: they
- * reach beyond the blob; the tensor has more values than QS_EXPAND of those the blob can hold (axes of stride 0 cost a file nothing). */
+/* The same where elements lie apart or in another order: stride[i] elements from one to the next along axis i, all within
+ * `room` bytes from data on. EARG: they reach beyond; the tensor has more values than QS_EXPAND of those the blob can hold (axes of stride 0 cost a file nothing). */
 #define QS_EXPAND 1024
 qs_tensor *qs_tensor_strided(const char *name, qs_dtype d, int ndim, const int64_t *shape, const size_t *stride, qs_blob *blob,
-                             const unsigned char *data, qs_err *err);
+                             const unsigned char *data, size_t room, qs_err *err);
 /* Says that the elements are stored in Fortran order (the first axis runs fastest). */
 void qs_tensor_fortran(qs_tensor *t);
 /* A float32 tensor with memory of its own, zeroed; *mem is where to write (n floats). */
@@ -97,7 +97,7 @@ const float *qs_tensor_floats(const qs_tensor *t);
 double qs_tensor_at(const qs_tensor *t, size_t i);
 
 /* EIO where values were read that the file of t has lost meanwhile (qs_blob_check): asked after reading, by who has an err. */
-static inline int qs_tensor_check(const qs_tensor *t, qs_err *err) { return qs_blob_check(t->blob, err); }
+int qs_tensor_check(const qs_tensor *t, qs_err *err);
 
 /* NULL if the tensor is a weight to be quantized (floating, two or more dimensions, not empty), else the
  * reason why it is not, for people: N_("integers: an index or a shape"), N_("one dimension: a bias or a norm"), ... */

@@ -126,7 +126,7 @@ static void strides(void)
     const size_t stride[] = {1, 12, 5}, plain[] = {4, 2, 1}, expand[] = {1, 0}, none[] = {0, 0}, far[] = {SIZE_MAX / 2, 1, 1};
     qs_blob *b = qs_blob_new(sizeof f, NULL);
     memcpy(qs_blob_mem(b), f, sizeof f);
-    qs_tensor *t = qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 8, &e);
+    qs_tensor *t = qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 8, b->size - 8, &e);
     bool good = t && t->strided && !qs_tensor_floats(t);
     for (size_t start = 0; t && start < 12; start++) {
         qs_tensor_read(t, start, 12 - start, got);
@@ -139,15 +139,15 @@ static void strides(void)
     if (t) qs_split_gather(&s, t, 1, got);
     ok(got[0] == 14 && got[1] == 19 && got[2] == 15 && got[5] == 21, "gathered in C order");
     qs_tensor_unref(t);
-    t = qs_tensor_strided("t", QS_F32, 3, shape, plain, b, b->data, &e);
+    t = qs_tensor_strided("t", QS_F32, 3, shape, plain, b, b->data, b->size, &e);
     ok(t && !t->strided && qs_tensor_floats(t), "the strides of C order are none");
     qs_tensor_unref(t);
-    t = qs_tensor_strided("t", QS_F32, 2, wide, expand, b, b->data, &e);
+    t = qs_tensor_strided("t", QS_F32, 2, wide, expand, b, b->data, b->size, &e);
     ok(t && t->n == 4000 && qs_tensor_at(t, 999) == 0 && qs_tensor_at(t, 3001) == 3, "expanded: %s", e.msg);
     qs_tensor_unref(t);
-    ok(!qs_tensor_strided("t", QS_F32, 2, huge, none, b, b->data, &e) && strstr(e.msg, "1024 times"), "%s", e.msg);
-    ok(!qs_tensor_strided("t", QS_F32, 3, shape, far, b, b->data, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
-    ok(!qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 24, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
+    ok(!qs_tensor_strided("t", QS_F32, 2, huge, none, b, b->data, b->size, &e) && strstr(e.msg, "1024 times"), "%s", e.msg);
+    ok(!qs_tensor_strided("t", QS_F32, 3, shape, far, b, b->data, b->size, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
+    ok(!qs_tensor_strided("t", QS_F32, 3, shape, stride, b, b->data + 24, b->size - 24, &e) && strstr(e.msg, "beyond"), "%s", e.msg);
     qs_blob_unref(b);
 }
 
