@@ -174,6 +174,13 @@ int main(void)
     attack(dir, "tests/golden/onnx/external.onnx", 96, 500, true);
     attack(dir, "tests/golden/npy/f4_fortran.npy", 128, 1500, true);
     attack(dir, "tests/golden/npy/f8_big.npy", 128, 500, true);
+    attack(dir, "tests/fuzz/corpus/npz/stored.npz", 818, 1000, true);
+    attack(dir, "tests/fuzz/corpus/npz/deflated.npz", 609, 1000, true);
+    attack(dir, "tests/fuzz/corpus/torch/zip4.pt", 1364, 1000, true);
+    attack(dir, "tests/fuzz/corpus/torch/checkpoint.pt", 1139, 500, false);
+    attack(dir, "tests/fuzz/corpus/torch/old.pt", 774, 1500, true);
+    attack(dir, "tests/fuzz/corpus/torch/old4.pt", 707, 500, false);
+    attack(dir, "tests/fuzz/corpus/torch/quantized.pt", 546, 500, false);
     garbage(path);
     unlink(path);
     rmdir(dir);
