@@ -43,7 +43,7 @@ static int find_end(const qs_blob *b, size_t *end, qs_err *err)
         *end = b->size - back;
         return 0;
     }
-    return qs_fail(err, QS_EFORMAT, _("no directory at its end: cut short?"));
+    return qs_fail(err, QS_EFORMAT, _("a zip file without a directory at its end: cut short?"));
 }
 
 static int read_end64(const qs_blob *b, size_t end, directory *d, qs_err *err)
