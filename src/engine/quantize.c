@@ -90,9 +90,11 @@ static int scale_shape(const qs_split *s, const qs_tensor *t, int64_t *shape)
 {
     if (s->kind == QS_SPLIT_TENSOR) return 0;
     if (s->kind == QS_SPLIT_GROUP) {
-        shape[0] = (int64_t)s->out;
-        shape[1] = s->out ? (int64_t)(s->parts / s->out) : 0;
-        return 2;
+        int rows = t->out_axis <= 0 && (!t->in_axes || t->in_axes == ((1u << t->ndim) - 2)) ? 0 : 1;
+        shape[0] = 1;
+        shape[rows] = (int64_t)s->out;
+        shape[rows + 1] = s->out ? (int64_t)(s->parts / s->out) : 0;
+        return rows + 2;
     }
     for (int k = 0; k < t->ndim; k++) shape[k] = k == s->axis ? t->shape[k] : 1;
     return t->ndim;

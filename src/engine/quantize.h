@@ -31,7 +31,8 @@ typedef struct qs_quantized {
 /*
  * Writes path (.safetensors). Quantized floats are F32 under the tensor's own name. As codes, NAME becomes
  *     NAME.codes       U8, I8, U16 or I16, the shape of NAME: the integers of int and uint, else numbers of levels
- *     NAME.scale       F32: [] for @tensor; for @channel one a channel, the other axes 1; for @groupN [outputs, groups]
+ *     NAME.scale       F32: [] for @tensor; for @channel one a channel, the other axes 1; for @groupN [outputs, groups],
+ *                      where outputs are another axis than the first [1, outputs, groups]
  *     NAME.zero_point  I32, shaped as NAME.scale: +zp
  *     NAME.offset      F32, shaped as NAME.scale: +offset
  *     NAME.codebook    F32, the levels in units of the scale: where codes are numbers of levels

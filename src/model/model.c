@@ -65,6 +65,25 @@ qs_model *qs_model_new(const char *path, const char *format)
     return m;
 }
 
+static void count(qs_model *m, const qs_tensor *t)
+{
+    if (qs_tensor_reason(t)) return;
+    m->weights++;
+    m->values += t->n;
+}
+
+void qs_model_replace(qs_model *m, qs_tensor *const *list, size_t n)
+{
+    for (size_t i = 0; i < m->n; i++) qs_tensor_unref(m->tensors[i]);
+    memset(m->names->slot, 0, m->names->cap * sizeof *m->names->slot);
+    m->weights = m->values = 0;
+    for (m->n = 0; m->n < n;) {   /* never more than there were: there is room */
+        m->tensors[m->n] = list[m->n];
+        *find_slot(m, list[m->n]->name) = m->n + 1;
+        count(m, list[m->n++]);
+    }
+}
+
 int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
 {
     char buf[80];
@@ -78,10 +97,7 @@ int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
     m->tensors[m->n++] = t;
     if (2 * m->n > m->names->cap) names_grow(m);
     else *find_slot(m, t->name) = m->n;
-    if (!qs_tensor_reason(t)) {
-        m->weights++;
-        m->values += t->n;
-    }
+    count(m, t);
     return 0;
 }
 
@@ -106,6 +122,7 @@ void qs_model_unref(qs_model *m)
     free(m->names->slot);
     free(m->names);
     free(m->note);
+    qs_hints_free(m->hints);
     free(m->path);
     free(m);
 }
@@ -146,6 +163,7 @@ static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)
     qs_model *m = qs_model_new(path, r->name);
     int rc = r->read(m, b, err);
     if (rc) qs_fail_prefix(err, "%s: %s", path, r->name);
+    else qs_model_join(m);
     if (!qs_blob_check(b, err) && !rc) return m;
     qs_model_unref(m);
     return NULL;

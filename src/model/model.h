@@ -19,6 +19,7 @@ typedef struct qs_model {
     size_t values;            /* elements of the tensors that are quantized (qs_tensor_reason NULL) */
     size_t weights;           /* how many those tensors are */
     char *note;               /* what the reader wants people to know, or NULL */
+    struct qs_hints *hints;   /* while it is being read: what its reader knows of codes and scales, private */
     struct qs_model_names *names; /* name -> number, private */
 } qs_model;
 

@@ -315,6 +315,36 @@ static const struct { const char *op; void (*hand)(scope *s, const Onnx__NodePro
     {"Concat", hand_joined},         {"Unsqueeze", hand_unsqueezed},
 };
 
+/* ---- weights that are codes --------------------------------------------------------------------- */
+static const struct { const char *op; size_t codes, scale, zero; int axis; } dequantizing[] = {
+    {"DequantizeLinear", 0, 1, 2, 1},
+    {"QLinearConv", 3, 4, 5, 0},
+    {"QLinearMatMul", 3, 4, 5, -1},
+};
+
+/* The weight an input is, as it stands in the file. */
+static qs_tensor *input_weight(const scope *s, const Onnx__NodeProto *n, size_t input)
+{
+    const alias *a = n->n_input > input ? find_alias(s, n->input[input]) : NULL;
+    if (!a || a->ndim != a->w->t->ndim) return NULL;
+    for (int i = 0; i < a->ndim; i++)
+        if (a->axes[i] != i) return NULL;
+    return a->w->t;
+}
+
+static void tell_codes(reader *r, const scope *s, const Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < sizeof dequantizing / sizeof *dequantizing; i++) {
+        if (strcmp(n->op_type, dequantizing[i].op)) continue;
+        int64_t axis = attribute_int(n, "axis", dequantizing[i].axis), block = attribute_int(n, "block_size", 0);
+        qs_told t = {input_weight(s, n, dequantizing[i].codes), input_weight(s, n, dequantizing[i].scale),
+                     input_weight(s, n, dequantizing[i].zero), axis >= -QS_MAXDIM && axis < QS_MAXDIM ? (int)axis : QS_MAXDIM,
+                     block > 0 ? (size_t)block : 0};
+        bool zero = n->n_input <= dequantizing[i].zero || !*n->input[dequantizing[i].zero] || t.zero;
+        if (t.codes && t.scale && zero && t.codes != t.scale) qs_join_told(r->m, &t);
+    }
+}
+
 static void hand_on(scope *s, const Onnx__NodeProto *n)
 {
     const alias *a = n->n_input && n->n_output ? find_alias(s, n->input[0]) : NULL;
@@ -352,6 +382,7 @@ static int walk_node(reader *r, scope *s, const Onnx__NodeProto *n, size_t numbe
         rc = constant ? add_attribute(r, s, n->n_output ? n->output[0] : NULL, n->attribute[i])
                       : walk_attribute(r, s, n, number, n->attribute[i]);
     learn_axes(s, n);
+    tell_codes(r, s, n);
     hand_on(s, n);
     return rc;
 }

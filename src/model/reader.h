@@ -17,6 +17,28 @@ qs_tensor *qs_tensor_unknown(const char *name, const char *text, int ndim, const
 /* The product of a shape and its size in bytes (size 0: any). EFORMAT where it is negative or overflows. */
 int qs_shape_count(int ndim, const int64_t *shape, size_t size, size_t *n, qs_err *err);
 
+/* ---- quantized models (join.c) ---- */
+/* Codes whose scale and zero point (or NULL) a reader knows; borrowed from the model. */
+typedef struct qs_told {
+    qs_tensor *codes, *scale, *zero;
+    int axis;                   /* of the scales, where there are several; < 0: from the end */
+    size_t block;               /* values along that axis that share a scale; 0: all of a channel */
+} qs_told;
+typedef struct qs_hints {
+    qs_told *told;              /* (ntold) */
+    size_t ntold;
+    char *format;               /* of the codes we wrote ("int4@group32"), or NULL */
+} qs_hints;
+/* Called by readers for a model being read; copied. */
+void qs_join_told(qs_model *m, const qs_told *t);
+void qs_join_format(qs_model *m, const char *format);
+void qs_hints_free(qs_hints *h);   /* NULL allowed */
+/* Puts one tensor in place of codes and their scales, wherever it can; m->note says what it did and could not do.
+ * Cost: names; of group orders and the first zero points their values. */
+void qs_model_join(qs_model *m);
+/* Other tensors in place of those there are; list: (n), names differ, taken over. */
+void qs_model_replace(qs_model *m, qs_tensor *const *list, size_t n);
+
 static inline bool qs_big_endian(void) { return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__; }
 
 /* A name from a file for a message: not longer than a line, without control characters. buf: at least 8. */

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libqsmodel.a
-libqsmodel_a_SOURCES = src/model/blob.c src/model/model.c src/model/model.h src/model/npy.c src/model/npz.c \
+libqsmodel_a_SOURCES = src/model/blob.c src/model/join.c src/model/joined.c src/model/joined.h src/model/model.c src/model/model.h src/model/npy.c src/model/npz.c \
                         src/model/onnx.c src/model/onnx.h \
                         src/model/onnx_skim.c src/model/onnx_tensor.c src/model/packed.c src/model/packed.h src/model/pickle.c \
                         src/model/pickle.h src/model/reader.h \
@@ -18,7 +18,7 @@ src/model/onnx.pb-c.c: src/model/onnx.proto
 src/model/onnx.pb-c.h: src/model/onnx.pb-c.c
 	@test -f $@ || { rm -f src/model/onnx.pb-c.c && $(MAKE) $(AM_MAKEFLAGS) src/model/onnx.pb-c.c; }
 
-model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_gguf tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save \
+model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_gguf tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save tests/unit/t_join \
               tests/unit/t_open_big tests/hostile/t_hostile tests/golden/t_onnx_testdata
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -34,6 +34,11 @@ tests_unit_t_onnx_SOURCES = tests/unit/t_onnx.c tests/tap.h tests/unit/files.h
 tests_unit_t_onnx_LDADD   = $(MODEL_LIBS)
 tests_unit_t_save_SOURCES = tests/unit/t_save.c tests/tap.h tests/unit/files.h
 tests_unit_t_save_LDADD   = $(MODEL_LIBS)
+tests_unit_t_join_SOURCES = tests/unit/t_join.c tests/tap.h tests/unit/files.h
+tests_unit_t_join_LDADD   = $(MODEL_LIBS)
+EXTRA_DIST += tests/golden/joined.py tests/golden/joined/model.safetensors tests/golden/joined/want.safetensors \
+              tests/golden/joined/bad.safetensors tests/golden/joined/order.safetensors tests/golden/joined/qdq.onnx \
+              tests/golden/joined/qdq_want.safetensors
 tests_unit_t_open_big_SOURCES = tests/unit/t_open_big.c tests/tap.h tests/unit/files.h
 tests_unit_t_open_big_LDADD   = $(MODEL_LIBS)
 tests_hostile_t_hostile_SOURCES = tests/hostile/t_hostile.c tests/tap.h tests/unit/files.h

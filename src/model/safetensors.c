@@ -139,24 +139,26 @@ static int check_cover(const entry *e, size_t n, size_t size, qs_err *err)
     return qs_fail(err, QS_EFORMAT, _("%zu bytes after the last tensor"), size - at);
 }
 
-static int check_metadata(const json_t *meta, qs_err *err)
+/* What we wrote there ourselves says how codes are meant. */
+static int read_metadata(qs_model *m, const json_t *meta, qs_err *err)
 {
     const char *key;
     json_t *value;
     if (!json_is_object(meta)) return qs_fail(err, QS_EFORMAT, _("__metadata__ must be an object"));
     json_object_foreach((json_t *)(uintptr_t)meta, key, value)
         if (!json_is_string(value)) return qs_fail(err, QS_EFORMAT, _("__metadata__ must map strings to strings"));
+        else if (!strcmp(key, "quantscope.format")) qs_join_format(m, json_string_value(value));
     return 0;
 }
 
-static int collect(entry *e, size_t *n, json_t *root, size_t size, qs_err *err)
+static int collect(qs_model *m, entry *e, size_t *n, json_t *root, size_t size, qs_err *err)
 {
     const char *name;
     json_t *o;
     *n = 0;
     json_object_foreach(root, name, o) {
         if (!strcmp(name, "__metadata__")) {
-            if (check_metadata(o, err)) return -QS_EFORMAT;
+            if (read_metadata(m, o, err)) return -QS_EFORMAT;
             continue;
         }
         e[*n].name = name;
@@ -172,7 +174,7 @@ static int read_header(qs_model *m, json_t *root, qs_blob *blob, size_t data, qs
 {
     size_t n;
     entry *e = qs_xcalloc(json_object_size(root), sizeof *e);
-    int rc = collect(e, &n, root, blob->size - data, err);
+    int rc = collect(m, e, &n, root, blob->size - data, err);
     for (size_t i = 0; i < n && !rc; i++)
         if (make_tensor(m, &e[i], blob, blob->data + data, err)) rc = fail_entry(&e[i], err);
     free(e);

@@ -45,7 +45,9 @@ for i, v in ipairs(written.w7:totable()) do same = same and v == quantized[i] en
 for i, v in ipairs(written.w8:totable()) do same = same and v == m.w8[i] end
 ok(same, "the values of q:quantize, and the other tensors as they were")
 eq(#assert(qs.quantize(m, tap.path "c.safetensors", {codes = true})), 20, "by default all that are quantized")
-eq(qs.load(tap.path "c.safetensors"):get "w3.codes".dtype, "I8", "as codes")
+local codes = qs.load(tap.path "c.safetensors")
+eq(codes.w3.dtype, "int4", "as codes, which are one tensor again")
+eq(#codes, #m, "and no other")
 ok(qs.save_steps(m, tap.path "steps.json"), "steps")
 fails("EARG", "no tensor 'none'", "a tensor that is not there", qs.quantize(m, tap.path "n.safetensors", {tensors = {"none"}}))
 fails("EUNSUP", "lloyd", "levels of its own as codes", qs.quantize(m, tap.path "n.safetensors", {init = "lloyd", codes = true}))
