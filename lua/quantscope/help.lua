@@ -141,24 +141,27 @@ help.groups = {
     {"qs.format", 'qs.format(text) -> format',
      "Which values can be represented: base{:flag}[+offset|+zp][@granularity]. base: intB (2..8, 16), uintB " ..
      "(1..8, 16), potB, apotB, uapotB, nf4, fp4, fp8e4m3, fp8e5m2, codebook(c;c;...). flag: narrow, away, " ..
-     "flip. granularity: tensor, channel, channelN, groupN. tostring(f) is the canonical string and its " ..
-     "inverse.",
+     "flip, and with @groupN scale=f16, scale=e8m0, scale=e4m3: what steps are kept in, to which they are rounded. " ..
+     "granularity: tensor, channel, channelN, groupN. Block formats have names: q4_0, q4_1, q5_0, q5_1, q8_0, mxfp4, " ..
+     "nvfp4. tostring(f) is the canonical string and its inverse.",
      errors = "EFORMAT outside the grammar (says what was expected where); EUNSUP what the literature does not " ..
      "define."},
     {"qs.formats", 'qs.formats() -> {{name=, doc=}, ...}', "The bases and flags there are."},
     {"format", 'tostring(f), f == g', "A format. Two are equal if their canonical strings are."},
-    {"format:bpw", 'f:bpw(t) -> number', "Bits a weight, with its steps (32 bits each), offsets and zero " ..
-     "points, on this tensor; without a tensor the bits of a code."},
+    {"format:bpw", 'f:bpw(t) -> number', "Bits a weight, with its steps and offsets (32 bits each, or as scale= has " ..
+     "it) and zero points, on this tensor; without a tensor the bits of a code."},
     {"format.bits", 'f.bits', "Bits of a code."},
     {"format.base", 'f.base', 'What stands first, without its number of bits: "int", "apot", "codebook".'},
     {"format.codebook", 'f.codebook', "The levels, ascending, in units of the step."},
     {"format.granularity", 'f.granularity', '"tensor", "channel", "channelN", "groupN".'},
+    {"format.scale", 'f.scale', 'What the steps of groups are kept in: "f16", "e8m0", "e4m3"; nil: float32.'},
     {"format.signed", 'f.signed', "true if it has levels below 0."},
     {"format.offset", 'f.offset', '"offset" (a real beta), "zp" (an integer zero point), or nil.'},
     {"qs.quantizer", 'qs.quantizer(format, {step=, offset=0}) -> quantizer',
      "A quantizer with given parameters: Q(x) = step c[k] + offset. step > 0, in the unit of x (either sign " ..
      "with :flip); offset in the unit of x (with +zp: -step z for an integer z). @channel and @groupN: arrays " ..
-     "with one number a part.",
+     "with one number a part. With scale= they are rounded to what can be kept; e4m3 is times one float32 that makes " ..
+     "the largest step exact.",
      errors = "EARG a step that is not finite or not > 0, an offset for a format without, arrays of unequal length."},
     {"quantizer", 'tostring(q)', "A format with its steps and offsets. Q(x) = s c[k] + beta; u = (x - beta)/s " ..
      "is one correctly rounded float32 division."},
@@ -177,7 +180,8 @@ help.groups = {
     {"quantizer:levels", 'q:levels(part=1) -> {number, ...}', "The levels in the unit of x, ascending.",
      errors = "EARG no such part."},
     {"quantizer:thresholds", 'q:thresholds(part=1) -> {number, ...}',
-     "The decision thresholds, midpoints of the levels (before any correction), in the unit of x, ascending.",
+     "The decision thresholds, midpoints of the levels (before any correction; of init ggml where its own rule has them), " ..
+     "in the unit of x, ascending.",
      errors = "EARG no such part."},
     {"quantizer:grad", 'q:grad(t, upstream, {learn="lsq", scale=true, mask="paper"}) -> dx, dstep, doffset',
      "Gradients through the quantizer (straight-through): dx a tensor; dstep and doffset numbers, or arrays by " ..

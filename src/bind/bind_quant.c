@@ -133,6 +133,13 @@ static int format_offset(lua_State *L)
     return 1;
 }
 
+static int format_scale(lua_State *L)
+{
+    const qs_format *f = check_format(L, 1);
+    lua_pushstring(L, f->scale ? qs_scale_types[f->scale].name : NULL);
+    return 1;
+}
+
 static int format_bpw(lua_State *L)
 {
     const qs_format *f = check_format(L, 1);
@@ -303,6 +310,7 @@ static int quantizer_thresholds(lua_State *L)
     lua_createtable(L, (int)g->n, 0);
     for (size_t k = 0; k + 1 < g->n; k++) {
         double middle = 0.5 * ((double)g->lv[k] + (double)g->lv[k + 1]);
+        if (g->picked) middle = (double)qs_grid_cut(g, k);
         lua_pushnumber(L, g->corrected ? (middle - (double)g->shift) / (double)g->gain : middle);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
@@ -605,7 +613,7 @@ static int curve(lua_State *L)
 static const luaL_Reg format_methods[] = {{"bpw", format_bpw}, {NULL, NULL}};
 static const luaL_Reg format_fields[] = {
     {"bits", format_bits}, {"base", format_base}, {"codebook", format_codebook}, {"granularity", format_granularity},
-    {"signed", format_signed}, {"offset", format_offset}, {NULL, NULL}};
+    {"signed", format_signed}, {"offset", format_offset}, {"scale", format_scale}, {NULL, NULL}};
 static const luaL_Reg format_meta[] = {
     {"__tostring", format_tostring}, {"__eq", format_eq}, {"__concat", concat}, {NULL, NULL}};
 const qs_type qs_type_format = {"qs.format", NULL, format_free, format_methods, format_fields, format_meta, NULL};

@@ -215,7 +215,8 @@ static void offer_format_row(struct found *w, const char *name)
 static void give_formats(struct found *w)
 {
     static const char *const tails[] = {":narrow", ":away", ":flip", "+offset", "+zp", "@tensor", "@channel",
-                                        "@group32", "@group64", "@group128"};
+                                        "@group32", "@group64", "@group128", ":scale=f16@group32",
+                                        ":scale=e8m0@group32", ":scale=e4m3@group16"};
     for (const qs_doc *d = qs_format_docs; d->name; d++) offer_format_row(w, d->name);
     size_t base = strcspn(w->part, ":+@"), last = strlen(w->part);
     if (base == last) return;

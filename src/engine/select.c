@@ -284,12 +284,23 @@ static qs_quantizer *start_from(struct change *c, const qs_split *split, qs_err 
     return qs_init_tensor(n->init, n->t, n->f->f, NULL, c->s->cache, qs_session_ctl(c->s), err);
 }
 
-static void move_steps(const struct change *c, double *step, double *offset, size_t parts)
+/* Scales that are far apart: a small move is one to the neighbour. */
+static double moved(const qs_format *f, double unit, double from, double to)
+{
+    double below, above;
+    if (!f->scale || to == from || to * from <= 0 || qs_scale_near(f->scale, unit, to) != from) return to;
+    bool up = fabs(to) > fabs(from);
+    qs_scale_around(f->scale, unit, from * (up ? 1 + 1e-6 : 1 - 1e-6), &below, &above);
+    return up ? above : below;
+}
+
+static void move_steps(const struct change *c, double unit, double *step, double *offset, size_t parts)
 {
     double want = c->p->step, old = median_of(step, parts);
     for (size_t i = 0; i < parts; i++) {
         if (c->n->channel >= 0 && (size_t)c->n->channel != i) continue;
         double s = c->n->channel >= 0 || parts == 1 || old == 0 ? want : step[i] * (want / old);
+        s = moved(c->n->f->f, unit, step[i], s);
         if (offset && c->n->f->f->offset == QS_OFFSET_ZP) offset[i] *= s / step[i];   /* the same zero point */
         step[i] = s;
     }
@@ -333,9 +344,9 @@ static int by_hand(struct change *c, qs_err *err)
         offset = qs_xcalloc(q->parts, sizeof *offset);
         if (q->offset) memcpy(offset, q->offset, q->parts * sizeof *offset);
     }
-    if (c->p->set & QS_PICK_STEP) move_steps(c, step, offset, q->parts);
+    if (c->p->set & QS_PICK_STEP) move_steps(c, q->unit, step, offset, q->parts);
     if (c->p->set & QS_PICK_OFFSET) move_offsets(c, offset, q->parts);
-    h = qs_quantizer_new(c->n->f->f, &split, q->parts, step, offset, err);
+    h = qs_quantizer_blocks(c->n->f->f, &split, q->parts, q->unit, step, offset, NULL, NULL, err);
     free(step);
     free(offset);
     qs_quantizer_unref(q);

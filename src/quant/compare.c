@@ -23,6 +23,7 @@ struct lane {
     qs_init_opts opts;
     char name[64];
     double *step, *offset, *mse, *clipped;   /* (parts) */
+    float *pick, *pick_offset;               /* (parts) */
     double seconds;
     qs_init_out first;     /* of part 0: texts and codebook */
     qs_err err;            /* the first thing that went wrong, or code 0 */
@@ -38,6 +39,7 @@ struct table {
     const qs_ctl *ctl, *quiet;
     struct lane *lane;     /* (n); lane 0 is mse, the reference */
     size_t n;
+    double unit;           /* of the steps (quantizer.h) */
     double *count, *energy;                  /* (parts) finite values; sum x^2 */
     const qs_tensor *weights;
     size_t per, first;
@@ -55,11 +57,14 @@ static void fail_lane(struct table *b, size_t i, size_t slot, const qs_err *e)
 static void lane_part(struct table *b, size_t i, size_t p, size_t slot, const qs_index *ix, const qs_ctl *ctl)
 {
     struct lane *l = &b->lane[i];
-    qs_init_in in = {.ix = ix, .f = b->f, .opts = &l->opts, .ctl = ctl};
+    float *x = qs_init_values(l->row, b->t, &b->s, p);
+    qs_init_in in = {.ix = ix, .f = b->f, .opts = &l->opts, .ctl = ctl, .unit = b->unit, .x = x,
+                     .n = x ? qs_split_len(&b->s, b->t, p) : 0};
     qs_init_out out = {0};
     qs_err e = {0};
     double start = qs_now();
     int rc = qs_init_part(l->row, &in, &out, &e);
+    free(x);
     b->seconds[i][slot] += qs_now() - start;
     if (rc) {
         if (!e.code) e.code = -rc;
@@ -69,7 +74,10 @@ static void lane_part(struct table *b, size_t i, size_t p, size_t slot, const qs
     qs_grid g;
     l->step[p] = out.step;
     l->offset[p] = out.offset;
+    l->pick[p] = out.pick;
+    l->pick_offset[p] = out.pick_offset;
     qs_grid_at(&g, out.f ? out.f : b->f, out.step, out.offset);
+    if (out.pick != 0) qs_grid_pick(&g, out.pick, out.pick_offset);
     qs_grid_levels(&g);
     l->mse[p] = qs_error_mse(&g, ix, &l->clipped[p]);
     qs_grid_clear(&g);
@@ -153,6 +161,8 @@ static void lane_init(struct table *b, struct lane *l, const qs_init *row, const
     l->offset = l->step + b->s.parts;
     l->mse = l->offset + b->s.parts;
     l->clipped = l->mse + b->s.parts;
+    l->pick = qs_xcalloc(2 * b->s.parts, sizeof *l->pick);
+    l->pick_offset = l->pick + b->s.parts;
 }
 
 static void choose(struct table *b, const char *const *wanted, size_t n, const qs_init_opts *o)
@@ -218,7 +228,8 @@ static double mse_ratio(const struct table *b, const struct lane *l)
 static qs_quantizer *quantizer_of(const struct table *b, struct lane *l)
 {
     const qs_format *f = l->first.f ? l->first.f : b->f;
-    qs_quantizer *q = qs_quantizer_new(f, &b->s, b->s.parts, l->step, f->offset ? l->offset : NULL, &l->err);
+    qs_quantizer *q = qs_quantizer_blocks(f, &b->s, b->s.parts, b->unit, l->step, f->offset ? l->offset : NULL,
+                                          l->row->flags & QS_INIT_VALUES ? l->pick : NULL, l->pick_offset, &l->err);
     if (!q) return NULL;
     snprintf(q->init, sizeof q->init, "%s", l->name);
     if (*l->first.formula)
@@ -288,6 +299,7 @@ static void table_clear(struct table *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         free(b->lane[i].step);
+        free(b->lane[i].pick);
         qs_format_free(b->lane[i].first.f);
     }
     free(b->lane);
@@ -304,6 +316,7 @@ int qs_compare_tensor(qs_tensor *t, const qs_format *f, const char *const *names
     *out = (qs_compare){0};
     int rc = qs_init_check_opts(t, o, err);
     if (!rc) rc = qs_format_split(f, t, &b.s, err);
+    if (!rc) rc = qs_init_unit(f, t, ctl, &b.unit, err);
     if (rc) return rc;
     b.quiet = &quiet;
     choose(&b, names, n, o);

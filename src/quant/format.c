@@ -19,7 +19,7 @@
 #include "quant/book.h"
 
 #define LEVELS_MAX 65536
-#define FLAGS "narrow, away, flip"
+#define FLAGS "narrow, away, flip, scale=f16, scale=e8m0, scale=e4m3"
 
 /* ---- the bases -------------------------------------------------------------------- */
 struct family {
@@ -46,6 +46,14 @@ static const struct family families[] = {
 };
 enum { FAMILIES = sizeof families / sizeof *families, CODEBOOK = FAMILIES - 1 };
 
+/* Block formats by the names they go by elsewhere. */
+static const struct { const char *name, *text; } aliases[] = {
+    {"q4_0", "int4:flip:scale=f16@group32"},    {"q4_1", "uint4:scale=f16+offset@group32"},
+    {"q5_0", "int5:flip:scale=f16@group32"},    {"q5_1", "uint5:scale=f16+offset@group32"},
+    {"q8_0", "int8:scale=f16@group32"},         {"mxfp4", "fp4:scale=e8m0@group32"},
+    {"nvfp4", "fp4:scale=e4m3@group16"},
+};
+
 const qs_doc qs_format_docs[] = {
     {"int4",         N_("signed integers -2^(B-1) .. 2^(B-1)-1, B = 2..8, 16; :narrow leaves out the lowest")},
     {"uint4",        N_("unsigned integers 0 .. 2^B-1, B = 1..8, 16")},
@@ -57,9 +65,19 @@ const qs_doc qs_format_docs[] = {
     {"fp8e4m3",      N_("8-bit floating point E4M3, largest 448")},
     {"fp8e5m2",      N_("8-bit floating point E5M2, largest finite 57344")},
     {"codebook(-1;0;1)", N_("levels of your own")},
+    {"q4_0",         N_("GGUF: int4:flip:scale=f16@group32, 4.5 bits a weight; init ggml rounds as llama.cpp does")},
+    {"q4_1",         N_("GGUF: uint4:scale=f16+offset@group32, 5 bits a weight; init ggml")},
+    {"q5_0",         N_("GGUF: int5:flip:scale=f16@group32, 5.5 bits a weight; init ggml")},
+    {"q5_1",         N_("GGUF: uint5:scale=f16+offset@group32, 6 bits a weight; init ggml")},
+    {"q8_0",         N_("GGUF: int8:scale=f16@group32, 8.5 bits a weight; init ggml")},
+    {"mxfp4",        N_("OCP: fp4:scale=e8m0@group32, 4.25 bits a weight; init ocp is the standard's rule")},
+    {"nvfp4",        N_("NVIDIA: fp4:scale=e4m3@group16 under one float32, 4.5 bits a weight; init minmax is its rule")},
     {":narrow",      N_("flag: integers without the lowest code, symmetric about 0")},
     {":away",        N_("flag: ties go outward instead of to the even level")},
     {":flip",        N_("flag: the step may carry a sign (the codebook mirrored)")},
+    {":scale=f16",   N_("flag: the steps of groups (and real offsets) in half precision; without: float32")},
+    {":scale=e8m0",  N_("flag: the steps of groups are powers of two, 8 bits each")},
+    {":scale=e4m3",  N_("flag: the steps of groups are 8-bit floats times one float32 of the tensor")},
     {"+offset",      N_("a real offset: Q(x) = s c + beta")},
     {"+zp",          N_("an integer zero point: beta = -s z")},
     {"@tensor",      N_("one step for the tensor (the default)")},
@@ -201,8 +219,8 @@ static bool read_base(struct reader *r, qs_format *f, double **c, size_t *n)
 {
     const struct family *w = find_family(r->p);
     if (!w)
-        return complain(r, QS_EFORMAT, _("expected intB, uintB, potB, apotB, uapotB, nf4, fp4, fp8e4m3, fp8e5m2 or "
-                                         "codebook(c;c;...)"));
+        return complain(r, QS_EFORMAT, _("expected intB, uintB, potB, apotB, uapotB, nf4, fp4, fp8e4m3, fp8e5m2, "
+                                         "codebook(c;c;...), or q4_0, q4_1, q5_0, q5_1, q8_0, mxfp4, nvfp4"));
     r->p += strlen(w->name);
     f->base = w->name;
     f->uniform = w->uniform;
@@ -216,6 +234,32 @@ static bool set_flag(struct reader *r, const char *name, bool *flag)
     if (*flag) return complain(r, QS_EFORMAT, _("\"%s\" is given twice"), name);
     *flag = true;
     return true;
+}
+
+static bool read_scale(struct reader *r, qs_format *f)
+{
+    if (f->scale) return complain(r, QS_EFORMAT, _("\"%s\" is given twice"), "scale");
+    r->p += strlen("scale=");
+    size_t n = word_length(r->p);
+    for (qs_scale k = QS_SCALE_F16; k < QS_SCALES; k++) {
+        const char *name = qs_scale_types[k].name;
+        if (strlen(name) != n || strncmp(name, r->p, n)) continue;
+        f->scale = k;
+        r->p += n;
+        return true;
+    }
+    return complain(r, QS_EFORMAT, _("expected f16, e8m0 or e4m3 after \"scale=\""));
+}
+
+/* Scales of blocks: there must be blocks, and only half precision keeps offsets too. */
+static bool check_scale(struct reader *r, const qs_format *f)
+{
+    const char *name = qs_scale_types[f->scale].name;
+    if (!f->scale) return true;
+    if (f->gran != QS_SPLIT_GROUP)
+        return complain(r, QS_EFORMAT, _("scale=%s is for groups: expected @groupN"), name);
+    if (f->offset != QS_OFFSET_REAL || f->scale == QS_SCALE_F16) return true;
+    return complain(r, QS_EFORMAT, _("scale=%s keeps no offset: expected +zp or none"), name);
 }
 
 static bool read_flag(struct reader *r, qs_format *f)
@@ -232,12 +276,7 @@ static bool read_flag(struct reader *r, qs_format *f)
         r->p += n;
         return good;
     }
-    char buf[40];
-    if (!strncmp(r->p, "scale=", 6)) {
-        snprintf(buf, sizeof buf, "%.*s", n < 30 ? (int)n : 30, r->p);
-        char safe[40];
-        return complain(r, QS_EUNSUP, _("%s is not available yet"), shown(buf, safe, sizeof safe));
-    }
+    if (!strncmp(r->p, "scale=", 6)) return read_scale(r, f);
     return complain(r, QS_EFORMAT, _("expected a flag: %s"), FLAGS);
 }
 
@@ -280,7 +319,7 @@ static bool read_all(struct reader *r, qs_format *f, double **c, size_t *n)
         if (!read_flag(r, f)) return false;
     if (take(r, "+") && !read_offset(r, f)) return false;
     if (take(r, "@") && !read_granularity(r, f)) return false;
-    if (!*r->p) return true;
+    if (!*r->p) return check_scale(r, f);
     return complain(r, QS_EFORMAT, f->gran || r->p[-1] == 'r' ? _("expected the end") : f->offset
                     ? _("expected \"@\" or the end") : _("expected \":\", \"+\", \"@\" or the end"));
 }
@@ -305,8 +344,17 @@ static void complete(qs_format *f, double *c, size_t n)
     free(full);
 }
 
+/* What a name of a whole format stands for; other texts are themselves. */
+static const char *spelled_out(const char *text)
+{
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (!strcmp(text, aliases[i].name)) return aliases[i].text;
+    return text;
+}
+
 qs_format *qs_format_parse(const char *text, qs_err *err)
 {
+    text = spelled_out(text);
     struct reader r = {.text = text, .p = text, .err = err};
     qs_format *f = qs_xcalloc(1, sizeof *f);
     double *c = NULL;
@@ -406,6 +454,7 @@ char *qs_format_print(const qs_format *f)
     if (f->narrow) qs_str_add(&s, ":narrow");
     if (f->away) qs_str_add(&s, ":away");
     if (f->flip) qs_str_add(&s, ":flip");
+    if (f->scale) qs_str_addf(&s, ":scale=%s", qs_scale_types[f->scale].name);
     if (f->offset == QS_OFFSET_REAL) qs_str_add(&s, "+offset");
     if (f->offset == QS_OFFSET_ZP) qs_str_add(&s, "+zp");
     if (f->gran == QS_SPLIT_GROUP) qs_str_addf(&s, "@group%zu", f->group);
@@ -424,8 +473,9 @@ double qs_format_bpw(const qs_format *f, const qs_tensor *t)
 {
     qs_split s;
     if (!t || !t->n || qs_format_split(f, t, &s, NULL)) return f->bits;
-    double part = 32 + (f->offset == QS_OFFSET_REAL ? 32 : f->offset == QS_OFFSET_ZP ? f->bits : 0);
-    return f->bits + part * (double)s.parts / (double)t->n;
+    double scale = qs_scale_types[f->scale].bits;
+    double part = scale + (f->offset == QS_OFFSET_REAL ? scale : f->offset == QS_OFFSET_ZP ? f->bits : 0);
+    return f->bits + (part * (double)s.parts + (f->scale == QS_SCALE_E4M3 ? 32 : 0)) / (double)t->n;
 }
 
 /* One bit more than 8 is 16, one less than 16 is 8: the integers between do not exist. */

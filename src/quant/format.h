@@ -8,8 +8,11 @@
  *     format := base {":" flag} ["+offset" | "+zp"] ["@" granularity]
  *     base   := intB (2..8, 16) | uintB (1..8, 16) | potB | apotB | uapotB | nf4 | fp4 | fp8e4m3 | fp8e5m2
  *             | codebook(c;c;...)
- *     flag   := narrow | away | flip
+ *     flag   := narrow | away | flip | scale=f16 | scale=e8m0 | scale=e4m3
  *     granularity := tensor | channel | channelN | groupN
+ *
+ * scale= is for @groupN: steps (and real offsets, f16 only) are numbers of that type (scale.h). Whole block formats have
+ * names: q4_0 is int4:flip:scale=f16@group32. Names are read, what they stand for is written.
  *
  * To add a format: one row in the table of format.c, one builder in codebook.c.
  */
@@ -18,6 +21,7 @@
 
 #include "base/err.h"
 #include "model/tensor.h"
+#include "quant/scale.h"
 
 typedef enum qs_offset_kind { QS_OFFSET_NONE, QS_OFFSET_REAL, QS_OFFSET_ZP } qs_offset_kind;
 
@@ -30,6 +34,7 @@ typedef struct qs_format {
     bool uniform;            /* levels are consecutive integers: the fast kernels apply */
     int qn, qp;              /* uniform: levels -qn .. qp */
     qs_offset_kind offset;
+    qs_scale scale;          /* what steps are kept in */
     qs_split_kind gran;
     int axis;                /* @channelN: N; @channel: -1 */
     size_t group;            /* @groupN */
@@ -53,7 +58,8 @@ void qs_format_free(qs_format *f);
 char *qs_format_print(const qs_format *f);
 /* The split this format asks for on t. */
 int qs_format_split(const qs_format *f, const qs_tensor *t, qs_split *out, qs_err *err);
-/* Bits a weight with scales (32-bit steps and offsets, b-bit zero points), for a tensor; without one: f->bits. */
+/* Bits a weight with scales (steps and offsets of 32 bits or as scale= has it, b-bit zero points), for a tensor; without
+ * one: f->bits. */
 double qs_format_bpw(const qs_format *f, const qs_tensor *t);
 /* Another number of bits, same kind ("int4@channel", +1 -> "int5@channel"); NULL and ERANGE at the ends. */
 qs_format *qs_format_bits(const qs_format *f, int bits, qs_err *err);

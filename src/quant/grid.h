@@ -13,6 +13,8 @@ void qs_grid_at(qs_grid *g, const qs_format *f, double step, double offset);
 void qs_grid_levels(qs_grid *g);
 /* Of a part of a quantizer, without levels. */
 void qs_grid_part(qs_grid *g, const qs_quantizer *q, size_t part);
+/* Decisions by another step and offset than those of the levels, as ggml makes them. */
+void qs_grid_pick(qs_grid *g, float step, float offset);
 /* y = gain y + shift. */
 void qs_correct(float gain, float shift, float *y, size_t n);
 /* The same without allocation: room, qs_grid_room bytes (0 where the format needs none), holds the codebook where zp or

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "quant/grid.h"
 #include "quant/rows.h"
+#include "stat/summary.h"
 
 /* ---- the table -------------------------------------------------------------------------- */
 /* Variants: words that may stand behind ":"; "<number>" among them (or alone): a number > 0. */
@@ -62,9 +63,15 @@ static const qs_init builtin[] = {
      "clip = 10; weights: max|x|",
      "Choi et al. 2018, PACT, arXiv 1805.06085: 10 as implementations have it, 6 in MQBench; weights by DoReFa there",
      "<number>", QS_INIT_NAMED_ONLY, NULL, qs_fit_pact, NULL},
+    {"ggml", N_("as llama.cpp writes q4_0, q4_1, q5_0, q5_1, q8_0: codes picked before the step is rounded to f16"),
+     "s = x / -2^(b-1), x farthest from 0; q8_0: max|x| / 127; q4_1, q5_1: (max-min) / (2^b-1)",
+     "quantize_row_*_ref of ggml-quants.c, without fused multiplication", NULL, QS_INIT_VALUES, qs_applies_ggml, qs_fit_ggml, NULL},
+    {"ocp", N_("the rule of the OCP standard for powers of two as scales (mxfp4)"),
+     "s = 2^(floor(log2 max|x|) - floor(log2 max c))", "OCP Microscaling Formats (MX) 1.0, sec. 6.3", NULL, 0, qs_applies_ocp,
+     qs_fit_ocp, NULL},
     {"mse", N_("the least squared error over all steps, exactly"),
      "s = argmin sum (x - Q(x))^2 = B/C where B^2/C is largest; +zp: over all z; +offset: best found",
-     "sweep over sorted breakpoints; the same sums as llama.cpp PR 12557", NULL, 0, NULL, qs_fit_mse, NULL},
+     "sweep over sorted breakpoints; the same sums as llama.cpp PR 12557", NULL, QS_INIT_LEAST, NULL, qs_fit_mse, NULL},
     {"lloyd", N_("the optimal free codebook; changes the format to codebook(...)"),
      "levels and cells of least squared error",
      "Lloyd 1982, Max 1960; solved by dynamic programming (Bruce 1965)", NULL, QS_INIT_NAMED_ONLY, qs_applies_lloyd,
@@ -196,8 +203,7 @@ const qs_init *qs_init_find(const char *name, char variant[32], qs_err *err)
 }
 
 /* ---- one part ------------------------------------------------------------------------------------- */
-__attribute__((format(printf, 2, 3)))
-static void add_note(qs_init_out *out, const char *fmt, ...)
+void qs_init_note(qs_init_out *out, const char *fmt, ...)
 {
     size_t n = strlen(out->note);
     va_list ap;
@@ -224,7 +230,7 @@ static bool trivial(const qs_init_in *in, qs_init_out *out)
     out->offset = level0 ? default_offset(in->f, in->ix) : in->f->offset == QS_OFFSET_REAL
         ? -(double)in->f->c[in->f->zero] : 0;
     snprintf(out->formula, sizeof out->formula, "1");
-    add_note(out, zeros ? _("every value is 0: any step does, 1 is used")
+    qs_init_note(out, zeros ? _("every value is 0: any step does, 1 is used")
              : _("the only level is 0: any step does, 1 is used"));
     return true;
 }
@@ -244,7 +250,7 @@ static void mend(const qs_init_in *in, const qs_init *row, qs_init_out *out)
         snprintf(was, sizeof was, "%.3g", out->step);
         out->step = extreme(in->ix, in->f) / in->f->cmax;
         out->offset = default_offset(in->f, in->ix);
-        add_note(out, _("%s gives the step %s here; the range is used"), row->name, was);
+        qs_init_note(out, _("%s gives the step %s here; the range is used"), row->name, was);
     }
 }
 
@@ -257,7 +263,7 @@ static void fit_float(const qs_format *f, qs_init_out *out)
     double most = FLT_MAX / fmax(fmax(reach, f->cmax), 1) * (1 - 1e-6) / (f->offset == QS_OFFSET_REAL ? 4 : 1);
     if (s > most || s < least) {
         out->step = copysign(s > most ? most : least, out->step);
-        add_note(out, _("the step is held at %.3g, the end of float32"), out->step);
+        qs_init_note(out, _("the step is held at %.3g, the end of float32"), out->step);
     }
     if (f->offset == QS_OFFSET_REAL && fabs(out->offset) > FLT_MAX / 2)
         out->offset = copysign(FLT_MAX / 2, out->offset);
@@ -273,15 +279,15 @@ static void diagnose(const qs_init_in *in, qs_init_out *out)
     memcpy(rule, out->note, sizeof rule);
     *out->note = 0;
     double lo = qs_index_min(ix), hi = qs_index_max(ix);
-    if (qs_index_skipped(ix)) add_note(out, _("%zu NaN or infinite values left out"), qs_index_skipped(ix));
-    if (qs_index_n(ix) == 1 && lo != 0) add_note(out, _("a single value, %.4g"), lo);
-    else if (lo == hi && lo != 0) add_note(out, _("every value is %.4g"), lo);
+    if (qs_index_skipped(ix)) qs_init_note(out, _("%zu NaN or infinite values left out"), qs_index_skipped(ix));
+    if (qs_index_n(ix) == 1 && lo != 0) qs_init_note(out, _("a single value, %.4g"), lo);
+    else if (lo == hi && lo != 0) qs_init_note(out, _("every value is %.4g"), lo);
     if (!in->f->is_signed && !in->f->offset && !in->f->flip && lo < 0 && !out->f)
-        add_note(out, _("%.3g %% of the values are below 0, where %s has no level"),
+        qs_init_note(out, _("%.3g %% of the values are below 0, where %s has no level"),
                  100 * qs_index_below(ix, 0).w / qs_index_total(ix).w, in->f->text);
     if (hi > 0x1p-126 * -1 && fmax(fabs(lo), fabs(hi)) < 0x1p-126 && fmax(fabs(lo), fabs(hi)) > 0)
-        add_note(out, _("every value is subnormal in float32"));
-    if (*rule) add_note(out, "%s", rule);
+        qs_init_note(out, _("every value is subnormal in float32"));
+    if (*rule) qs_init_note(out, "%s", rule);
 }
 
 int qs_init_part(const qs_init *row, const qs_init_in *in, qs_init_out *out, qs_err *err)
@@ -295,6 +301,7 @@ int qs_init_part(const qs_init *row, const qs_init_in *in, qs_init_out *out, qs_
         if (!out->f) mend(in, row, out);
         fit_float(in->f, out);
     }
+    qs_init_keep(row, in, out);
     diagnose(in, out);
     return 0;
 }
@@ -310,6 +317,22 @@ int qs_init_index(const char *name, const qs_index *ix, const qs_format *f, cons
     int rc = row->applies ? row->applies(f, opts.role, err) : 0;
     qs_init_in in = {.ix = ix, .f = f, .opts = &opts, .ctl = ctl};
     return rc ? rc : qs_init_part(row, &in, out, err);
+}
+
+int qs_init_unit(const qs_format *f, const qs_tensor *t, const qs_ctl *ctl, double *unit, qs_err *err)
+{
+    qs_summary all = {0};
+    int rc = f->scale == QS_SCALE_E4M3 ? qs_summary_tensor(t, ctl, &all, err) : 0;
+    *unit = qs_scale_unit(f->scale, all.absmax, f->cmax);
+    return rc;
+}
+
+float *qs_init_values(const qs_init *row, const qs_tensor *t, const qs_split *s, size_t part)
+{
+    if (!(row->flags & QS_INIT_VALUES)) return NULL;
+    float *x = qs_xmalloc(qs_split_len(s, t, part) * sizeof *x);
+    qs_split_gather(s, t, part, x);
+    return x;
 }
 
 /* ---- tensors ------------------------------------------------------------------------------------------ */
@@ -340,6 +363,8 @@ struct job {
     qs_cache *cache;
     const qs_ctl *ctl, *quiet;   /* quiet: only asks for cancel, for the threads of the pool */
     double *step, *offset;       /* (parts) */
+    float *pick, *pick_offset;   /* (parts) */
+    double unit;
     size_t per, first, end;      /* parts a chunk; the batch is chunks first .. end */
     qs_init_out *shown;          /* what the first part said (with text and codebook) */
     char (*note)[200];           /* (chunks of a batch) the first note of each */
@@ -357,15 +382,20 @@ static void do_part(struct job *j, size_t p, size_t slot, const qs_ctl *ctl)
         out.step = 1;
         snprintf(out.note, sizeof out.note, _("no finite value: 1 is used"));
     } else if (ix) {
-        qs_init_in in = {.ix = ix, .f = j->f, .opts = j->opts, .ctl = ctl};
+        float *x = qs_init_values(j->row, j->t, j->s, p);
+        qs_init_in in = {.ix = ix, .f = j->f, .opts = j->opts, .ctl = ctl, .unit = j->unit, .x = x,
+                         .n = x ? qs_split_len(j->s, j->t, p) : 0};
         if (!qs_init_part(j->row, &in, &out, &e)) e.code = 0;
         else if (!e.code) e.code = QS_ESTATE;
+        free(x);
         qs_index_unref(ix);
     }
     if (e.code && e.code != QS_ERANGE && !j->errs[slot].code) j->errs[slot] = e;
     if (ix && e.code == QS_ERANGE && !j->errs[slot].code) j->errs[slot] = e;
     j->step[p] = out.step;
     j->offset[p] = out.offset;
+    j->pick[p] = out.pick;
+    j->pick_offset[p] = out.pick_offset;
     if (*out.note && !j->noted[slot]++) memcpy(j->note[slot], out.note, sizeof out.note);
     if (p == 0) *j->shown = out;
     else qs_format_free(out.f);
@@ -442,7 +472,8 @@ static qs_quantizer *make(struct job *j, const char *name, double start, qs_err 
         rc = qs_fail(err, QS_ERANGE, _("tensor %s has no finite value"), j->t->name ? j->t->name : "?");
     if (!rc) {
         const qs_format *f = j->shown->f ? j->shown->f : j->f;
-        q = qs_quantizer_new(f, j->s, j->s->parts, j->step, f->offset ? j->offset : NULL, err);
+        q = qs_quantizer_blocks(f, j->s, j->s->parts, j->unit, j->step, f->offset ? j->offset : NULL,
+                                j->row->flags & QS_INIT_VALUES ? j->pick : NULL, j->pick_offset, err);
     }
     if (q) {
         describe(q, j, name, &tally);
@@ -469,10 +500,14 @@ qs_quantizer *qs_init_tensor(const char *name, qs_tensor *t, const qs_format *f,
     qs_ctl quiet = ctl ? (qs_ctl){.cancel_upto = ctl->cancel_upto, .job = ctl->job} : (qs_ctl){0};
     qs_init_out shown = {0};
     struct job j = {.row = row, .opts = &opts, .t = t, .f = f, .s = &s, .cache = cache, .ctl = ctl, .quiet = &quiet,
-                    .shown = &shown, .step = qs_xcalloc(s.parts, sizeof(double)), .offset =
-                        qs_xcalloc(s.parts, sizeof(double))};
+                    .shown = &shown};
+    if (qs_init_unit(f, t, ctl, &j.unit, err)) return NULL;
+    j.step = qs_xcalloc(2 * s.parts, sizeof *j.step);
+    j.offset = j.step + s.parts;
+    j.pick = qs_xcalloc(2 * s.parts, sizeof *j.pick);
+    j.pick_offset = j.pick + s.parts;
     qs_quantizer *q = make(&j, name, start, err);
     free(j.step);
-    free(j.offset);
+    free(j.pick);
     return q;
 }

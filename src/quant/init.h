@@ -26,12 +26,16 @@ typedef struct qs_init_in {
     const qs_format *f;
     const qs_init_opts *opts;
     const qs_ctl *ctl;
+    double unit;                /* scale=e4m3: of the tensor's steps (scale.h); 0: this part is all there is */
+    const float *x;             /* (n) the values in order, QS_INIT_VALUES and where they are there; else NULL, n 0 */
+    size_t n;
     void *ctx;                  /* the row's own */
 } qs_init_in;
 
 typedef struct qs_init_out {
     double step;                /* > 0 (flip: != 0) */
     double offset;              /* beta in the unit of x; zp: -step*z */
+    float pick, pick_offset;    /* what decides instead of step and offset (quantizer.h); pick 0: they do */
     qs_format *f;               /* another format (lloyd), owned by the caller now; else NULL */
     char formula[160];          /* with values: "2 E|w| / sqrt(Qp) = 2 * 0.0213 / sqrt(7)" */
     char note[200];             /* a diagnosis, or "" */
@@ -40,6 +44,8 @@ typedef struct qs_init_out {
 enum {
     QS_INIT_NAMED_ONLY = 1,   /* not among the rows of a comparison unless named (lloyd, aliases) */
     QS_INIT_LUA = 2,          /* registered at run time */
+    QS_INIT_LEAST = 8,        /* wants the least error also among the steps that scale= can keep, not the nearest step */
+    QS_INIT_VALUES = 16,      /* the order of the values matters */
     QS_INIT_NETWORK = 4,      /* finds all quantizers of a network at once (train/search.c); on a tensor: ESTATE */
 };
 

@@ -72,22 +72,40 @@ static int take_bits(qs_quantizer *q, const uint8_t *bits, qs_err *err)
     return 0;
 }
 
+/* A step and an offset as the format keeps them; a zero point stays the same integer. */
+static void keep(const qs_quantizer *q, const qs_format *f, double *step, double *beta)
+{
+    double s = qs_scale_near(f->scale, q->unit, *step);
+    *beta = f->offset == QS_OFFSET_REAL ? qs_scale_offset(f->scale, *beta) : *beta * (s / *step);
+    *step = s;
+}
+
 static int take_numbers(qs_quantizer *q, const double *step, const double *offset, qs_err *err)
 {
     for (size_t i = 0; i < q->parts; i++) {
         const qs_format *f = qs_quantizer_format(q, i);
-        double beta = offset ? offset[i] : 0;
-        int rc = check_step(f, i, step[i], err);
-        if (!rc) rc = check_offset(f, i, step[i], &beta, err);
+        double beta = offset ? offset[i] : 0, s = step[i];
+        int rc = check_step(f, i, s, err);
+        if (!rc && f->scale) keep(q, f, &s, &beta);
+        if (!rc) rc = check_offset(f, i, s, &beta, err);
         if (rc) return rc;
-        q->step[i] = step[i];
+        q->step[i] = s;
         if (q->offset) q->offset[i] = beta;
     }
     return 0;
 }
 
-qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, size_t parts, const uint8_t *bits,
-                                    const double *step, const double *offset, qs_err *err)
+/* So that the largest step is the largest scale. */
+static double unit_of(const qs_format *f, size_t parts, const double *step)
+{
+    double most = 0;
+    for (size_t i = 0; i < parts; i++)
+        if (isfinite(step[i])) most = fmax(most, fabs(step[i]));
+    return qs_scale_unit(f->scale, most, 1);
+}
+
+static qs_quantizer *make(const qs_format *f, const qs_split *split, size_t parts, double unit, const uint8_t *bits,
+                          const double *step, const double *offset, qs_err *err)
 {
     if (parts < 1) {
         qs_fail(err, QS_EARG, _("a quantizer needs at least one step"));
@@ -97,6 +115,7 @@ qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, s
     q->refs = 1;
     q->f = qs_format_copy(f);
     q->parts = parts;
+    q->unit = unit > 0 ? unit : unit_of(f, parts, step);
     q->split = split ? *split : (qs_split){.kind = QS_SPLIT_TENSOR, .parts = 1, .contiguous = true};
     q->step = qs_xmalloc(parts * sizeof(double));
     q->offset = f->offset ? qs_xcalloc(parts, sizeof(double)) : NULL;
@@ -109,7 +128,25 @@ qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, s
 qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
                                const double *offset, qs_err *err)
 {
-    return qs_quantizer_channels(f, split, parts, NULL, step, offset, err);
+    return make(f, split, parts, 0, NULL, step, offset, err);
+}
+
+qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, size_t parts, const uint8_t *bits,
+                                    const double *step, const double *offset, qs_err *err)
+{
+    return make(f, split, parts, 0, bits, step, offset, err);
+}
+
+qs_quantizer *qs_quantizer_blocks(const qs_format *f, const qs_split *split, size_t parts, double unit, const double *step,
+                                  const double *offset, const float *pick, const float *pick_offset, qs_err *err)
+{
+    qs_quantizer *q = make(f, split, parts, unit, NULL, step, offset, err);
+    if (!q || !pick) return q;
+    q->pick = qs_xmalloc(parts * sizeof *pick);
+    q->pick_offset = qs_xmalloc(parts * sizeof *pick_offset);
+    memcpy(q->pick, pick, parts * sizeof *pick);
+    memcpy(q->pick_offset, pick_offset, parts * sizeof *pick_offset);
+    return q;
 }
 
 void qs_quantizer_correct(qs_quantizer *q, const double *gain, const double *shift)
@@ -134,6 +171,8 @@ void qs_quantizer_unref(qs_quantizer *q)
     free(q->offset);
     free(q->bits);
     for (int b = 0; b <= 8; b++) qs_format_free(q->by_bits[b]);
+    free(q->pick);
+    free(q->pick_offset);
     free(q->gain);
     free(q->shift);
     free(q->formula);
@@ -193,9 +232,49 @@ void qs_grid_levels(qs_grid *g)
     if (g->corrected) qs_correct(g->gain, g->shift, g->lv, g->n);
 }
 
+/*
+ * The code of ggml is the whole part of u + half, in float32, with half = 1/2 above the lowest code's place: the least u
+ * that goes to the level above is the float at, or next above, the point from which u + half rounds to that integer.
+ * Without flip and offset (Q8_0) it is roundf(u): the half outward.
+ */
+static void ggml_cuts(const qs_grid *g, float *t, unsigned char *up)
+{
+    const qs_format *f = g->f;
+    if (!f->flip && !f->offset) {
+        qs_book_thresholds(g->c, g->n, true, t, up);
+        return;
+    }
+    for (size_t k = 0; k + 1 < g->n; k++) {
+        float code = (float)(k + 1), half = (float)f->qn + 0.5f;
+        double least = (double)code - 0.5 * (double)(code - nextafterf(code, 0)) - (double)half;
+        float u = (float)least;
+        if ((double)u < least) u = nextafterf(u, INFINITY);
+        size_t at = g->mirrored ? g->n - 2 - k : k;
+        t[at] = g->mirrored ? -u : u;
+        up[at] = !g->mirrored;
+    }
+}
+
+void qs_grid_pick(qs_grid *g, float step, float offset)
+{
+    float *room = qs_xmalloc(book_bytes(g->f)), *t = room + g->n;
+    unsigned char *up = (unsigned char *)(t + g->n);
+    memcpy(room, g->c, g->n * sizeof *room);
+    ggml_cuts(g, t, up);
+    free(g->own);
+    g->own = room;
+    g->c = room;
+    g->t = t;
+    g->up = up;
+    g->picked = true;
+    g->inv = 1 / fabsf(step);
+    g->origin = offset;
+}
+
 void qs_grid_part(qs_grid *g, const qs_quantizer *q, size_t part)
 {
     qs_grid_at(g, qs_quantizer_format(q, part), q->step[part], q->offset ? q->offset[part] : 0);
+    if (q->pick && q->pick[part] != 0) qs_grid_pick(g, q->pick[part], q->pick_offset[part]);
     if (!q->gain) return;
     g->corrected = true;
     g->gain = (float)q->gain[part];
@@ -234,9 +313,29 @@ void qs_correct(float gain, float shift, float *y, size_t n)
     }
 }
 
+/* The level's number by pick, for one value that is a number. */
+static inline size_t picked_rank(const qs_grid *g, float x)
+{
+    float d = x - g->origin;   /* two roundings, on every machine */
+    return qs_book_rank(g->t, g->up, g->n, d * g->inv);
+}
+
+static void picked_apply(const qs_grid *g, const float *x, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(x[i])) {
+            out[i] = x[i];
+            continue;
+        }
+        float v = g->c[picked_rank(g, x[i])] * g->s;
+        out[i] = v + g->beta;
+    }
+}
+
 void qs_grid_apply(const qs_grid *g, const float *x, size_t n, float *out)
 {
-    if (g->uniform) {
+    if (g->picked) picked_apply(g, x, n, out);
+    else if (g->uniform) {
         qs_fq q = fq_of(g);
         qs_num()->fq(x, n, &q, out);
     } else {
@@ -259,7 +358,9 @@ void qs_grid_grad(const qs_grid *g, const float *x, size_t n, const qs_fqrule *r
 
 void qs_grid_rank(const qs_grid *g, const float *x, size_t n, int32_t *rank)
 {
-    if (g->uniform) {
+    if (g->picked) {
+        for (size_t i = 0; i < n; i++) rank[i] = isnan(x[i]) ? 0 : (int32_t)picked_rank(g, x[i]);
+    } else if (g->uniform) {
         qs_fq q = fq_of(g);
         int32_t lo = (int32_t)g->lo;
         qs_num()->fqcode(x, n, &q, rank);
@@ -287,9 +388,12 @@ void qs_grid_encode(const qs_grid *g, const float *x, size_t n, int32_t *code)
 }
 
 /* ---- cuts ---------------------------------------------------------------------------------- */
-static inline bool goes_up(float x, float s, float beta, float t, bool up)
+/* From x to u: a division by s, or where inv is not 0 a multiplication. */
+struct map { float s, beta, inv; };
+
+static inline bool goes_up(float x, const struct map *m, float t, bool up)
 {
-    float u = (x - beta) / s;
+    float d = x - m->beta, u = m->inv != 0 ? d * m->inv : d / m->s;
     return up ? u >= t : u > t;
 }
 
@@ -309,33 +413,39 @@ static inline float float_at(int32_t i)
     return x;
 }
 
-static float cut_by_halving(float s, float beta, float t, bool up)
+static float cut_by_halving(const struct map *m, float t, bool up)
 {
     int64_t lo = order_of(-FLT_MAX) - 1, hi = (int64_t)order_of(FLT_MAX) + 1;   /* lo stays below, hi goes up */
     while (hi - lo > 1) {
         int64_t mid = lo + (hi - lo) / 2;
-        if (goes_up(float_at((int32_t)mid), s, beta, t, up)) hi = mid;
+        if (goes_up(float_at((int32_t)mid), m, t, up)) hi = mid;
         else lo = mid;
     }
     return hi > order_of(FLT_MAX) ? INFINITY : float_at((int32_t)hi);
 }
 
-float qs_cut(float s, float beta, float t, bool up)
+static float cut(const struct map *m, float t, bool up)
 {
-    double near = (double)t * s + beta;
-    if (!(fabs(near) < FLT_MAX / 2)) return cut_by_halving(s, beta, t, up);
+    double near = (double)t * m->s + m->beta;
+    if (!(fabs(near) < FLT_MAX / 2)) return cut_by_halving(m, t, up);
     int32_t i = order_of((float)near);
-    if (goes_up(float_at(i), s, beta, t, up)) {
+    if (goes_up(float_at(i), m, t, up)) {
         for (int tries = 0; tries < 6; tries++, i--)
-            if (!goes_up(float_at(i - 1), s, beta, t, up)) return float_at(i) + 0.0f;
+            if (!goes_up(float_at(i - 1), m, t, up)) return float_at(i) + 0.0f;
     } else {
         for (int tries = 0; tries < 6; tries++)
-            if (goes_up(float_at(++i), s, beta, t, up)) return float_at(i) + 0.0f;
+            if (goes_up(float_at(++i), m, t, up)) return float_at(i) + 0.0f;
     }
-    return cut_by_halving(s, beta, t, up) + 0.0f;
+    return cut_by_halving(m, t, up) + 0.0f;
 }
 
-float qs_grid_cut(const qs_grid *g, size_t k) { return qs_cut(g->s, g->beta, g->t[k], g->up[k]); }
+float qs_cut(float s, float beta, float t, bool up) { return cut(&(struct map){s, beta, 0}, t, up); }
+
+float qs_grid_cut(const qs_grid *g, size_t k)
+{
+    if (g->picked) return cut(&(struct map){1 / g->inv, g->origin, g->inv}, g->t[k], g->up[k]);
+    return qs_cut(g->s, g->beta, g->t[k], g->up[k]);
+}
 
 /* ---- whole tensors ------------------------------------------------------------------------------ */
 int qs_quantizer_fits(const qs_quantizer *q, const qs_tensor *t, qs_split *split, qs_err *err)

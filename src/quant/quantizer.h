@@ -6,7 +6,9 @@
  *
  * Parameters are kept in double; arithmetic is float32: u = fl(fl(x - beta)/s), one correctly rounded division;
  * the level is chosen in u; its value is fl(fl(c s) + beta). With +zp the codebook is shifted by the integer z
- * (beta = -s z exactly) and u = x/s. With flip the step may be negative: the codebook mirrored.
+ * (beta = -s z exactly) and u = x/s. With flip the step may be negative: the codebook mirrored. With scale= steps and
+ * offsets are rounded to what can be kept; where a published rule decides with what was before (init ggml), that is
+ * `pick`: u = fl(fl(x - pick_offset) fl(1/pick)), and the value still c s + beta.
  */
 #include "quant/format.h"
 #include "stat/index.h"
@@ -21,6 +23,8 @@ typedef struct qs_quantizer {
     /* Of qs_quantizer_channels and _correct, else NULL. */
     uint8_t *bits;       /* (parts) of each channel, where they differ from f's */
     qs_format *by_bits[9];   /* the formats of 0 .. 8 bits, where bits is there */
+    double unit;         /* scale=e4m3: the float32 the steps are small floats of; else 1 */
+    float *pick, *pick_offset;   /* (parts) */
     double *gain, *shift;    /* (parts) what comes out is gain Q(x) + shift; gain > 0. Decisions stay those of Q. */
     char init[64];       /* how it came about: "lsq", "mse", "by hand", ... */
     char *formula;       /* with the values filled in, or NULL */
@@ -33,6 +37,10 @@ typedef struct qs_quantizer {
  * zp: offset must be -step*z for an integer z in the code range (it is rounded to the nearest such). f is copied. */
 qs_quantizer *qs_quantizer_new(const qs_format *f, const qs_split *split, size_t parts, const double *step,
                                const double *offset, qs_err *err);
+/* The same for scale=, steps in a unit that is known (0: as qs_quantizer_new, by the largest step), decided with pick and
+ * pick_offset (parts; pick 0: with the step) or NULL. */
+qs_quantizer *qs_quantizer_blocks(const qs_format *f, const qs_split *split, size_t parts, double unit, const double *step,
+                                  const double *offset, const float *pick, const float *pick_offset, qs_err *err);
 /* The same with bits (parts) of its own for each channel, 0 .. 8. EUNSUP as qs_format_channel. */
 qs_quantizer *qs_quantizer_channels(const qs_format *f, const qs_split *split, size_t parts, const uint8_t *bits,
                                     const double *step, const double *offset, qs_err *err);
@@ -59,6 +67,8 @@ typedef struct qs_grid {
     float lo, hi;             /* uniform: first and last code */
     int code0;                /* what encode adds to the rank to give the code the format defines */
     bool mirrored;            /* flip with a negative step: rank r is code n-1-r */
+    bool picked;              /* u = (x - origin) inv */
+    float inv, origin;
     bool corrected;           /* what comes out is gain Q(x) + shift, and so are the levels */
     float gain, shift;
     void *own;

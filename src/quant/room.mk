@@ -2,7 +2,8 @@ noinst_LIBRARIES += libqsquant.a
 libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/budget.c src/quant/budget.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
                         src/quant/format.c src/quant/format.h src/quant/grad.c src/quant/grid.h src/quant/init.c \
                         src/quant/init.h src/quant/init_lp.c src/quant/init_mse.c src/quant/init_stat.c src/quant/lloyd.c src/quant/quantizer.c \
-                        src/quant/quantizer.h src/quant/rows.h src/quant/survey.c src/quant/survey.h
+                        src/quant/init_scale.c src/quant/quantizer.h src/quant/rows.h src/quant/scale.c src/quant/scale.h \
+                        src/quant/survey.c src/quant/survey.h
 QUANT_LIBS = libqsquant.a $(STAT_LIBS)
 
 check_PROGRAMS += tests/unit/t_format
@@ -14,6 +15,11 @@ check_PROGRAMS += tests/unit/t_quantizer
 TESTS += tests/unit/t_quantizer
 tests_unit_t_quantizer_SOURCES = tests/unit/t_quantizer.c tests/tap.h
 tests_unit_t_quantizer_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_scale
+TESTS += tests/unit/t_scale
+tests_unit_t_scale_SOURCES = tests/unit/t_scale.c tests/tap.h
+tests_unit_t_scale_LDADD   = $(QUANT_LIBS)
 
 check_PROGRAMS += tests/unit/t_grad
 TESTS += tests/unit/t_grad

@@ -206,7 +206,11 @@ void qs_act_granularity(qs_ui *u, const char *gran)
 {
     char out[160];
     const char *f = qs_cur_format(u);
-    snprintf(out, sizeof out, "%.*s%s", (int)strcspn(f, "@"), f, gran);
+    size_t base = strcspn(f, "@"), scale = base;
+    const char *at = strstr(f, ":scale=");
+    if (at && strncmp(gran, "@group", 6)) scale = (size_t)(at - f);      /* which only groups have */
+    size_t rest = scale < base ? scale + 1 + strcspn(at + 1, ":+@") : base;
+    snprintf(out, sizeof out, "%.*s%.*s%s", (int)scale, f, (int)(base - rest), f + rest, gran);
     qs_act_format(u, out);
 }
 

@@ -163,6 +163,11 @@ static const struct { const char *name, *note; } formats[] = {
     {"pot4", N_("powers of two")},                   {"nf4", N_("NormalFloat, 16 levels")},
     {"fp4", N_("E2M1: 0 .5 1 1.5 2 3 4 6")},         {"fp8e4m3", N_("8-bit float, 3 bits of mantissa")},
     {"fp8e5m2", N_("8-bit float, 2 bits of mantissa")},
+}, blocks[] = {
+    {"q4_0", N_("GGUF: int4 in groups of 32, f16 steps")}, {"q4_1", N_("GGUF: uint4 with offsets in groups of 32")},
+    {"q5_0", N_("GGUF: int5 in groups of 32, f16 steps")}, {"q5_1", N_("GGUF: uint5 with offsets in groups of 32")},
+    {"q8_0", N_("GGUF: int8 in groups of 32, f16 steps")}, {"mxfp4", N_("OCP: fp4 in groups of 32, steps powers of two")},
+    {"nvfp4", N_("NVIDIA: fp4 in groups of 16, steps 8-bit floats")},
 };
 
 void qs_menu_formats(qs_ui *u)
@@ -176,6 +181,7 @@ void qs_menu_formats(qs_ui *u)
         snprintf(full, sizeof full, "%s%s", formats[i].name, gran);   /* the granularity stays */
         add(u, full, _(formats[i].note));
     }
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) add(u, blocks[i].name, _(blocks[i].note));
     if (*cur) add(u, cur, _("as it is"));
     point(&u->menu, cur);
     qs_ui_touch(u);

@@ -18,9 +18,9 @@ tests_oracle_t_oracle_sites_SOURCES = tests/oracle/t_oracle_sites.c tests/tap.h
 tests_oracle_t_oracle_sites_LDADD   = $(TRAIN_LIBS)
 oracle_lua = tests/oracle/t_oracle_numpy.lua tests/oracle/t_oracle_torch.lua tests/oracle/t_oracle_ort.lua \
              tests/oracle/t_oracle_exact.lua tests/oracle/t_oracle_inits.lua tests/oracle/t_oracle_vectors.lua \
-             tests/oracle/t_oracle_degenerate.lua tests/oracle/t_oracle_nets.lua tests/oracle/t_oracle_aciq.lua
+             tests/oracle/t_oracle_degenerate.lua tests/oracle/t_oracle_nets.lua tests/oracle/t_oracle_aciq.lua tests/oracle/t_oracle_blocks.lua
 TESTS += $(oracle_lua)
 EXTRA_DIST += $(oracle_lua) tests/oracle/tap.lua tests/oracle/golden.py tests/oracle/codebooks.py \
-              tests/oracle/make_numpy.py tests/oracle/make_gguf.py tests/oracle/gguf_file.py tests/oracle/make_infer.py tests/oracle/make_exact.py \
+              tests/oracle/make_numpy.py tests/oracle/make_gguf.py tests/oracle/make_blocks.py tests/oracle/gguf_file.py tests/oracle/make_infer.py tests/oracle/make_exact.py \
               tests/oracle/make_inits.py tests/oracle/make_aciq.py tests/oracle/make_torch.py tests/oracle/make_ort.py tests/oracle/make_ort.js tests/oracle/make_qat.py \
               tests/oracle/golden

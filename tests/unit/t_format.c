@@ -15,6 +15,7 @@ static const char *const bases[] = {
 };
 static const char *const flags[] = {"", ":narrow", ":away", ":flip", ":narrow:away", ":narrow:flip", ":away:flip",
                                     ":narrow:away:flip"};
+static const char *const scales[] = {"", ":scale=f16", ":scale=e8m0", ":scale=e4m3"};
 static const char *const offsets[] = {"", "+offset", "+zp"};
 static const char *const grans[] = {"", "@channel", "@channel0", "@channel3", "@group1", "@group32"};
 
@@ -33,15 +34,18 @@ static void round_trips(void)
     for (size_t b = 0; b < sizeof bases / sizeof *bases; b++)
         for (size_t i = 0; i < 8; i++)
             for (size_t o = 0; o < 3; o++)
-                for (size_t g = 0; g < 6; g++) {
+                for (size_t g = 0; g < 6 * 4; g++) {
+                    size_t scale = g / 6;
+                    bool kept = !scale || (g % 6 >= 4 && (o != 1 || scale == 1));
                     bool narrow = strstr(flags[i], "narrow"), integer = !strncmp(bases[b], "int", 3);
                     if (!strcmp(bases[b] + (integer ? 3 : 0), "16") && i + o + g > 2) continue;   /* large and alike */
+                    if (scale > 1 && i % 3) continue;
                     if (strstr(bases[b], "16") && (i > 1 || o > 0 || g > 1)) continue;
-                    snprintf(text, sizeof text, "%s%s%s%s", bases[b], flags[i], offsets[o], grans[g]);
+                    snprintf(text, sizeof text, "%s%s%s%s%s", bases[b], flags[i], scales[scale], offsets[o], grans[g % 6]);
                     qs_err e = {0};
                     qs_format *f = qs_format_parse(text, &e);
                     tried++;
-                    if (narrow && !integer) {
+                    if ((narrow && !integer) || !kept) {
                         bad += f != NULL || e.code != QS_EFORMAT;
                         qs_format_free(f);
                         continue;
@@ -51,7 +55,7 @@ static void round_trips(void)
                     bool good = h && !strcmp(back, text) && ascending(f) && f->n == h->n && f->bits == h->bits &&
                                 !memcmp(f->c, h->c, f->n * sizeof *f->c) && f->narrow == h->narrow &&
                                     f->away == h->away &&
-                                f->flip == h->flip && f->offset == h->offset && f->gran == h->gran &&
+                                f->flip == h->flip && f->scale == h->scale && f->scale == (qs_scale)scale && f->offset == h->offset && f->gran == h->gran &&
                                     f->axis == h->axis &&
                                 f->group == h->group && !strcmp(f->text, h->text);
                     if (!good) printf("# %s -> %s (%s)\n", text, back ? back : "-", e.msg);
@@ -69,6 +73,10 @@ static void canonical(void)
         {"int4@tensor", "int4"},
         {"int4:flip:away:narrow+zp@group32", "int4:narrow:away:flip+zp@group32"},
         {"codebook(1;-1;0;-0;1)", "codebook(-1;0;1)"},
+        {"int4:scale=f16:flip@group32", "int4:flip:scale=f16@group32"},
+        {"q4_0", "int4:flip:scale=f16@group32"}, {"q4_1", "uint4:scale=f16+offset@group32"},
+        {"q5_0", "int5:flip:scale=f16@group32"}, {"q5_1", "uint5:scale=f16+offset@group32"},
+        {"q8_0", "int8:scale=f16@group32"}, {"mxfp4", "fp4:scale=e8m0@group32"}, {"nvfp4", "fp4:scale=e4m3@group16"},
         {"codebook(0.10000000149;1e3;-2.50)", "codebook(-2.5;0.1;1000)"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -98,8 +106,15 @@ static void refused(void)
         {"int4:narrowly", QS_EFORMAT, "expected a flag"},
         {"uint4:narrow", QS_EFORMAT, "is for intB"},
         {"nf4:narrow", QS_EFORMAT, "is for intB"},
-        {"int4:scale=f16", QS_EUNSUP, "scale=f16 is not available yet"},
-        {"int4:scale=e8m0@group32", QS_EUNSUP, "scale=e8m0 is not available yet"},
+        {"int4:scale=f16", QS_EFORMAT, "character 15: scale=f16 is for groups"},
+        {"int4:scale=e8m0@channel", QS_EFORMAT, "expected @groupN"},
+        {"int4:scale=f32@group32", QS_EFORMAT, "character 12: expected f16, e8m0 or e4m3"},
+        {"int4:scale=@group32", QS_EFORMAT, "expected f16, e8m0 or e4m3"},
+        {"int4:scale", QS_EFORMAT, "expected a flag"},
+        {"int4:scale=f16:scale=f16@group32", QS_EFORMAT, "\"scale\" is given twice"},
+        {"fp4:scale=e8m0+offset@group32", QS_EFORMAT, "expected +zp or none"},
+        {"q4_0@channel", QS_EFORMAT, "q4_0, q4_1"},
+        {"q4_2", QS_EFORMAT, "q4_0, q4_1"},
         {"int4+", QS_EFORMAT, "expected \"offset\" or \"zp\""},
         {"int4+offsets", QS_EFORMAT, "expected \"offset\" or \"zp\""},
         {"int4+zp+zp", QS_EFORMAT, "expected \"@\" or the end"},
@@ -246,7 +261,8 @@ static void sizes(void)
     qs_tensor *t = qs_tensor_f32("w", 2, shape, &mem, &e);
     static const struct { const char *text; double want; } bpw[] = {
         {"int4", 4 + 32. / 512}, {"int4@channel", 4 + 8 * 32. / 512}, {"int4@group32", 5}, {"int4+offset@group32", 6},
-        {"uint4+zp@group32", 4 + 36. / 32},
+        {"uint4+zp@group32", 4 + 36. / 32}, {"uint4:scale=f16+zp@group32", 4 + 20. / 32},
+        {"q4_0", 4.5}, {"q4_1", 5}, {"q5_0", 5.5}, {"q5_1", 6}, {"q8_0", 8.5}, {"mxfp4", 4.25}, {"nvfp4", 4.5 + 32. / 512},
     };
     for (size_t i = 0; i < sizeof bpw / sizeof *bpw; i++) {
         f = qs_format_parse(bpw[i].text, NULL);
