@@ -154,6 +154,7 @@ qs_snapshot *picture(qs_session *s, bool force)
     put_tensor(s, o);
     put_summary(&s->view, o);
     put_hist(&s->view, &o->hist);
+    o->own = (qs_snap_own){s->view.own.nlevel, doubles(s->view.own.level, s->view.own.nlevel), copy(s->view.own.note)};
     put_side(&s->view, &s->view.a, &o->a);
     if (s->pin.there) put_side(&s->view, &s->view.b, &o->b);
     put_curve(&s->view, &o->curve);

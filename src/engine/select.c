@@ -84,10 +84,12 @@ const char *sel_reason(const struct sel *s)
     return s->t ? qs_tensor_reason(s->t) : N_("nothing is selected");
 }
 
+/* Stored codes are looked at part by part too, though they are not quantized again. */
 size_t sel_parts(const struct sel *s, qs_split *split)
 {
     qs_split own;
-    if (sel_reason(s) || qs_format_split(s->f->f, s->t, split ? split : &own, NULL)) return 1;
+    bool whole = sel_reason(s) && !(s->t && s->t->packed);
+    if (whole || qs_format_split(s->f->f, s->t, split ? split : &own, NULL)) return 1;
     return (split ? split : &own)->parts;
 }
 

@@ -89,6 +89,13 @@ typedef struct qs_snap_quant {
     char *formula, *source, *note;  /* or NULL */
 } qs_snap_quant;
 
+/* The levels of a tensor that is stored as codes: of the part looked at, where its blocks differ of the middle one. */
+typedef struct qs_snap_own {
+    size_t nlevel;            /* 0: it is not, or nothing is known yet */
+    double *level;            /* (nlevel) ascending, unit of x */
+    char *note;               /* a line for people */
+} qs_snap_own;
+
 typedef struct qs_snap_hist {
     size_t bins;              /* 0: none yet */
     double lo, hi;
@@ -294,6 +301,7 @@ typedef struct qs_snapshot {
     double zeros, nans, infs, distinct;
     qs_snap_list *list;       /* a reference; NULL: no model */
     qs_snap_hist hist;
+    qs_snap_own own;
     qs_snap_quant a;          /* the current quantizer */
     qs_snap_quant b;          /* the pinned one (Space); there = false: none */
     qs_snap_curve curve;

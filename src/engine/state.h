@@ -103,6 +103,7 @@ struct view {
     double *density;           /* (hist.bins) expected counts, or NULL */
     double left_out;
     bool zoomed;
+    qs_snap_own own;           /* made with the summary */
     struct side a, b;
     qs_curve curve;
     struct cmp *cmp;           /* of what is looked at, in the cache; NULL: none */
@@ -276,6 +277,10 @@ void view_stale(qs_session *s, const struct gens *old);      /* lets go of what 
 void view_clear(struct view *v);
 void side_ratios(qs_session *s, struct side *x);
 void clear_snap_quant(qs_snap_quant *q);
+
+/* own.c */
+void own_look(const qs_tensor *t, const qs_split *s, size_t part, qs_snap_own *o);   /* nothing where t is not packed */
+void own_clear(qs_snap_own *o);
 
 /* bins.c */
 int side_qbins(qs_session *s, struct side *x, qs_err *err);  /* the quantized histogram of a side */

@@ -56,6 +56,7 @@ static void look_clear(struct view *v)
     v->ix = NULL;
     v->ix_err.code = 0;
     v->summary_there = false;
+    own_clear(&v->own);
     v->summary_made = v->index_made = v->hist_made = 0;
     hist_clear(v);
 }
@@ -101,8 +102,10 @@ static int stage_summary(qs_session *s, qs_err *err)
     qs_split split;
     size_t part;
     int rc = 0;
+    bool known = !looked_at(s, &split, &part, NULL);
     v->n = s->sel.t->n;
-    if (one_part(s) && !looked_at(s, &split, &part, NULL)) {
+    if (known && v->n) own_look(s->sel.t, &split, part, &v->own);
+    if (one_part(s) && known) {
         v->n = qs_split_len(&split, s->sel.t, part);
         float *x = qs_xmalloc(v->n * sizeof *x);
         qs_split_gather(&split, s->sel.t, part, x);

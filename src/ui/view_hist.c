@@ -54,6 +54,12 @@ static qs_ruler ruler_of(const qs_snap_quant *q, int role)
     return (qs_ruler){q->level, q->cut, q->nlevel, q->clip_lo, q->clip_hi, (unsigned char)role};
 }
 
+/* Of codes with scales, which have no quantizer here: the levels they came with. */
+static qs_ruler own_ruler(const qs_snap_own *o)
+{
+    return (qs_ruler){o->level, NULL, o->nlevel, o->level[0], o->level[o->nlevel - 1], QS_ROLE_LEVEL};
+}
+
 static void title(const qs_ui *u, char *t, size_t size, int w);
 
 static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
@@ -77,6 +83,7 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
         limits[nl++] = (qs_limit){.label = _("clip"), .x = a->clip_lo, .ch = L'┊', .role = QS_ROLE_CLIP};
         limits[nl++] = (qs_limit){.x = a->clip_hi, .ch = L'┊', .role = QS_ROLE_CLIP};
     }
+    if (!a->there && u->s->own.nlevel) rulers[nr++] = own_ruler(&u->s->own);
     if (b->there) rulers[nr++] = ruler_of(b, QS_ROLE_B);
     if (u->hist.cursor_on) limits[nl++] = (qs_limit){.x = u->hist.cursor, .ch = L'│', .role = QS_ROLE_CURSOR, .over = true};
     char name[700], paper_title[900];
@@ -124,8 +131,8 @@ static void draw_note(qs_ui *u, qs_rect r, int y)
     char b[QS_FMT], c[QS_FMT], t[200];
     int x = r.x;
     if (!a->there) {
-        const char *why = u->s->reason ? u->s->reason : a->note;
-        if (why) qs_cells_text(&u->g, y, x, r.w, why, QS_ROLE_WARN, 0);
+        const char *why = u->s->own.note ? u->s->own.note : u->s->reason ? u->s->reason : a->note;
+        if (why) qs_cells_text(&u->g, y, x, r.w, why, u->s->own.note ? QS_ROLE_DIM : QS_ROLE_WARN, 0);
         return;
     }
     snprintf(t, sizeof t, "%s %s", _("step"), qs_fmt_sig(b, a->step, 5));
@@ -169,7 +176,7 @@ static void foot(const qs_ui *u, char *t, size_t size)
     else if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
     else if (h->under + h->over > 0) snprintf(t, size, _("%s below, %s above"), qs_fmt_count(a, h->under, 9), qs_fmt_count(b, h->over, 9));
     if (h->skipped > 0) snprintf(t + strlen(t), size - strlen(t), _("  %s not finite"), qs_fmt_count(a, h->skipped, 9));
-    if (u->s->a.note && !t[0]) snprintf(t, size, "%s", u->s->a.note);
+    if (u->s->a.note && !t[0] && !u->s->own.note) snprintf(t, size, "%s", u->s->a.note);
 }
 
 /* The count under the cursor, where the frame shows it, can be explained. */

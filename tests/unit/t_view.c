@@ -7,6 +7,7 @@
 
 #include "engine_help.h"
 #include "engine/state.h"
+#include "model/packed.h"
 
 static qs_session *s;
 static qs_board *board;
@@ -253,6 +254,35 @@ static void not_quantized(void)
     ok(o->selection_seq == 2, "and counts as served");
     qs_snapshot_unref(o);
     end();
+}
+
+/* Codes with scales: their own levels, of a channel and of the whole. */
+static void own_levels(void)
+{
+    const char *top = getenv("top_srcdir");
+    char *file = qs_xasprintf("%s/tests/oracle/golden/gguf_blocks.gguf", top ? top : ".");
+    begin(file);
+    qs_snapshot_unref(serve_text(QS_PICK_FORMAT, "int4@group32"));
+    qs_snapshot_unref(serve_text(QS_PICK_TENSOR, "Q4_0"));
+    qs_snapshot *o = serve(&(qs_pick){.set = QS_PICK_CHANNEL, .channel = 3});
+    const qs_tensor *t = qs_model_find(qs_session_cur_model(s), "Q4_0");
+    float lv[QS_PACKED_LEVELS];
+    int n = qs_packed_levels(t, 3 * 32, lv);
+    bool same = o->own.nlevel == 16 && n == 16;
+    for (int k = 0; same && k < n; k++) same = o->own.level[k] == (double)lv[k];
+    ok(!o->a.there && same && o->n == 32 && o->sel.channel == 3, "a block of codes is looked at with its own levels (%zu)", o->own.nlevel);
+    ok(o->own.note && strstr(o->own.note, "16 levels, 4.50 bits"), "and the note says so: %s", o->own.note ? o->own.note : "-");
+    qs_snapshot_unref(o);
+    o = serve(&(qs_pick){.set = QS_PICK_CHANNEL, .channel = -1});
+    ok(o->own.nlevel == 16 && o->own.note && strstr(o->own.note, "middle scale"), "of several blocks one in the middle: %s",
+       o->own.note ? o->own.note : "-");
+    qs_snapshot_unref(o);
+    qs_snapshot_unref(serve_text(QS_PICK_TENSOR, "Q4_0.values"));
+    o = serve(NULL);
+    ok(o->own.nlevel == 0 && o->a.there, "numbers have none");
+    qs_snapshot_unref(o);
+    end();
+    free(file);
 }
 
 static void labels(void)
@@ -546,6 +576,7 @@ int main(void)
     pinned();
     not_quantized();
     labels();
+    own_levels();
     only_what_changed();
     staging();
     giving_way();
