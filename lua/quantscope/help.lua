@@ -44,6 +44,14 @@ help.groups = {
      "Writes the steps an initialization finds, as JSON that other trainers can start from: what `quantscope init` " ..
      "writes, see STEPS in quantscope(1). scripts/load_steps.py makes PyTorch modules of it.",
      errors = "those of qs.quantize.", cost = "those of qs.init, a tensor after the other."},
+    {"qs.diff", 'qs.diff(float, quantized [, every]) -> rows, total;  qs.diff(t, u) -> row',
+     "What a quantized model lost. A row a tensor of two or more dimensions (every: biases and norms too) that is in both: " ..
+     "{tensor, other, dtype, n, mse, nmse, sqnr_db, max_abs, bias, used, levels, bpw, skipped, note}. nmse is mse / mean of the " ..
+     "first's squares; bpw bits a value as stored; levels the codebook's size where the second is stored as codes, used how many " ..
+     "of them occur, or else the most different values in one row of it (nil over 256). Names belong together that are the same, " ..
+     "the same but for .weight at the end, or GGUF's and Hugging Face's for the Llama family. total is over all pairs without a " ..
+     "note, with tensors, left (pairs with a note), only_a and only_b. Two tensors of one shape: one row.",
+     errors = "EARG two tensors of different shapes; ERANGE nothing finite in them.", cost = "one read of both."},
     {"qs.tensor", 'qs.tensor(shape, values) -> tensor;  qs.tensor(values) -> tensor',
      "A float32 tensor from a flat array of numbers in C order (the last axis runs fastest), as in " ..
      "qs.tensor({3,2}, {1,2,3,4,5,6}). Without a shape: one dimension.",

@@ -55,6 +55,7 @@ int qs_cmd_compare(const qs_args *a);
 int qs_cmd_curve(const qs_args *a);
 int qs_cmd_quantize(const qs_args *a);
 int qs_cmd_init(const qs_args *a);
+int qs_cmd_diff(const qs_args *a);
 int qs_cmd_plot(const qs_args *a);
 int qs_cmd_results(const qs_args *a);
 int qs_cmd_race(const qs_args *a);

@@ -34,6 +34,7 @@ static const command commands[] = {
     {"curve", N_("MODEL --tensor NAME"), N_("the error at every step"), qs_cmd_curve, true, false},
     {"plot", N_("KIND FILE [-o OUT]"), N_("a picture (.svg, .pdf, .png) or text: hist, curve, heat, csv; series, metric, grid"), qs_cmd_plot, true, false},
     {"quantize", N_("MODEL -o OUT.safetensors"), N_("writes the model quantized: floats, or codes with scales"), qs_cmd_quantize, true, false},
+    {"diff", N_("FLOAT QUANT"), N_("what a quantized model lost: error, SQNR, levels used, bits a value"), qs_cmd_diff, true, false},
     {"init", N_("MODEL [--out FILE.json]"), N_("the steps an initialization finds, for other trainers"), qs_cmd_init, false, false},
     {"race", "", N_("trains a bundled net from several initializations, side by side"), qs_cmd_race, true, false},
     {"results", "DB", N_("a results database: means, intervals, differences"), qs_cmd_results, true, false},
@@ -59,7 +60,7 @@ typedef struct option_row {
 #define FIELD(f) offsetof(qs_args, f)
 static const option_row options[] = {
     {"tensor", 't', N_("GLOB"), N_("only tensors whose name matches; may be repeated"), TEXTS, FIELD(tensor),
-     FIELD(ntensor), " list compare report curve plot quantize init ", 0},
+     FIELD(ntensor), " list compare report curve plot quantize init diff ", 0},
     {"format", 'f', N_("F,..."), N_("formats, as int4@channel (default int4; curve, quantize, init: one; report: int2,3,4,6,8)"), TEXT, FIELD(format), 0,
      " compare report curve plot quantize init ", 0},
     {"init", 'i', N_("I,..."), N_("initializations, as lsq,mse (default: all that apply; race: the usual; quantize, init: one, mse)"), TEXT,
@@ -101,8 +102,8 @@ static const option_row options[] = {
     {"baseline", 0, N_("P=VALUE"), N_("differences from this one, in pairs"), TEXT, FIELD(baseline), 0, " results ", 0},
     {"accept-changes", 0, NULL, N_("although script, inputs or program are not the same"), FLAG, FIELD(accept_changes), 0, " merge sweep ", 0},
     {"journal", 0, N_("KIND"), N_("wal, or delete for shared file systems"), TEXT, FIELD(journal), 0, " merge sweep ", 0},
-    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare report curve quantize race results sweep ", 0},
-    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare report curve quantize race results sweep ", 0},
+    {"json", 0, NULL, N_("one JSON array of objects"), FLAG, FIELD(json), 0, " list compare report curve quantize diff race results sweep ", 0},
+    {"csv", 0, NULL, N_("comma-separated values, arrays left out"), FLAG, FIELD(csv), 0, " list compare report curve quantize diff race results sweep ", 0},
     {"jobs", 0, N_("N"), N_("cells at a time (default: one a thread)"), LONG, FIELD(jobs), 0, " sweep ", 1},
     {"db", 0, N_("FILE"), N_("the results database (sweep: default NAME.db here)"), TEXT, FIELD(db), 0, " sweep plot ", 0},
     {"filter", 0, N_("P=V|V,..."), N_("only cells with these values"), TEXT, FIELD(filter), 0, " sweep plot ", 0},

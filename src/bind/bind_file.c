@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Whole models in Lua: written quantized, their steps for other trainers. The work is engine/quantize.h's.
+ * Whole models in Lua: written quantized, their steps for other trainers, compared. The work is engine/quantize.h's and
+ * engine/pairs.h's.
  */
 #include "bind/bind.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/pairs.h"
 #include "engine/quantize.h"
 
 static qs_model *check_model(lua_State *L, int i) { return qs_check(L, i, &qs_type_model); }
@@ -130,4 +132,60 @@ static int save_steps(lua_State *L)
     return 1;
 }
 
-const luaL_Reg qs_bind_file_functions[] = {{"quantize", quantize}, {"save_steps", save_steps}, {NULL, NULL}};
+/* ---- qs.diff ------------------------------------------------------------------------------------------------ */
+static void set_diff(lua_State *L, const qs_diff *d)
+{
+    const struct { const char *key; double v; } of[] = {
+        {"mse", d->mse}, {"nmse", d->nmse}, {"sqnr_db", d->sqnr_db}, {"max_abs", d->max_abs}, {"bias", d->bias},
+        {"bpw", d->bpw}, {"n", d->n}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) qs_set_number(L, of[i].key, of[i].v);
+    qs_set_count(L, "skipped", d->skipped);
+    if (d->levels) qs_set_count(L, "levels", d->levels);
+    if (d->used) qs_set_count(L, "used", d->used);
+}
+
+/* Two tensors: one table. */
+static int diff_tensors(lua_State *L, const qs_tensor *a, const qs_tensor *b)
+{
+    qs_err err = {0};
+    qs_diff d;
+    if (qs_diff_tensors(a, b, qs_bind_ctl(L), &d, &err)) return qs_bind_fail(L, &err);
+    lua_createtable(L, 0, 10);
+    set_diff(L, &d);
+    return 1;
+}
+
+static void push_pair(lua_State *L, const qs_pair *p)
+{
+    lua_createtable(L, 0, 14);
+    qs_set_text(L, "tensor", p->a->name);
+    qs_set_text(L, "other", p->b->name);
+    qs_set_text(L, "dtype", p->b->dtype_text);
+    qs_set_text(L, "note", p->note);
+    if (p->measured) set_diff(L, &p->d);
+}
+
+static int diff(lua_State *L)
+{
+    const qs_tensor *a = qs_test(L, 1, &qs_type_tensor), *b = a ? qs_check(L, 2, &qs_type_tensor) : NULL;
+    qs_err err = {0};
+    qs_pairing w;
+    if (a) return diff_tensors(L, a, b);
+    qs_pairing_init(&w, check_model(L, 1), check_model(L, 2), lua_toboolean(L, 3));
+    lua_newtable(L);
+    lua_Integer n = 0;
+    for (qs_pair p; qs_pairing_next(&w, &p);) {
+        if (qs_pairing_measure(&w, &p, qs_bind_ctl(L), &err)) return qs_bind_fail(L, &err);
+        push_pair(L, &p);
+        lua_rawseti(L, -2, ++n);
+    }
+    lua_createtable(L, 0, 14);
+    set_diff(L, &w.sum.total);
+    qs_set_count(L, "tensors", w.sum.measured);
+    qs_set_count(L, "left", w.sum.left);
+    qs_set_count(L, "only_a", w.sum.only_a);
+    qs_set_count(L, "only_b", w.sum.only_b);
+    return 2;
+}
+
+const luaL_Reg qs_bind_file_functions[] = {{"diff", diff}, {"quantize", quantize}, {"save_steps", save_steps}, {NULL, NULL}};

@@ -185,6 +185,13 @@ static double bits_stored(qs_tensor *const part[4])
     return bits;
 }
 
+/* Values in a row that share a part, where all runs are as long; 0: they are not. */
+static size_t run_of(const qs_joined *j)
+{
+    bool even = !j->inner_step && j->extra != QS_EXTRA_ORDER && j->axis % j->axis_block == 0;
+    return even ? j->axis_block * j->inner : 0;
+}
+
 qs_tensor *qs_joined_tensor(const char *name, int ndim, const int64_t *shape, const qs_joined *j, qs_tensor *const part[4],
                             qs_err *err)
 {
@@ -193,7 +200,7 @@ qs_tensor *qs_joined_tensor(const char *name, int ndim, const int64_t *shape, co
     w->j = *j;
     w->name = format_name(j, zero);
     w->doc = qs_xasprintf("%s: %d-bit codes, a scale%s for each %s", j->scheme, j->bits, zero ? " and a zero point" : "", j->granularity);
-    w->kind = (qs_packed_kind){.name = w->name, .doc = w->doc, .bits = j->bits, .levels = j->levels, .lowest = j->lowest,
+    w->kind = (qs_packed_kind){.name = w->name, .doc = w->doc, .bits = j->bits, .run = run_of(j), .levels = j->levels, .lowest = j->lowest,
                                .level = w->j.level, .read = read_joined, .grid = grid_joined, .release = release};
     size_t n = j->outer * j->axis * j->inner;
     qs_packed *p = qs_packed_new(&w->kind, n ? bits_stored(part) / (double)n : j->bits, part[QS_JOINED_CODES]->blob);

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libqsquant.a
-libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/budget.c src/quant/budget.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/error.c src/quant/error.h \
+libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/budget.c src/quant/budget.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/diff.c src/quant/diff.h src/quant/error.c src/quant/error.h \
                         src/quant/format.c src/quant/format.h src/quant/grad.c src/quant/grid.h src/quant/init.c \
                         src/quant/init.h src/quant/init_lp.c src/quant/init_mse.c src/quant/init_stat.c src/quant/lloyd.c src/quant/quantizer.c \
                         src/quant/init_scale.c src/quant/quantizer.h src/quant/rows.h src/quant/scale.c src/quant/scale.h \
@@ -30,6 +30,11 @@ check_PROGRAMS += tests/unit/t_error
 TESTS += tests/unit/t_error
 tests_unit_t_error_SOURCES = tests/unit/t_error.c tests/tap.h
 tests_unit_t_error_LDADD   = $(QUANT_LIBS)
+
+check_PROGRAMS += tests/unit/t_diff
+TESTS += tests/unit/t_diff
+tests_unit_t_diff_SOURCES = tests/unit/t_diff.c tests/tap.h
+tests_unit_t_diff_LDADD   = $(QUANT_LIBS)
 
 check_PROGRAMS += tests/unit/t_curve
 TESTS += tests/unit/t_curve

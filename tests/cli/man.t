@@ -34,7 +34,7 @@ for command in $(sed -nE 's/^  quantscope ([a-z]+) .*/\1/p' out); do
     grep -qE "quantscope $command" text; verdict $? "the manual has $command"
 done
 # Every name that JSON rows have is in the manual.
-for c in "list model.safetensors" "quantize model.safetensors --tensor fc.* -o q.safetensors" "race --slice --steps 1 --init mse,sawb" "results results.db" "results results.db --sweep race --baseline init=mse" "compare model.safetensors --format int4@channel,uint4+zp@channel" \
+for c in "list model.safetensors" "diff model.safetensors model.safetensors" "quantize model.safetensors --tensor fc.* -o q.safetensors" "race --slice --steps 1 --init mse,sawb" "results results.db" "results results.db --sweep race --baseline init=mse" "compare model.safetensors --format int4@channel,uint4+zp@channel" \
          "curve model.safetensors --tensor conv.weight --format int4@channel --channel 1 --points 3"; do
     run $c --json
     python3 -c 'import json; print(*sorted({k for r in json.load(open("out")) for k in r}))' >keys

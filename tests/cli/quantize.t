@@ -39,6 +39,32 @@ meta = json.loads(raw[8:8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
 assert meta["quantscope.format"] == "int16" and meta["quantscope.init"] == "minmax" and meta["quantscope.codes"] == "true"
 P
 
+# What it cost, found again from the two files.
+run quantize small.safetensors -o q.safetensors --format int4@channel --tensor conv.weight --tensor fc.weight --json; cp out quantized.json
+run diff small.safetensors q.safetensors --json; exits 0 "diff"
+py "diff: the numbers of quantize, and Python's" <<'P'
+import math
+from quantized import tensors
+a, b = tensors("small.safetensors"), tensors("q.safetensors")
+row = {r["tensor"]: r for r in rows}
+for q in load("quantized.json"):
+    x, y, d = a[q["tensor"]].values(), b[q["tensor"]].values(), row[q["tensor"]]
+    mse = math.fsum((u - v) ** 2 for u, v in zip(x, y)) / len(x)
+    assert abs(d["mse"] - mse) < 1e-12 * mse and abs(q["mse"] - mse) < 1e-9 * mse, (q["mse"], d["mse"], mse)
+    assert abs(d["sqnr_db"] - q["sqnr_db"]) < 1e-6 and d["n"] == len(x) and d["bpw"] == 32 and d["levels"] is None
+    rows_of = [y[i:i + len(y) // a[q["tensor"]].shape[0]] for i in range(0, len(y), len(y) // a[q["tensor"]].shape[0])]
+    assert d["used"] == max(len(set(r)) for r in rows_of)
+assert row["odd, \"name\""]["mse"] == 0 and row["odd, \"name\""]["sqnr_db"] is None and "fc.bias" not in row
+assert row["nan.weight"]["mse"] is None and row["nan.weight"]["note"] and row["some.weight"]["skipped"] > 0
+P
+run quantize small.safetensors -o c.safetensors --format int4@channel --tensor conv.weight --tensor fc.weight --codes
+run diff q.safetensors c.safetensors --tensor 'conv*' --csv; exits 0 "diff of floats and codes"
+has out '^conv.weight,conv.weight,"\[8,4,3,3\]",int4@channel,288,0,0,' "the codes are those floats"
+run diff small.safetensors c.safetensors; has out '^5 tensors, [0-9]+ values: MSE .* bits a value' "a total"
+run diff small.safetensors; exits 2 "one model is not enough"
+run diff small.safetensors none.safetensors; exits 3 "a model that is not there"
+run diff small.safetensors plain.npy; exits 1 "nothing in common"
+
 # What cannot be leaves nothing.
 run quantize small.safetensors --format int4; exits 2 "no -o"
 run quantize small.safetensors -o q.npy; exits 2 "another ending"

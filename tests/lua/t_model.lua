@@ -2,7 +2,7 @@
 -- Models: opening, names, iteration, identity, errors.
 local qs = require "quantscope"
 local tap = require "tap"
-local ok, eq, fails, raises = tap.ok, tap.eq, tap.fails, tap.raises
+local ok, eq, fails, raises, near = tap.ok, tap.eq, tap.fails, tap.raises, tap.near
 
 local path = tap.path "some.safetensors"
 local some = {}
@@ -48,6 +48,15 @@ eq(#assert(qs.quantize(m, tap.path "c.safetensors", {codes = true})), 20, "by de
 local codes = qs.load(tap.path "c.safetensors")
 eq(codes.w3.dtype, "int4", "as codes, which are one tensor again")
 eq(#codes, #m, "and no other")
+-- What that cost: rows, a total, two tensors.
+local diff, total = qs.diff(m, codes)
+eq(#diff, 20, "a pair a tensor of two dimensions")
+eq(total.tensors, 20, "all are counted")
+eq(diff[3].levels, 16, "levels of the codes")
+ok(total.sqnr_db > 10 and total.bpw > 8, "and what they are together")
+local one = qs.diff(m.w2, written.w2)
+near(one.mse, qs.init("minmax", m.w2, "int3@channel"):error(m.w2).mse, 1e-9, "the error of the quantizer")
+fails("EARG", "shapes differ", "two shapes", qs.diff(m.w2, m.bias))
 ok(qs.save_steps(m, tap.path "steps.json"), "steps")
 fails("EARG", "no tensor 'none'", "a tensor that is not there", qs.quantize(m, tap.path "n.safetensors", {tensors = {"none"}}))
 fails("EUNSUP", "lloyd", "levels of its own as codes", qs.quantize(m, tap.path "n.safetensors", {init = "lloyd", codes = true}))
