@@ -30,7 +30,7 @@ help.groups = {
      "renamed, so a file that is open stays what it was.",
      errors = "EARG another ending, several tensors for .npy, two of one name; EIO.",
      cost = "one pass over the values."},
-    {"qs.quantize", 'qs.quantize(model, path, {format="int4", init="mse", codes=false, tensors={name, ...}}) -> rows',
+    {"qs.quantize", 'qs.quantize(model, path, {format="int4", init="mse", codes=false, tensors={name, ...}, importance=model}) -> rows',
      "Writes the model to path (.safetensors) with its weight tensors quantized, or those named in tensors; all others " ..
      "are copied. Quantized values are F32; with codes, NAME becomes NAME.codes and NAME.scale, with +zp NAME.zero_point, " ..
      "with +offset NAME.offset, and NAME.codebook where codes are numbers of levels: its values are scale * (level - " ..
@@ -40,10 +40,22 @@ help.groups = {
      errors = "EARG no such tensor, nothing to quantize, another ending; EUNSUP as codes, an init with levels of its own; " ..
      "EIO; those of qs.init, with the tensor's name. No file is left then.",
      cost = "an index, the quantized values and their codes, of one tensor at a time."},
-    {"qs.save_steps", 'qs.save_steps(model, path, {format="int4", init="mse", tensors={name, ...}}) -> true',
+    {"qs.save_steps", 'qs.save_steps(model, path, {format="int4", init="mse", tensors={name, ...}, importance=model}) -> true',
      "Writes the steps an initialization finds, as JSON that other trainers can start from: what `quantscope init` " ..
      "writes, see STEPS in quantscope(1). scripts/load_steps.py makes PyTorch modules of it.",
      errors = "those of qs.quantize.", cost = "those of qs.init, a tensor after the other."},
+    {"qs.importance", 'qs.importance(model, t) -> tensor',
+     "How much the values of t matter, in its shape, for the option weights of qs.init and qs.compare: the mean square of what they " ..
+     "are multiplied with, one number a column (input), repeated over rows. model: qs.load of a file that has it: llama.cpp's " ..
+     "imatrix in either layout, or recorded activations ([..., inputs], of convolutions [images, inputs, height, width]; " ..
+     "scripts/dump-activations.py). Names belong together as in qs.diff.",
+     errors = "EARG nothing of t, or of another size.", cost = "a read of what is there."},
+    {"qs.activations", 'qs.activations(path | {layer = path | tensor, ...} [, model]) -> {name = index}',
+     "Recorded activations from .npz, .npy, safetensors or PyTorch files, as net:activations gives them: for qs.init(rule, index, " ..
+     "format, {role = \"act\"}). With a model only those of its layers, under the names of its weights. " ..
+     "scripts/dump-activations.py records them from a PyTorch net.",
+     errors = "those of qs.load; EARG with a model: none is of a layer of it; ERANGE nothing finite in one.",
+     cost = "a sort of every tensor."},
     {"qs.diff", 'qs.diff(float, quantized [, every]) -> rows, total;  qs.diff(t, u) -> row',
      "What a quantized model lost. A row a tensor of two or more dimensions (every: biases and norms too) that is in both: " ..
      "{tensor, other, dtype, n, mse, nmse, sqnr_db, max_abs, bias, used, levels, bpw, skipped, note}. nmse is mse / mean of the " ..

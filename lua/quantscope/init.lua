@@ -27,6 +27,36 @@ if probe then
     core.private.data(top .. "data")
 end
 
+-- The index of what a file, a tensor or an index holds.
+local function index_of(x)
+    if type(x) ~= "string" then return x.index and x:index() or x end
+    local m, message, code = qs.load(x)
+    if not m then return nil, message, code end
+    if #m ~= 1 then return nil, ("EARG: %s holds %d tensors, one is wanted"):format(x, #m), "EARG" end
+    return m[1]:index()
+end
+
+-- Recorded activations: {name = index}, with a model under the names of the weights they meet.
+function qs.activations(from, model)
+    local found, set = from, {}
+    if type(from) == "string" then
+        local m, message, code = qs.load(from)
+        if not m then return nil, message, code end
+        found = {}
+        for name, t in m:tensors() do found[name] = t end
+    end
+    for name, x in pairs(found) do
+        local weight = not model and name or core.private.match(model, name)
+        if weight then
+            local index, message, code = index_of(x)
+            if not index then return nil, message, code end
+            set[weight] = index
+        end
+    end
+    if model and not next(set) then return nil, ("EARG: nothing here is called like a layer of %s"):format(model.path), "EARG" end
+    return set
+end
+
 -- help and pretty are loaded when they are asked for: every cell of a sweep has a Lua state of its own.
 
 -- The text print would show for these values: tensors summarized, tables bounded.

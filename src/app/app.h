@@ -32,6 +32,7 @@ typedef struct qs_args {
     double width, height, font;   /* of a picture; 0: not given */
     double budget, sqnr;          /* of report: bits a weight, dB; 0: not given */
     const char *html;             /* a page to write; NULL: not given */
+    const char *importance, *activations;   /* files; NULL: not given */
     /* sweep */
     const char *db, *filter, *shard;
     long jobs;                    /* -1: not given */
@@ -124,6 +125,8 @@ int qs_headless_command(const qs_args *a, const char *module, const qs_pairs *p,
 
 /* The model a command works on: exactly one must be named. NULL: *code is the exit code. Borrowed from the session. */
 qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code);
+/* Another file, named by an option; path NULL: NULL, and *code stays. NULL otherwise: *code is the exit code. */
+qs_model *qs_headless_other(qs_headless *h, const char *path, int *code);
 /*
  * Tensors that the --tensor patterns choose, in the order of the model; without a pattern all that are quantized
  * (every: really all). A pattern that is a tensor's whole name takes it whatever it holds; one that chooses

@@ -12,6 +12,8 @@
 #include "app/out.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/importance.h"
+#include "model/match.h"
 #include "quant/init.h"
 
 #define DEFAULT_FORMAT "int4"
@@ -51,6 +53,8 @@ typedef struct job {
     size_t nf;
     char **init;          /* (ninit); NULL: all that apply */
     size_t ninit;
+    qs_model *importance; /* or NULL */
+    qs_model *acts;       /* recorded activations, or NULL */
     qs_out o;
     size_t good;          /* rows with numbers */
     bool more;
@@ -117,6 +121,29 @@ static void put_failure(job *j, const qs_tensor *t, const char *format, const ch
     j->more = qs_out_row(&j->o, v);
 }
 
+/* What goes into the layers of the chosen tensors takes their place. */
+static int take_activations(job *j)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < j->nt; i++) {
+        qs_tensor *t = qs_model_match(j->acts, j->t[i]->name, NULL);
+        if (t) j->t[n++] = t;
+    }
+    j->nt = n;
+    if (n) return 0;
+    qs_say(_("%s: no tensor is called like a layer of the model"), j->acts->path);
+    return QS_EXIT_FAIL;
+}
+
+/* The importance of t, a reference; NULL and no error: there is none, which is said. */
+static int find_importance(const job *j, const qs_tensor *t, qs_tensor **out, qs_err *err)
+{
+    bool none = true;
+    *out = j->importance ? qs_importance_of(j->importance, t, &none, err) : NULL;
+    if (!*out && none && j->importance) qs_say(_("%s has no importance of %s: all values count the same"), j->importance->path, t->name);
+    return *out || none ? 0 : -err->code;
+}
+
 static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_err *err)
 {
     qs_compare c = {0};
@@ -125,8 +152,12 @@ static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_
     if (j->o.rows) qs_out_title(&j->o, "%s", "");
     qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
                  t->n, format);
-    int rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, NULL, qs_session_cache(s),
-                               qs_session_ctl(s), &c, err);
+    qs_tensor *weights;
+    int rc = find_importance(j, t, &weights, err);
+    if (rc) return rc;
+    const qs_init_opts with = {.role = j->acts ? QS_ROLE_ACT : QS_ROLE_WEIGHT, .weights = weights};
+    rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, &with, qs_session_cache(s), qs_session_ctl(s), &c, err);
+    qs_tensor_unref(weights);
     if (rc == -QS_ECANCEL) return rc;
     qs_progress_clear();
     qs_out_head(&j->o);
@@ -177,6 +208,10 @@ int qs_cmd_compare(const qs_args *a)
     if (!code) code = qs_args_inits(a->init, &j.init, &j.ninit);
     qs_model *m = code ? NULL : qs_headless_model(&j.h, a, &code);
     if (m) code = qs_choose_tensors(a, m, false, &j.t, &j.nt);
+    if (m && !code && a->importance && a->activations) code = qs_usage(_("--importance and --activations: choose one"));
+    if (m && !code) j.importance = qs_headless_other(&j.h, a->importance, &code);
+    if (m && !code) j.acts = qs_headless_other(&j.h, a->activations, &code);
+    if (j.acts && !code) code = take_activations(&j);
     if (m && !code) code = j.nt ? all(&j, a) : nothing_to_compare(a, m);
     for (size_t i = 0; i < j.nf; i++) qs_format_free(j.f[i]);
     free(j.f);

@@ -132,6 +132,8 @@ static int begin(job *j, const qs_args *a)
     if ((code = qs_headless_open(&j->h)) || (code = qs_headless_lua(&j->h, !a->no_config))) return code;
     if (!qs_init_named(j->o.init)) return qs_usage(_("--init: no initialization is called \"%s\""), j->o.init);
     if (!(j->m = qs_headless_model(&j->h, a, &code))) return code;
+    j->o.importance = qs_headless_other(&j->h, a->importance, &code);
+    if (code) return code;
     code = qs_choose_tensors(a, j->m, false, &j->t, &j->o.n);
     j->o.tensor = j->t;
     if (!code && !j->o.n) {

@@ -154,6 +154,14 @@ qs_model *qs_headless_model(qs_headless *h, const qs_args *a, int *code)
     return m;
 }
 
+qs_model *qs_headless_other(qs_headless *h, const char *path, int *code)
+{
+    qs_err err = {0};
+    qs_model *m = path ? qs_session_open(h->session, path, &err) : NULL;
+    if (path && !m) *code = qs_say_file(&err);
+    return m;
+}
+
 /* Whether pattern p chooses t among those that are listed by default. */
 static bool chooses(const char *p, const qs_tensor *t, bool every)
 {

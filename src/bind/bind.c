@@ -414,6 +414,7 @@ int qs_bind_open(lua_State *L)
     luaL_setfuncs(L, qs_bind_results_functions, 0);
     luaL_setfuncs(L, qs_bind_sweep_functions, 0);
     push_functions(L, qs_bind_private);
+    luaL_setfuncs(L, qs_bind_file_private, 0);
     luaL_setfuncs(L, qs_bind_plot_private, 0);
     luaL_setfuncs(L, qs_bind_race_private, 0);
     luaL_setfuncs(L, qs_bind_report_private, 0);

@@ -121,6 +121,7 @@ extern const luaL_Reg qs_bind_model_functions[], qs_bind_file_functions[], qs_bi
 extern const luaL_Reg qs_bind_plot_private[];  /* what plots.lua is made of */
 extern const luaL_Reg qs_bind_report_private[];  /* what reports.lua is made of */
 extern const luaL_Reg qs_bind_race_private[];  /* what races.lua is made of */
+extern const luaL_Reg qs_bind_file_private[];  /* what qs.activations is made of */
 extern const luaL_Reg qs_bind_private[];       /* core.private: what nets.lua is made of */
 
 /* ---- training (bind_net.c, bind_train.c) -------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "engine/pairs.h"
 #include "engine/quantize.h"
+#include "model/importance.h"
 
 static qs_model *check_model(lua_State *L, int i) { return qs_check(L, i, &qs_type_model); }
 
@@ -53,6 +54,7 @@ static int arg_opts(lua_State *L, const char *what, const char *const *names, qs
     *o = (qs_quantize_opts){.init = init ? init : "mse", .codes = qs_opt_bool(L, 3, "codes", false)};
     if (!lua_istable(L, 3) || lua_getfield(L, 3, "format") == LUA_TNIL) lua_pushstring(L, "int4");
     if (!(o->format = qs_arg_format(L, lua_gettop(L), err))) return -QS_EARG;
+    if (lua_istable(L, 3) && lua_getfield(L, 3, "importance") != LUA_TNIL) o->importance = check_model(L, lua_gettop(L));
     if (!lua_istable(L, 3)) lua_pushnil(L);
     else lua_getfield(L, 3, "tensors");
     o->tensor = arg_tensors(L, lua_gettop(L), m, &o->n, err);
@@ -100,7 +102,7 @@ static int add_row(void *ctx, const qs_quantized *r, qs_err *err)
 
 static int quantize(lua_State *L)
 {
-    static const char *const options[] = {"format", "init", "codes", "tensors", NULL};
+    static const char *const options[] = {"format", "init", "codes", "tensors", "importance", NULL};
     qs_quantize_opts o;
     qs_err err = {0};
     if (arg_opts(L, "qs.quantize", options, &o, &err)) return qs_bind_fail(L, &err);
@@ -122,7 +124,7 @@ static int write_steps(FILE *f, void *ctx, qs_err *err)
 
 static int save_steps(lua_State *L)
 {
-    static const char *const options[] = {"format", "init", "tensors", NULL};
+    static const char *const options[] = {"format", "init", "tensors", "importance", NULL};
     qs_quantize_opts o;
     qs_err err = {0};
     if (arg_opts(L, "qs.save_steps", options, &o, &err)) return qs_bind_fail(L, &err);
@@ -130,6 +132,25 @@ static int save_steps(lua_State *L)
     if (qs_file_fill(lua_tostring(L, 2), write_steps, &w, false, &err)) return qs_bind_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
+}
+
+/* private.match(model, name): the name of the same tensor, or of the layer's weight, in a model; nil: none. */
+static int match(lua_State *L)
+{
+    const qs_tensor *t = qs_model_match(check_model(L, 1), luaL_checkstring(L, 2), NULL);
+    lua_pushstring(L, t ? t->name : NULL);
+    return 1;
+}
+
+/* ---- qs.importance -------------------------------------------------------------------------------------- */
+static int importance(lua_State *L)
+{
+    const qs_model *from = check_model(L, 1);
+    const qs_tensor *t = qs_check(L, 2, &qs_type_tensor);
+    qs_err err = {0};
+    void **box = qs_box(L, &qs_type_tensor);
+    *box = qs_importance_of(from, t, NULL, &err);
+    return *box ? 1 : qs_bind_fail(L, &err);
 }
 
 /* ---- qs.diff ------------------------------------------------------------------------------------------------ */
@@ -188,4 +209,5 @@ static int diff(lua_State *L)
     return 2;
 }
 
-const luaL_Reg qs_bind_file_functions[] = {{"diff", diff}, {"quantize", quantize}, {"save_steps", save_steps}, {NULL, NULL}};
+const luaL_Reg qs_bind_file_private[] = {{"match", match}, {NULL, NULL}};
+const luaL_Reg qs_bind_file_functions[] = {{"diff", diff}, {"importance", importance}, {"quantize", quantize}, {"save_steps", save_steps}, {NULL, NULL}};

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config.h"
+#include "model/importance.h"
 #include "model/reader.h"
 
 /* ---- progress over several tensors --------------------------------------------------------------- */
@@ -41,13 +42,20 @@ void qs_share_next(qs_share *s, double n)
 qs_quantizer *qs_quantize_fit(qs_tensor *t, const qs_quantize_opts *o, const qs_ctl *ctl, qs_qerror *e, qs_err *err)
 {
     char name[80];
+    bool none = false;
+    qs_init_opts with = {0};
+    qs_tensor *weights = o->importance ? qs_importance_of(o->importance, t, &none, err) : NULL;
+    if (o->importance && !weights && !none) return NULL;
+    with.weights = weights;
     qs_cache *cache = qs_cache_new(SIZE_MAX / 4);   /* of this tensor alone: the index serves twice and goes */
-    qs_quantizer *q = qs_init_tensor(o->init, t, o->format, NULL, cache, ctl, err);
+    qs_quantizer *q = qs_init_tensor(o->init, t, o->format, &with, cache, ctl, err);
     if (q && qs_error_tensor(q, t, cache, ctl, e, err)) {
         qs_quantizer_unref(q);
         q = NULL;
     }
     qs_cache_free(cache);
+    qs_tensor_unref(weights);
+    if (q && none && !q->note) q->note = qs_xasprintf(_("%s has no importance of it"), o->importance->path);
     if (!q && !strstr(err->msg, t->name)) qs_fail_prefix(err, "%s", qs_name_shown(t->name, name, sizeof name));
     return q;
 }

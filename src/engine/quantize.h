@@ -16,6 +16,7 @@ typedef struct qs_quantize_opts {
     const char *init;            /* may carry ":variant" */
     qs_tensor *const *tensor;    /* (n) of the model: those to quantize. All others are copied */
     size_t n;
+    const qs_model *importance;  /* weights of the squared error (model/importance.h), or NULL; a tensor it does not have: all 1 */
     bool codes;                  /* codes and scales in place of quantized floats */
 } qs_quantize_opts;
 

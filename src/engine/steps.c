@@ -111,6 +111,7 @@ static int put_head(FILE *f, const qs_model *m, const qs_quantize_opts *o, qs_er
     json_object_set_new(head, "sha256", hash_of(m->path));
     json_object_set_new(head, "format", text(format));
     json_object_set_new(head, "init", text(o->init));
+    json_object_set_new(head, "importance", text(o->importance ? o->importance->path : NULL));
     free(format);
     fputc('{', f);
     int rc = put(f, head, JSON_EMBED, err);

@@ -13,7 +13,7 @@
 
 /* In the order they are asked: from the surest mark to the weakest. */
 const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_npz, &qs_reader_gguf, &qs_reader_safetensors, &qs_reader_torch,
-                                       &qs_reader_onnx, &qs_reader_onnx_tensor, NULL};
+                                       &qs_reader_onnx, &qs_reader_onnx_tensor, &qs_reader_imatrix, NULL};
 
 /* ---- names: open addressing, at most half full ------------------------------- */
 struct qs_model_names {

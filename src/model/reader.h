@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-extern const qs_reader qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf;
+extern const qs_reader qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf, qs_reader_imatrix;
 
 /*
  * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that is

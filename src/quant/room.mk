@@ -36,6 +36,11 @@ TESTS += tests/unit/t_diff
 tests_unit_t_diff_SOURCES = tests/unit/t_diff.c tests/tap.h
 tests_unit_t_diff_LDADD   = $(QUANT_LIBS)
 
+check_PROGRAMS += tests/unit/t_importance
+TESTS += tests/unit/t_importance
+tests_unit_t_importance_SOURCES = tests/unit/t_importance.c tests/tap.h tests/unit/files.h
+tests_unit_t_importance_LDADD   = $(QUANT_LIBS)
+
 check_PROGRAMS += tests/unit/t_curve
 TESTS += tests/unit/t_curve
 tests_unit_t_curve_SOURCES = tests/unit/t_curve.c tests/tap.h

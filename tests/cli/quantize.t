@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # quantscope quantize and init: what is in the files, judged by arithmetic that is not ours, and what a failure leaves.
 . "$top_srcdir/tests/cli/lib.sh"
-cp "$top_srcdir/scripts/load_steps.py" "$tests/quantized.py" .
+cp "$top_srcdir/scripts/load_steps.py" "$top_srcdir/scripts/dump-activations.py" "$tests/quantized.py" .
 
 run quantize small.safetensors -o q.safetensors --format int4 --tensor conv.weight --tensor fc.weight; exits 0 "quantize"
 has out '2 tensors quantized, 6 copied, 0 left out' "says what it did"
@@ -89,6 +89,38 @@ run init small.safetensors --tensor conv.weight; exits 0 "init without --out"
 python3 -c 'import json; json.load(open("out"))'; verdict $? "prints the JSON"
 run init small.safetensors --out n.json; exits 1 "no finite value"; [ ! -e n.json ]; verdict $? "leaves no steps"
 
+# Importance: llama.cpp's two layouts say the same, and not what equal weights say.
+cat >check.py <<'P'
+import struct
+col = [float((7 * i) % 11) for i in range(20)]
+name = b"fc.weight"
+with open("old.dat", "wb") as f:
+    f.write(struct.pack("<ii", 1, len(name)) + name + struct.pack("<ii20f", 8, 20, *[8 * v for v in col]) + struct.pack("<ii4s", 3, 4, b"text"))
+text = lambda s: struct.pack("<Q", len(s)) + s
+head = b"GGUF" + struct.pack("<IQQ", 3, 2, 1) + text(b"general.type") + struct.pack("<I", 8) + text(b"imatrix")
+head += text(name + b".in_sum2") + struct.pack("<IQQIQ", 2, 20, 1, 0, 0) + text(name + b".counts") + struct.pack("<IQQIQ", 2, 1, 1, 0, 96)
+head += b"\0" * (-len(head) % 32)
+open("new.gguf", "wb").write(head + struct.pack("<20f", *[4 * v for v in col]) + b"\0" * 16 + struct.pack("<f", 4))
+P
+python3 check.py
+for i in old.dat new.gguf; do
+    run init small.safetensors --tensor fc.weight --format int3@channel --importance $i --out $i.json; exits 0 "init --importance $i"
+done
+run init small.safetensors --tensor fc.weight --format int3@channel --out plain.json
+py "both layouts give the same steps, and not those of equal weights" <<'P'
+old, new, plain = load("old.dat.json"), load("new.gguf.json"), load("plain.json")
+assert old["importance"] == "old.dat" and plain["importance"] is None
+steps = [s["tensors"][0]["steps"] for s in (old, new, plain)]
+assert steps[0] == steps[1] and steps[0] != steps[2], steps
+P
+run list old.dat; has out '^fc\.weight +F32 +\[20\]' "an imatrix can be looked at"
+run quantize small.safetensors --tensor 'conv*' --importance old.dat -o q.safetensors; has out 'has no importance of it' "a tensor without importance is said"
+run compare small.safetensors --tensor fc.weight --importance new.gguf --json; exits 0 "compare --importance"
+py "mse is the least of the weighted errors" <<'P'
+assert rows[0]["init"] == "mse" or rows[0]["mse_ratio"] == 1, rows[0]
+P
+run compare small.safetensors --tensor half.weight --importance conv.weight; exits 3 "a file that is not there"
+
 # The module that other trainers get.
 torch=
 for p in "$python" /usr/bin/python3; do "$p" -c 'from importlib.util import find_spec as f; assert f("torch")' 2>/dev/null && torch=$p && break; done
@@ -126,7 +158,27 @@ u = w / s
 inside = (u > -8) & (u < 7)
 want = torch.where(inside, torch.round(u) - u, torch.clamp(u, -8, 7)).sum() / (120 * 7) ** 0.5
 if abs(lsq.step.grad.item() - want.item()) > 1e-5 * abs(want.item()): print("gradient", lsq.step.grad, want); bad = 1
+# What goes into a layer, recorded by the hook.
+import runpy
+x = torch.randn(40, 20, generator=torch.Generator().manual_seed(1))
+net = torch.nn.Sequential(); net.fc = torch.nn.Linear(20, 6)
+runpy.run_path("dump-activations.py")["dump"](net, x.split(8), "acts.npz", rows=30)
+import numpy
+acts = numpy.load("acts.npz")
+if list(acts) != ["fc"] or not numpy.array_equal(acts["fc"], x[:30].numpy()): print("acts", list(acts)); bad = 1
+import struct
+col = (x[:30].double() ** 2).mean(0).float().tolist()
+open("acts.dat", "wb").write(struct.pack("<ii9sii20f", 1, 9, b"fc.weight", 1, 20, *col))
 sys.exit(bad)
 P
-"$torch" check.py "$qs" >out 2>err; verdict $? "load_steps.py: the floats of quantize, bit for bit, and LSQ's gradient"
+"$torch" check.py "$qs" >out 2>err; verdict $? "load_steps.py: the floats of quantize, bit for bit, and LSQ's gradient; the hook's file"
+run compare small.safetensors --tensor fc.weight --activations acts.npz --format int4 --init lsq,mse --json; exits 0 "compare --activations"
+py "the recorded values of the layer stand for its weight, with the rules for activations" <<'P'
+assert [r["tensor"] for r in rows] == ["fc", "fc"] and {r["init"] for r in rows} == {"lsq", "mse"}
+P
+for i in acts.npz acts.dat; do run init small.safetensors --tensor fc.weight --format int3 --importance $i --out $i.json; done
+py "activations are as important as their mean squares" <<'P'
+a, b = (load(n)["tensors"][0]["steps"][0] for n in ("acts.npz.json", "acts.dat.json"))
+assert abs(a - b) < 1e-6 * b, (a, b)
+P
 finish
