@@ -180,14 +180,16 @@ static qs_quantizer *fit(qs_session *s, const char *name, qs_qerror *e, qs_err *
     const qs_format *f = s->sel.f->f;
     double t0 = qs_now();
     if (qs_split_init(&whole, s->sel.t, QS_SPLIT_TENSOR, -1, 0, err)) return NULL;
-    if (qs_init_index(name, s->view.ix, f, NULL, &s->work, &out, err)) return NULL;
+    const qs_init_opts o = {.unit = s->q ? s->q->unit : 0};
+    if (qs_init_index(name, s->view.ix, f, &o, &s->work, &out, err)) return NULL;
     double ms = (qs_now() - t0) * 1e3;
     if (out.f) {
         qs_format_free(out.f);
         qs_fail(err, QS_EUNSUP, _("%s gives another format"), name);
         return NULL;
     }
-    q = qs_quantizer_new(f, &whole, 1, &out.step, f->offset == QS_OFFSET_NONE ? NULL : &out.offset, err);
+    q = qs_quantizer_blocks(f, &whole, 1, o.unit, &out.step, f->offset == QS_OFFSET_NONE ? NULL : &out.offset,
+                            out.pick != 0 ? &out.pick : NULL, &out.pick_offset, err);
     if (!q) return NULL;
     q->ms = ms;
     if (out.formula[0]) q->formula = qs_xstrdup(out.formula);

@@ -96,7 +96,8 @@ static int add_fit(const float *x, size_t n, double weight, const qs_format *f, 
     int rc = qs_init_index(init, ix, f, NULL, ctl, &out, NULL);
     const qs_format *g = out.f ? out.f : f;
     const double *offset = g->offset == QS_OFFSET_NONE ? NULL : &out.offset;
-    qs_quantizer *q = rc ? NULL : qs_quantizer_new(g, &one, 1, &out.step, offset, NULL);
+    const float *pick = out.pick != 0 ? &out.pick : NULL;
+    qs_quantizer *q = rc ? NULL : qs_quantizer_blocks(g, &one, 1, 0, &out.step, offset, pick, &out.pick_offset, NULL);
     if (q) {
         qs_grid grid;
         qs_grid_init(&grid, q, 0);

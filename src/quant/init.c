@@ -315,7 +315,7 @@ int qs_init_index(const char *name, const qs_index *ix, const qs_format *f, cons
     if (!variant_fits(row, opts.variant))
         return qs_fail(err, QS_EARG, _("%s has no variant \"%.40s\""), row->name, opts.variant);
     int rc = row->applies ? row->applies(f, opts.role, err) : 0;
-    qs_init_in in = {.ix = ix, .f = f, .opts = &opts, .ctl = ctl};
+    qs_init_in in = {.ix = ix, .f = f, .opts = &opts, .ctl = ctl, .unit = opts.unit};
     return rc ? rc : qs_init_part(row, &in, out, err);
 }
 

@@ -18,6 +18,7 @@ typedef struct qs_init_opts {
     char variant[32];
     double percentile;    /* 0: the default, 99.99 */
     const qs_tensor *weights;  /* importance of every element, or NULL */
+    double unit;          /* qs_init_index, scale=e4m3: of the tensor this part is of (qs_quantizer); 0: it is all there is */
 } qs_init_opts;
 
 /* What an initialization is given. */

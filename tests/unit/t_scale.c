@@ -49,7 +49,7 @@ static void numbers(void)
     for (qs_scale type = QS_SCALE_F16; type < QS_SCALES; type++) {
         size_t n = all_of(type, v), bad = 0;
         const char *name = qs_scale_types[type].name;
-        for (int i = 0; i < 400; i++) {
+        for (int i = 0; i < (TAP_SANITIZED ? 100 : 400); i++) {
             size_t at = (size_t)(qs_rng_uniform(&r) * (double)(n - 1));
             double s = (float)(i % 4 == 0 ? v[at] : i % 4 == 1 ? (v[at] + v[at + 1]) / 2 : v[at] + (v[at + 1] - v[at]) * qs_rng_uniform(&r));
             double below, above, want = v[nearest(v, n, s)];
@@ -128,7 +128,7 @@ static void least_squares(const char *format, double slack)
     double most = 1;
     qs_rng r = {0};
     qs_rng_seed(&r, 9);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < (TAP_SANITIZED ? 8 : 40); i++) {
         float x[32];
         fill(x, 32, i % 4, &r);
         qs_index *ix = qs_index_new(x, 32, NULL, NULL, &e);
