@@ -47,7 +47,7 @@ only 'lua|lauxlib|lualib' bind/ app/
 only 'n?cursesw?[./]|term\.h|panel\.h' ui/
 only 'readline/' ui/console.c app/repl.c
 only 'fftw3' num/fft.c
-only 'jansson' model/safetensors.c train/checkpoint.c engine/race_file.c engine/steps.c store/sweep.c store/report.c app/
+only 'jansson' model/json.h train/checkpoint.c engine/race_file.c engine/steps.c store/sweep.c store/report.c app/
 only 'protobuf-c|.*pb-c\.h' model/onnx
 only 'pthread' base/ engine/ num/fft.c num/kernels.c stat/cache.c stat/index store/watch.c
 only 'dnnl|oneapi|omp\.h|threads\.h' train/dnn.c

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -13,7 +14,7 @@
 
 /* In the order they are asked: from the surest mark to the weakest. */
 const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_npz, &qs_reader_gguf, &qs_reader_safetensors, &qs_reader_torch,
-                                       &qs_reader_onnx, &qs_reader_onnx_tensor, &qs_reader_imatrix, NULL};
+                                       &qs_reader_onnx, &qs_reader_onnx_tensor, &qs_reader_index, &qs_reader_imatrix, NULL};
 
 /* ---- names: open addressing, at most half full ------------------------------- */
 struct qs_model_names {
@@ -134,10 +135,9 @@ void qs_model_unref(qs_model *m)
 static const struct { const char *magic; size_t n; const char *what; } strangers[] = {
     {"\x89HDF", 4, N_("an HDF5 file (Keras)")},
     {"\x1f\x8b", 2, N_("compressed with gzip")},
-    {"{", 1, N_("a JSON file")},
 };
 
-static const qs_reader *reader_for(const qs_blob *b)
+const qs_reader *qs_reader_for(const qs_blob *b)
 {
     for (size_t i = 0; qs_readers[i]; i++)
         if (qs_readers[i]->probe(b->data, b->size < HEAD ? b->size : HEAD, b->size)) return qs_readers[i];
@@ -153,9 +153,9 @@ static int fail_unknown(const qs_blob *b, const char *path, qs_err *err)
     return qs_fail(err, QS_EFORMAT, _("%s: not a safetensors, GGUF, PyTorch, NumPy or ONNX file"), path);
 }
 
-static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)
+qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err)
 {
-    const qs_reader *r = reader_for(b);
+    const qs_reader *r = qs_reader_for(b);
     if (!r) {
         fail_unknown(b, path, err);
         return NULL;
@@ -171,9 +171,11 @@ static qs_model *read_blob(const char *path, qs_blob *b, qs_err *err)
 
 qs_model *qs_model_open(const char *path, qs_err *err)
 {
+    struct stat st;
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return qs_folder_open(path, err);
     qs_blob *b = qs_blob_map(path, err);
     if (!b) return NULL;
-    qs_model *m = read_blob(path, b, err);
+    qs_model *m = qs_model_read(path, b, err);
     qs_blob_unref(b); /* the tensors keep it */
     return m;
 }

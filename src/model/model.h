@@ -34,7 +34,8 @@ typedef struct qs_reader {
 
 extern const qs_reader *const qs_readers[];   /* NULL-terminated, in the order they are asked */
 
-/* EIO: missing, unreadable (with the reason). EFORMAT: no reader knows it, or it is damaged. Messages name the file. */
+/* path: a file, or a folder in which one file is the model (an index of shards first).
+ * EIO: missing, unreadable (with the reason). EFORMAT: no reader knows it, or it is damaged. Messages name the file. */
 qs_model *qs_model_open(const char *path, qs_err *err);
 /* An empty model, for readers and tests. */
 qs_model *qs_model_new(const char *path, const char *format);

@@ -6,7 +6,8 @@
 
 #include "model/model.h"
 
-extern const qs_reader qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor, qs_reader_gguf, qs_reader_imatrix;
+extern const qs_reader qs_reader_index, qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor,
+                       qs_reader_gguf, qs_reader_imatrix;
 
 /*
  * A tensor that is listed and never read: dtype QS_UNKNOWN_DTYPE, dtype_text a copy of `text`. A shape that is
@@ -43,6 +44,13 @@ static inline bool qs_big_endian(void) { return __BYTE_ORDER__ == __ORDER_BIG_EN
 
 /* A name from a file for a message: not longer than a line, without control characters. buf: at least 8. */
 const char *qs_name_shown(const char *name, char *buf, size_t size);
+
+/* Who reads b, by its content; NULL: nobody. */
+const qs_reader *qs_reader_for(const qs_blob *b);
+/* The model in b; errors name path. */
+qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err);
+/* The model that a folder is (folder.c). EIO: none, or several, with what was looked for. */
+qs_model *qs_folder_open(const char *folder, qs_err *err);
 
 /* Adds one array: a whole .npy file of size bytes at data in `in`. What is well-formed but no numbers is listed as unknown. */
 int qs_npy_read(qs_model *m, const char *name, qs_blob *in, const unsigned char *data, size_t size, qs_err *err);

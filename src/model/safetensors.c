@@ -4,16 +4,12 @@
  * says: the tensors must cover the bytes exactly, in the order of their offsets, without holes or overlaps.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "model/reader.h"
-
-#define HEADER_MAX 100000000u /* the limit of the format */
-#define COMMAS_MAX 10000000u  /* more than any header of that size needs; every value takes 40 bytes of memory */
+#include "model/json.h"
 
 static uint64_t little64(const unsigned char *p)
 {
@@ -181,31 +177,17 @@ static int read_header(qs_model *m, json_t *root, qs_blob *blob, size_t data, qs
     return rc;
 }
 
-static bool too_many_values(const unsigned char *p, size_t n)
-{
-    size_t commas = 0;
-    for (const unsigned char *end = p + n; n > COMMAS_MAX && p < end && (p = memchr(p, ',', (size_t)(end - p))); p++) commas++;
-    return commas > COMMAS_MAX;
-}
-
 static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
 {
-    json_error_t je;
     uint64_t length = little64(blob->data);
-    if (length > HEADER_MAX)
+    if (length > QS_JSON_MAX)
         return qs_fail(err, QS_EFORMAT, _("a header of %llu bytes: the format allows 100 MB"), (unsigned long long)length);
     if (length > blob->size - 8)
         return qs_fail(err, QS_EFORMAT, _("a header of %llu bytes in a file of %zu: cut short?"),
                        (unsigned long long)length, blob->size);
-    if (too_many_values(blob->data + 8, (size_t)length))
-        return qs_fail(err, QS_EFORMAT, _("header: more than %u values"), COMMAS_MAX);
-    json_t *root = json_loadb((const char *)blob->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &je);
-    if (!root) {
-        char buf[sizeof je.text + 8];
-        return qs_fail(err, QS_EFORMAT, _("header: %s (byte %d)"), qs_name_shown(je.text, buf, sizeof buf), je.position);
-    }
-    int rc = json_is_object(root) ? read_header(m, root, blob, 8 + (size_t)length, err)
-                                  : qs_fail(err, QS_EFORMAT, _("the header is not a JSON object"));
+    json_t *root = qs_json_object(_("header"), blob->data + 8, (size_t)length, err);
+    if (!root) return err ? -err->code : -QS_EFORMAT;
+    int rc = read_header(m, root, blob, 8 + (size_t)length, err);
     json_decref(root);
     return rc;
 }

@@ -78,6 +78,7 @@ static void damaged(void)
     ok(!open_bytes(path, "", 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "empty"), "%s", e.msg);
     ok(!open_bytes(path, "\x08\0\0\0\0\0\0", 7, &e) && e.code == QS_EFORMAT, "%s", e.msg);
     ok(!open_bytes(path, "PK\3\4xxxxxxxx", 12, &e) && e.code == QS_EFORMAT && strstr(e.msg, "zip"), "%s", e.msg);
+    unlink(path);
     ok(!qs_model_open(dir, &e) && e.code == QS_EIO && strstr(e.msg, "folder"), "%s", e.msg);
     ok(!qs_model_open("/nonexistent/x.safetensors", &e) && e.code == QS_EIO && strstr(e.msg, "/nonexistent/x"), "%s", e.msg);
 }
