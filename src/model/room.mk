@@ -21,7 +21,8 @@ src/model/onnx.pb-c.c: src/model/onnx.proto
 src/model/onnx.pb-c.h: src/model/onnx.pb-c.c
 	@test -f $@ || { rm -f src/model/onnx.pb-c.c && $(MAKE) $(AM_MAKEFLAGS) src/model/onnx.pb-c.c; }
 
-model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_gguf tests/unit/t_npy tests/unit/t_onnx tests/unit/t_save tests/unit/t_join \
+model_tests = tests/unit/t_tensor tests/unit/t_safetensors tests/unit/t_gguf tests/unit/t_npy tests/unit/t_zip tests/unit/t_torch \
+              tests/unit/t_folder tests/unit/t_onnx tests/unit/t_save tests/unit/t_join \
               tests/unit/t_open_big tests/hostile/t_hostile tests/golden/t_onnx_testdata
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -33,6 +34,12 @@ tests_unit_t_gguf_SOURCES = tests/unit/t_gguf.c tests/tap.h tests/unit/files.h
 tests_unit_t_gguf_LDADD   = $(MODEL_LIBS)
 tests_unit_t_npy_SOURCES = tests/unit/t_npy.c tests/tap.h tests/unit/files.h
 tests_unit_t_npy_LDADD   = $(MODEL_LIBS)
+tests_unit_t_zip_SOURCES = tests/unit/t_zip.c tests/tap.h tests/unit/files.h tests/unit/zips.h
+tests_unit_t_zip_LDADD   = $(MODEL_LIBS)
+tests_unit_t_torch_SOURCES = tests/unit/t_torch.c tests/tap.h tests/unit/files.h tests/unit/zips.h
+tests_unit_t_torch_LDADD   = $(MODEL_LIBS)
+tests_unit_t_folder_SOURCES = tests/unit/t_folder.c tests/tap.h tests/unit/files.h
+tests_unit_t_folder_LDADD   = $(MODEL_LIBS)
 tests_unit_t_onnx_SOURCES = tests/unit/t_onnx.c tests/tap.h tests/unit/files.h
 tests_unit_t_onnx_LDADD   = $(MODEL_LIBS)
 tests_unit_t_save_SOURCES = tests/unit/t_save.c tests/tap.h tests/unit/files.h
