@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { BLOCK = 512 };
+enum { BLOCK = 4096 };
 
 typedef struct block { struct block *next; qs_py node[BLOCK]; } block;
 

@@ -13,7 +13,7 @@
  */
 #include "model/reader.h"
 
-#define QS_PICKLE_NODES 8000000u
+#define QS_PICKLE_NODES 4000000u
 
 typedef enum qs_pickle_kind {
     QS_PY_NONE, QS_PY_BOOL, QS_PY_INT, QS_PY_FLOAT, QS_PY_TEXT, QS_PY_BYTES,

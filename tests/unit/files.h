@@ -33,10 +33,11 @@ __attribute__((unused)) static bool write_bytes(const char *path, const void *p,
     return f && !fclose(f) && good;
 }
 
-/* Opens bytes as the file `path`. */
+/* Opens bytes as the file `path`; a new one each time, since some file systems wait for the disk where one is cut and written again. */
 __attribute__((unused)) static qs_model *open_bytes(const char *path, const void *p, size_t n, qs_err *err)
 {
     *err = (qs_err){0};
+    unlink(path);
     return write_bytes(path, p, n) ? qs_model_open(path, err) : NULL;
 }
 

@@ -138,8 +138,8 @@ static void bombs(void)
     qs_str_add(&s, ".");
     refuse("marks 200000 deep", s.s, s.n, QS_EFORMAT, "more or less than one");
     s.n = 0;
-    for (unsigned i = 0; i < 8000001 && !TAP_SANITIZED; i++) qs_str_addn(&s, "N", 1);
-    if (!TAP_SANITIZED) refuse("eight million values and one", s.s, s.n, QS_ENOMEM, "more than 8000000");
+    for (unsigned i = 0; i < 4000001 && !TAP_SANITIZED; i++) qs_str_addn(&s, "N", 1);
+    if (!TAP_SANITIZED) refuse("four million values and one", s.s, s.n, QS_ENOMEM, "more than 4000000");
     free(s.s);
 }
 
