@@ -20,9 +20,11 @@ interrupts Lua code and the engine alike, except inside one call of Lua's own li
 help.groups = {
 {"Models and tensors", {
     {"qs.load", 'qs.load(path) -> model',
-     "Opens a model file: safetensors, GGUF, NumPy .npy, ONNX, found by content, not by name. The file is mapped, " ..
-     "not read; the same path gives the same model as long as the file is the same.",
-     errors = "EIO missing or unreadable; EFORMAT damaged, or no reader knows it; ENOMEM.",
+     "Opens a model file: safetensors, GGUF, PyTorch, NumPy .npy and .npz, ONNX, found by content, not by name; the " ..
+     "*.index.json of a model in shards; or a folder in which one of them is the model. The file is mapped, not read; the " ..
+     "same path gives the same model as long as the file is the same.",
+     errors = "EIO missing or unreadable, a folder without a model; EFORMAT damaged, or no reader knows it; EUNSUP a PyTorch file " ..
+              "that names Python objects other than tensors; ENOMEM. Reading values later: EIO where the file was cut short meanwhile.",
      cost = "the header of the file."},
     {"qs.save", 'qs.save(path, {name = tensor, ...}) -> true',
      "Writes tensors to .safetensors (any number, sorted by name) or .npy (exactly one). A single tensor or a " ..
@@ -84,7 +86,7 @@ help.groups = {
     {"model:names", 'm:names() -> {string, ...}', "All names, in the order of the file."},
     {"model:tensors", 'for name, t in m:tensors() do ... end', "All tensors, in the order of the file."},
     {"model.path", 'm.path', "The file, as it was given."},
-    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "gguf", "npy", "onnx".'},
+    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "gguf", "torch", "npy", "npz", "onnx", "index" (of shards).'},
     {"model.note", 'm.note', "What the reader wants people to know, or nil."},
     {"model.weights", 'm.weights', "How many of the tensors are quantized: floating, two or more dimensions, " ..
      "not empty."},

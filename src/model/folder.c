@@ -91,7 +91,7 @@ static qs_model *open_shard(const char *path, qs_err *err)
     qs_blob *b = qs_blob_map(path, err);
     const qs_reader *r = b ? qs_reader_for(b) : NULL;
     if (r == &qs_reader_index) qs_fail(err, QS_EFORMAT, _("%s: a shard that is an index itself"), path);
-    else if (b) m = qs_model_read(path, b, err);
+    else if (b) m = qs_model_read_apart(path, b, err);
     qs_blob_unref(b);
     return m;
 }
@@ -157,12 +157,13 @@ static bool probe(const unsigned char *head, size_t n, size_t size)
 
 static int read_index(qs_model *m, qs_blob *b, qs_err *err)
 {
+    const char *path = b->path ? b->path : m->path; /* m's may be the folder; bytes in memory have none of their own */
     json_t *root = qs_json_object("JSON", b->data, b->size, err);
     if (!root) return err ? -err->code : -QS_EFORMAT;
-    index_of x = {.m = m, .folder = folder_of(b->path), .map = json_object_get(root, "weight_map"), .counts = json_object(), .err = err};
+    index_of x = {.m = m, .folder = folder_of(path), .map = json_object_get(root, "weight_map"), .counts = json_object(), .err = err};
     int rc = json_is_object(x.map) ? read_shards(&x)
                                    : qs_fail(err, QS_EFORMAT, _("a JSON file without weight_map: no index of shards"));
-    if (!rc) put_note(m, architecture(b->path), NULL);
+    if (!rc) put_note(m, architecture(path), NULL);
     json_decref(x.counts);
     json_decref(root);
     free(x.folder);

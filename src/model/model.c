@@ -153,7 +153,7 @@ static int fail_unknown(const qs_blob *b, const char *path, qs_err *err)
     return qs_fail(err, QS_EFORMAT, _("%s: not a safetensors, GGUF, PyTorch, NumPy or ONNX file"), path);
 }
 
-qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err)
+qs_model *qs_model_read_apart(const char *path, qs_blob *b, qs_err *err)
 {
     const qs_reader *r = qs_reader_for(b);
     if (!r) {
@@ -163,10 +163,16 @@ qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err)
     qs_model *m = qs_model_new(path, r->name);
     int rc = r->read(m, b, err);
     if (rc) qs_fail_prefix(err, "%s: %s", path, r->name);
-    else qs_model_join(m);
     if (!qs_blob_check(b, err) && !rc) return m;
     qs_model_unref(m);
     return NULL;
+}
+
+qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err)
+{
+    qs_model *m = qs_model_read_apart(path, b, err);
+    if (m) qs_model_join(m);
+    return m;
 }
 
 qs_model *qs_model_open(const char *path, qs_err *err)

@@ -47,8 +47,9 @@ const char *qs_name_shown(const char *name, char *buf, size_t size);
 
 /* Who reads b, by its content; NULL: nobody. */
 const qs_reader *qs_reader_for(const qs_blob *b);
-/* The model in b; errors name path. */
+/* The model in b; errors name path. apart: codes and their scales as the tensors they are stored as, not yet joined. */
 qs_model *qs_model_read(const char *path, qs_blob *b, qs_err *err);
+qs_model *qs_model_read_apart(const char *path, qs_blob *b, qs_err *err);
 /* The model that a folder is (folder.c). EIO: none, or several, with what was looked for. */
 qs_model *qs_folder_open(const char *folder, qs_err *err);
 

@@ -40,13 +40,16 @@ static uint32_t crc_values(uint32_t c, const qs_tensor *t, bool *agree)
     return c;
 }
 
-static size_t tensors, wrong_floats, files;
+static size_t tensors, wrong_floats, files, models, refused, nameless;
 
 static uint32_t crc_file(uint32_t c, const char *path)
 {
     qs_err e = {0};
     qs_model *m = qs_model_open(path, &e);
     files++;
+    models += strstr(path, ".onnx") != NULL;
+    refused += !m;
+    nameless += !m && (!e.code || !strstr(e.msg, path) || strlen(e.msg) < strlen(path) + 10);
     if (!m) return crc_text(c, "refused\n");
     for (size_t i = 0; i < m->n; i++) {
         const qs_tensor *t = m->tensors[i];
@@ -136,6 +139,7 @@ int main(int argc, char **argv)
     ok(k.differ == 0 && k.same > 1000, "%zu folders read as python3-onnx reads them, %zu differ", k.same, k.differ);
     ok(!fgets(line, sizeof line, k.golden), "and no folder is missing");
     ok(files == 4277 && tensors > 3000, "%zu files, %zu tensors", files, tensors);
+    ok(models == 1072 && nameless == 0, "%zu models; %zu files refused, each by name and with a reason", models, refused);
     ok(wrong_floats == 0, "the floats are the exact values rounded");
     fclose(k.golden);
     return done();
