@@ -345,6 +345,7 @@ static bool fit_compressed(found *f)
     const qs_tensor *c = f->part[CODES], *s = f->part[SCALE], *shape = f->part[ZERO];
     if (named(f, ".weight_zero_point")) return no(f, _("%s: packed zero points are not known here"), f->stem);
     if (!is(c, QS_I32, 2) || !is_scale(s) || s->ndim != 2 || dim(s, 0) != dim(c, 0)) return no_shape(f, s);
+    if (!shape) return no(f, _("%s has no weight_shape"), f->stem);
     if (!is_whole(shape) || shape->n != 2 || qs_tensor_at(shape, 0) != (double)dim(c, 0)) return no_shape(f, shape);
     double inputs = qs_tensor_at(shape, 1);
     if (!(inputs >= 1) || inputs > (double)dim(c, 1) * 16) return no_shape(f, shape);

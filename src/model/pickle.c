@@ -347,11 +347,12 @@ static bool line_number(qs_pickle *k, uint64_t *out)
     size_t n;
     const char *s = take_line(k, &n);
     *out = 0;
+    if (s && (!n || n > 12)) return !damaged(k, _("a bad number"));
     for (size_t i = 0; s && i < n; i++) {
-        if (s[i] < '0' || s[i] > '9' || n > 12) return !damaged(k, _("a bad number"));
+        if (s[i] < '0' || s[i] > '9') return !damaged(k, _("a bad number"));
         *out = 10 * *out + (uint64_t)(s[i] - '0');
     }
-    return s && n;
+    return s;
 }
 
 static int op_put(qs_pickle *k, const op *o) /* a: bytes of the number; 0: the next one; < 0: a line */

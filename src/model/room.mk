@@ -83,8 +83,6 @@ EXTRA_DIST += tests/golden/onnx_testdata.py tests/golden/onnx_testdata.txt tests
               tests/golden/onnx/external_bad_root.onnx tests/golden/onnx/external_bad_size.onnx \
               tests/golden/onnx/external_bad_up.onnx tests/golden/onnx/graphs.onnx tests/golden/onnx/types.onnx
 
-EXTRA_DIST += tests/fuzz/make_gguf.py tests/fuzz/corpus/gguf tests/fuzz/make_torch.py tests/fuzz/corpus/torch \
-              tests/fuzz/corpus/npz tests/fuzz/corpus/index
 
 # Whole models through the whole program.
 TESTS += tests/golden/reference.t
