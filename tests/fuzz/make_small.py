@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small valid files in corpus/: safetensors, npy, onnx, joined, format, filter, cell, race. Needs Python only.
+"""The small valid files in corpus/: safetensors, npy, onnx, joined, importance, format, filter, cell, race. Needs Python only.
 
 Files called bad-... were found by fuzzing and are refused; they are kept by hand.
 """
@@ -69,6 +69,14 @@ put("joined", "ours.safetensors", safetensors({"a.codes": some("I8", 2, 8), "a.s
 book = {"a.codes": ("U8", [2, 4], bytes([0, 1, 2, 3, 3, 2, 1, 0])), "a.scale": some("F32"),
         "a.codebook": ("F32", [4], struct.pack("<4f", -1, -.25, .25, 1))}
 put("joined", "codebook.safetensors", safetensors(book, {"quantscope.format": "codebook(-1;-0.25;0.25;1)"}))
+
+# ---- importance: llama.cpp's older layout; activations of a matrix, of a convolution, and sums with counts -------
+word = lambda *values: struct.pack("<%di" % len(values), *values)
+entry = lambda name, calls, n: word(len(name)) + name.encode() + word(calls, n) + some("F32", n)[2]
+put("importance", "old.dat", word(2) + entry("a.weight", 3, 4) + entry("e.weight", 0, 8) + word(7, 3) + b"set")
+put("importance", "sums.safetensors", safetensors({"a.weight.in_sum2": some("F32", 4), "a.weight.counts": some("F32", 1),
+                                                   "e.weight.in_sum2": some("F32", 2, 4), "e.weight.counts": some("F32", 2, 1)}))
+put("importance", "seen.safetensors", safetensors({"a.weight": some("F32", 3, 4), "c.weight": some("F32", 2, 3, 2, 2)}))
 
 
 # ---- npy ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "engine/race.h"
+#include "model/importance.h"
 #include "model/packed.h"
 #include "model/reader.h"
 #include "quant/format.h"
@@ -107,19 +108,47 @@ static qs_blob *blob_of(const uint8_t *data, size_t size)
 }
 
 /* Other files are looked for beside this one: shards and external data find those of the corpus. */
+static qs_model *open_model(const fuzz_target *t, const uint8_t *data, size_t size, qs_err *e)
+{
+    const char *top = getenv("top_srcdir");
+    char *path = qs_xasprintf("%s/tests/fuzz/corpus/%s/file", top ? top : ".", t->name);
+    qs_blob *b = blob_of(data, size);
+    qs_model *m = qs_model_read(path, b, e);
+    qs_blob_unref(b);
+    free(path);
+    return m;
+}
+
 static const char *model(const fuzz_target *t, const uint8_t *data, size_t size, bool *opened)
 {
     qs_err e = {0};
-    const char *top = getenv("top_srcdir"), *bad;
     if (!size) return NULL; /* qs_blob_map refuses it */
-    char *path = qs_xasprintf("%s/tests/fuzz/corpus/%s/file", top ? top : ".", t->name);
-    qs_blob *b = blob_of(data, size);
-    qs_model *m = qs_model_read(path, b, &e);
-    qs_blob_unref(b);
+    qs_model *m = open_model(t, data, size, &e);
     *opened = m;
-    bad = m ? read_model(m) : named(&e);
+    const char *bad = m ? read_model(m) : named(&e);
     qs_model_unref(m);
-    free(path);
+    return bad;
+}
+
+/* Of the weights of a matrix, experts and a convolution. */
+static const char *importance(const fuzz_target *t, const uint8_t *data, size_t size, bool *opened)
+{
+    static const struct { const char *name; int ndim; int64_t shape[4]; } weights[] = {
+        {"a.weight", 2, {2, 4}}, {"e.weight", 3, {2, 2, 4}}, {"c.weight", 4, {2, 3, 1, 2}}};
+    qs_err e = {0};
+    if (!size) return NULL;
+    qs_model *m = open_model(t, data, size, &e);
+    const char *bad = m ? read_model(m) : named(&e);
+    *opened = m;
+    for (size_t i = 0; m && !bad && i < sizeof weights / sizeof *weights; i++) {
+        float *mem;
+        qs_tensor *w = qs_tensor_f32(weights[i].name, weights[i].ndim, weights[i].shape, &mem, NULL), *x = qs_importance_of(m, w, NULL, &e);
+        if (!x) bad = named(&e);
+        else if (x->n != w->n) bad = "importance of another size than its weight";
+        qs_tensor_unref(x);
+        qs_tensor_unref(w);
+    }
+    qs_model_unref(m);
     return bad;
 }
 
@@ -229,5 +258,5 @@ static const char *race(const fuzz_target *t, const uint8_t *data, size_t size, 
 /* The readers of src/model find out by themselves what the bytes are: a target of that table is its corpus. */
 const fuzz_target fuzz_targets[] = {
     {"safetensors", model}, {"npy", model}, {"npz", model}, {"gguf", model}, {"torch", model}, {"onnx", model},
-    {"index", model}, {"joined", model}, {"format", format}, {"filter", filter}, {"cell", cell}, {"race", race}, {NULL, NULL},
+    {"index", model}, {"joined", model}, {"importance", importance}, {"format", format}, {"filter", filter}, {"cell", cell}, {"race", race}, {NULL, NULL},
 };
