@@ -55,7 +55,7 @@ bool qs_watch_can(const char *path)
 {
     static const char magic[] = "SQLite format 3";
     char b[sizeof magic] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hang us */
     if (fd < 0) return false;
     ssize_t n = read(fd, b, sizeof b);
     close(fd);
