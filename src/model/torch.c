@@ -468,16 +468,16 @@ static int legacy_types(source *s, const qs_pickle *k)
     }
     qsort(s->legacy, n, sizeof *s->legacy, by_key);
     size_t kept = 0;
+    bool agree = true;
     for (size_t i = 0; i < n; i++) {
         struct legacy l = s->legacy[i];
-        if (!kept || strcmp(s->legacy[kept - 1].key, l.key)) s->legacy[kept++] = l;
-        else if (s->legacy[kept - 1].at.size != l.at.size) {
-            s->nlegacy = kept; /* those after it are given up with the model */
-            return wrong(s, _("a storage of two types"));
-        } else free(l.key);
+        bool again = kept && !strcmp(s->legacy[kept - 1].key, l.key);
+        agree = agree && !(again && s->legacy[kept - 1].at.size != l.at.size);
+        if (again) free(l.key);
+        else s->legacy[kept++] = l;
     }
     s->nlegacy = kept;
-    return 0;
+    return agree ? 0 : wrong(s, _("a storage of two types"));
 }
 
 /* The storages lie in the order of the list of keys, each behind the number of its elements. */
