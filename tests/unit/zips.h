@@ -22,7 +22,7 @@ typedef struct zip_entry {
 
 static void zip_number(qs_str *s, unsigned long long x, int bytes)
 {
-    for (int i = 0; i < bytes; i++) qs_str_addn(s, (const char[]){(char)(x >> 8 * i)}, 1);
+    for (int i = 0; i < bytes; i++) qs_str_addn(s, (const char[]){(char)(i < 8 ? x >> 8 * i : 0)}, 1);
 }
 
 static void zip_central(qs_str *dir, const zip_entry *e, size_t at)
