@@ -22,25 +22,33 @@
 
 #define SCAN 1.2                      /* the factor all are tried with first */
 
-static const double weight_norms[] = {3, 4, 1.5}, act_norms[] = {3, 4, 1.5};
+static const double wider[] = {3, 4}, closer[] = {1.5};   /* norms that clip less than least squares, and more */
 static const double steps_away[] = {1.15, 1.33};   /* and their inverses */
 
 /* ---- norms ---------------------------------------------------------------------------------------- */
-/* Tries norms for one kind of sites; `best` (nparam) holds the parameters of the best start so far. */
-static int choose_norm(qs_search *a, int kind, const double *norm, size_t n, double *best, qs_err *err)
+/* From least squares to the norms of one direction, for one kind of sites, as long as the loss falls; `best` (nparam)
+ * holds the parameters of the best start so far. */
+static int walk_norms(qs_search *a, int kind, const double *norm, size_t n, double *chosen, double *best, qs_err *err)
 {
-    double *chosen = kind == QS_ATTEMPT_ACTS ? &a->r->adapted.p_acts : &a->r->adapted.p_weights, loss;
+    double loss;
     for (size_t i = 0; i < n && !qs_search_over(a); i++) {
-        qs_search_norm(a, kind, norm[i]);
-        int rc = qs_search_calibrate(a, err);
-        if (!rc) rc = qs_search_try(a, kind, norm[i], NAN, &loss, err);
+        int rc = qs_search_start(a, kind, norm[i], &loss, err);
         if (rc) return rc;
-        if (!(loss < a->loss)) continue;
+        if (!(loss < a->loss)) break;
         a->loss = loss;
         *chosen = norm[i];
         qs_search_last(a)->taken = true;
         qs_search_save(a, best);
     }
+    return 0;
+}
+
+static int choose_norm(qs_search *a, int kind, double *best, qs_err *err)
+{
+    double *chosen = kind == QS_ATTEMPT_ACTS ? &a->r->adapted.p_acts : &a->r->adapted.p_weights;
+    int rc = walk_norms(a, kind, wider, 2, chosen, best, err);
+    if (!rc && *chosen == 2) rc = walk_norms(a, kind, closer, 1, chosen, best, err);
+    if (rc) return rc;
     qs_search_norm(a, kind, *chosen);
     qs_search_restore(a, best);
     return 0;
@@ -48,14 +56,12 @@ static int choose_norm(qs_search *a, int kind, const double *norm, size_t n, dou
 
 static int choose_norms(qs_search *a, qs_err *err)
 {
-    static const struct { int kind; const double *norm; size_t n; } in_turn[] = {
-        {QS_ATTEMPT_ACTS, act_norms, sizeof act_norms / sizeof *act_norms},
-        {QS_ATTEMPT_WEIGHTS, weight_norms, sizeof weight_norms / sizeof *weight_norms}};
+    static const int in_turn[] = {QS_ATTEMPT_ACTS, QS_ATTEMPT_WEIGHTS};
     double *best = qs_xmalloc(a->nparam * sizeof *best);
     int rc = 0;
     qs_search_save(a, best);
     for (size_t i = 0; i < 2 && !rc; i++)
-        if (qs_search_has(a, in_turn[i].kind)) rc = choose_norm(a, in_turn[i].kind, in_turn[i].norm, in_turn[i].n, best, err);
+        if (qs_search_has(a, in_turn[i])) rc = choose_norm(a, in_turn[i], best, err);
     free(best);
     return rc;
 }
@@ -112,7 +118,7 @@ static int walk(struct factors *k, size_t i, bool up, const double *start, doubl
         double f = up ? steps_away[j] : 1 / steps_away[j], at;
         qs_search_restore(a, start);
         qs_search_scale(a, i, f);
-        int rc = qs_search_try(a, (int)a->site[i], NAN, a->r->adapted.factor[a->site[i]] * f, &at, err);
+        int rc = qs_search_try(a, (int)a->site[i], a->r->adapted.factor[a->site[i]] * f, &at, err);
         if (rc) return rc;
         if (!(at < *loss)) break;
         *best = f;
@@ -148,7 +154,7 @@ static int scan(struct factors *k, double *start, qs_err *err)
         double loss = a->loss;
         if (!qs_search_over(a)) {
             qs_search_scale(a, i, SCAN);
-            rc = qs_search_try(a, (int)a->site[i], NAN, a->r->adapted.factor[a->site[i]] * SCAN, &loss, err);
+            rc = qs_search_try(a, (int)a->site[i], a->r->adapted.factor[a->site[i]] * SCAN, &loss, err);
             qs_search_restore(a, start);
         }
         k->gain[i] = a->loss - loss;
@@ -181,7 +187,7 @@ static int draw(struct factors *k, double *start, qs_err *err)
             f[i] = exp((2 * qs_rng_uniform(&rng) - 1) * width);
             qs_search_scale(a, i, f[i]);
         }
-        rc = qs_search_try(a, QS_ATTEMPT_ALL, NAN, NAN, &loss, err);
+        rc = qs_search_try(a, QS_ATTEMPT_ALL, NAN, &loss, err);
         if (!rc && loss < a->loss) rc = check(k, 0, 1, loss, a->r->adapted.nattempt - 1, err);
         else if (!rc) rc = 1;
         if (rc == 1) qs_search_restore(a, start);

@@ -37,25 +37,18 @@ static double vertex(const double *x, const double *y, size_t n)
     return c / det > 0 ? mean - b / (2 * c) : NAN;
 }
 
-static int start_by(qs_search *a, double p, double *loss, qs_err *err)
-{
-    qs_search_norm(a, QS_ATTEMPT_ALL, p);
-    int rc = qs_search_calibrate(a, err);
-    return rc ? rc : qs_search_try(a, QS_ATTEMPT_ALL, p, NAN, loss, err);
-}
-
 static int choose_norm(qs_search *a, qs_err *err)
 {
     double loss[NORMS] = {a->loss}, best = norms[0], least = a->loss, at;
     for (size_t i = 1; i < NORMS; i++) {
-        int rc = start_by(a, norms[i], &loss[i], err);
+        int rc = qs_search_start(a, QS_ATTEMPT_ALL, norms[i], &loss[i], err);
         if (rc) return rc;
         if (loss[i] < least) least = loss[i], best = norms[i];
     }
     double p = isfinite(loss[0]) ? vertex(norms, loss, NORMS) : NAN;
     if (!(p >= norms[0] && p <= norms[NORMS - 1])) p = best;
-    int rc = start_by(a, p, &at, err);
-    if (!rc && at > least) rc = start_by(a, p = best, &at, err);
+    int rc = qs_search_start(a, QS_ATTEMPT_ALL, p, &at, err);
+    if (!rc && at > least) rc = qs_search_start(a, QS_ATTEMPT_ALL, p = best, &at, err);
     a->loss = at;
     a->r->adapted.p_weights = a->r->adapted.p_acts = p;
     qs_search_last(a)->taken = true;
@@ -75,7 +68,7 @@ static int loss_at(struct powell *k, const double *dir, double t, double *loss, 
     qs_search *a = k->a;
     qs_search_restore(a, k->home);
     for (size_t i = 0; i < a->n; i++) qs_search_scale(a, i, exp(k->u[i] + t * dir[i]));
-    return qs_search_try(a, QS_ATTEMPT_ALL, NAN, NAN, loss, err);
+    return qs_search_try(a, QS_ATTEMPT_ALL, NAN, loss, err);
 }
 
 /* The least of a parabola through three points a line search has looked at. */

@@ -570,6 +570,8 @@ const float *qs_plan_forward_on(qs_plan *p, size_t from, size_t site)
     return qs_plan_seen(p, site, p->batch);
 }
 
+void qs_plan_forward_rest(qs_plan *p, size_t from) { forward(p, p->site_stage[from], p->fwd.n); }
+
 static void quantize_block(void *arg, size_t i)
 {
     qs_plan *p = arg;

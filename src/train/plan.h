@@ -49,6 +49,7 @@ const float *qs_plan_forward_to(qs_plan *p, qs_bn_mode mode, size_t site);
 /* From there (`from`: the site where the last pass stopped, perhaps with other parameters by now, as may have the weights
  * behind it) on to activation site `site`. Only plans without backward. */
 const float *qs_plan_forward_on(qs_plan *p, size_t from, size_t site);
+void qs_plan_forward_rest(qs_plan *p, size_t from);   /* and from there to the logits */
 /* After a forward or backward pass: the values site i saw; acts: (images * s->n), of the first images of the batch (some
  * are made once more for it: one thread a site); weights: (s->n). Borrowed until the next pass. */
 const float *qs_plan_seen(const qs_plan *p, size_t site, size_t images);

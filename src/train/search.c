@@ -21,8 +21,9 @@ static const struct strategy {
     const char *name;
     size_t images;            /* a half, unless told otherwise */
     bool labels;              /* whatever is asked for */
+    bool apart;               /* chosen by other images than those of the calibration, which costs as many passes again */
     int (*run)(qs_search *a, qs_err *err);
-} strategies[] = {{"adaptive", 256, false, qs_search_adaptive}, {"lapq", 512, true, qs_search_lapq}};
+} strategies[] = {{"adaptive", 256, false, false, qs_search_adaptive}, {"lapq", 512, true, true, qs_search_lapq}};
 
 static const struct strategy *strategy_of(const qs_site *s)
 {
@@ -62,14 +63,6 @@ void qs_search_norm(qs_search *a, int kind, double p)
 static void keep_weights(qs_search *a)
 {
     for (size_t i = 0; i < a->r->nsite; i++) a->keep[i] = !a->r->site[i].act;
-}
-
-int qs_search_calibrate(qs_search *a, qs_err *err)
-{
-    int rc = qs_calib_run(a->k, a->ctl, err);
-    a->probe.images += a->k->images;
-    keep_weights(a);
-    return rc;
 }
 
 void qs_search_scale(qs_search *a, size_t i, double factor) { qs_site_scale(&a->r->site[a->site[i]], factor); }
@@ -112,11 +105,24 @@ static void remember(qs_adapted *d, qs_attempt t)
     d->attempt[d->nattempt++] = t;
 }
 
-int qs_search_try(qs_search *a, int site, double p, double factor, double *loss, qs_err *err)
+int qs_search_start(qs_search *a, int kind, double p, double *loss, qs_err *err)
 {
     qs_adapted *d = &a->r->adapted;
+    qs_search_norm(a, kind, p);
+    int rc = qs_calib_run(a->k, a->ctl, err);
+    a->probe.images += a->k->images;
+    keep_weights(a);
+    if (rc) return rc;
+    if (qs_probe_can_go_on(&a->probe, a->k)) *loss = qs_probe_go_on(&a->probe, a->k);
+    else rc = qs_probe_look(&a->probe, 0, 0, a->ctl, loss, err);
+    if (!rc) remember(d, (qs_attempt){kind, p, NAN, *loss, d->nattempt ? a->loss : NAN, NAN, false});
+    return rc;
+}
+
+int qs_search_try(qs_search *a, int site, double factor, double *loss, qs_err *err)
+{
     int rc = qs_probe_look(&a->probe, 0, 0, a->ctl, loss, err);
-    if (!rc) remember(d, (qs_attempt){site, p, factor, *loss, d->nattempt ? a->loss : NAN, NAN, false});
+    if (!rc) remember(&a->r->adapted, (qs_attempt){site, NAN, factor, *loss, a->loss, NAN, false});
     return rc;
 }
 
@@ -163,7 +169,7 @@ static int search_init(qs_search *a, qs_calib *k, const struct strategy **row, c
     if (!(o->cost > 0)) o->cost = COST;
     a->probe.budget = (uint64_t)(o->cost * STEP);
     report_init(&r->adapted, r->nsite);
-    return qs_probe_init(&a->probe, r, k->images, o->images, (*row)->labels || o->labels, ctl, err);
+    return qs_probe_init(&a->probe, r, (*row)->apart ? k->images : 0, o->images, (*row)->labels || o->labels, ctl, err);
 }
 
 static void search_clear(qs_search *a)
@@ -194,9 +200,7 @@ static void say(qs_search *a)
 static int search(qs_search *a, const struct strategy *row, qs_err *err)
 {
     qs_adapted *d = &a->r->adapted;
-    qs_search_norm(a, QS_ATTEMPT_ALL, 2);
-    int rc = qs_search_calibrate(a, err);
-    if (!rc) rc = qs_search_try(a, QS_ATTEMPT_ALL, 2, NAN, &a->loss, err);
+    int rc = qs_search_start(a, QS_ATTEMPT_ALL, 2, &a->loss, err);
     if (rc) return rc;
     d->first = a->loss;
     if (qs_search_has(a, QS_ATTEMPT_WEIGHTS)) d->p_weights = 2;
