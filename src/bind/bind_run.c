@@ -434,12 +434,12 @@ static void push_attempts(lua_State *L, const qs_run *r)
 static void set_adapted(lua_State *L, const qs_run *r)
 {
     const qs_adapted *d = &r->adapted;
-    if (!d->nattempt) return;
+    if (!d->factor) return;
     lua_createtable(L, 0, 8);
     if (!isnan(d->p_weights)) qs_set_number(L, "p_weights", d->p_weights);
     if (!isnan(d->p_acts)) qs_set_number(L, "p_acts", d->p_acts);
-    qs_set_number(L, "first", d->first);
-    qs_set_number(L, "last", d->last);
+    if (!isnan(d->first)) qs_set_number(L, "first", d->first);
+    if (!isnan(d->last)) qs_set_number(L, "last", d->last);
     qs_set_count(L, "images", (size_t)d->images);
     qs_set_number(L, "steps", (double)d->images / (3 * 128.0));
     push_attempts(L, r);

@@ -301,13 +301,14 @@ static int open_table(lua_State *L, int i, const char *key)
     return 0;
 }
 
-/* factors=true, false or "random". */
-static int read_factors(lua_State *L, int i, struct qs_adapt_opts *o, qs_err *err)
+/* norms, factors: true or false; factors also "random". */
+static int read_adapt_part(lua_State *L, int i, const char *name, bool random, int *part, qs_err *err)
 {
-    int type = lua_getfield(L, i, "factors"), rc = 0;
-    if (type == LUA_TBOOLEAN) o->factors = lua_toboolean(L, -1) ? QS_FACTORS_ON : QS_FACTORS_OFF;
-    else if (type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "random")) o->factors = QS_FACTORS_RANDOM;
-    else if (type != LUA_TNIL) rc = qs_fail(err, QS_EARG, _("qs.train: adapt.factors is true, false or \"random\""));
+    int type = lua_getfield(L, i, name), rc = 0;
+    if (type == LUA_TBOOLEAN) *part = lua_toboolean(L, -1) ? QS_ADAPT_ON : QS_ADAPT_OFF;
+    else if (random && type == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "random")) *part = QS_ADAPT_RANDOM;
+    else if (type != LUA_TNIL)
+        rc = qs_fail(err, QS_EARG, random ? _("qs.train: adapt.%s is true, false or \"random\"") : _("qs.train: adapt.%s is true or false"), name);
     lua_pop(L, 1);
     return rc;
 }
@@ -324,8 +325,8 @@ static int read_adapt(lua_State *L, int i, struct qs_adapt_opts *o, qs_err *err)
         rc = qs_fail(err, QS_EARG, _("qs.train: adapt: images and cost are 0 to 1000000"));
     o->images = (size_t)images;
     o->labels = qs_opt_bool(L, t, "labels", false);
-    o->no_norms = !qs_opt_bool(L, t, "norms", true);
-    if (!rc) rc = read_factors(L, t, o, err);
+    if (!rc) rc = read_adapt_part(L, t, "norms", false, &o->norms, err);
+    if (!rc) rc = read_adapt_part(L, t, "factors", true, &o->factors, err);
     lua_settop(L, t - 1);
     return rc;
 }
@@ -335,7 +336,6 @@ static int read_follow(lua_State *L, int i, struct qs_follow_opts *o, qs_err *er
 {
     static const char *const options[] = {"acts", "weights", "every", "upto", NULL};
     int type = lua_getfield(L, i, "follow");
-    o->given = type != LUA_TNIL;
     o->acts = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
     if (type == LUA_TBOOLEAN) lua_pop(L, 1);
     if (type == LUA_TBOOLEAN) return 0;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The adaptive initialization, ours: where the parameters of all quantizers start, chosen by the network itself.
+ * The adaptive initialization, ours: one start for all formats and methods, that adapts to what comes after it.
  *
- *   norms    each quantizer starts where E|x - Q(x)|^p is least; p, one for the weights and one for the inputs, is chosen
- *            by the loss on calibration images. p = 2 is least squares. Inputs are always initialized in the order of the
- *            network, everything before them already quantized.
- *   factors  then one quantizer after the other, the most sensitive first, is made coarser or finer; what the loss likes on
- *            one half of the images is kept only if it helps on the other half too, by more than two standard errors. By
- *            default only where no step is learned: learning finds what they would.
+ *   learned  where steps learn afterwards, weights of 2 bits start where E|x - Q(x)|^3 is least, all else at least squares.
+ *            A step that is a little wide for the weights it starts with is one they can move under; what the loss likes
+ *            before training is forgotten by training (EXPERIMENTS.md), so it is not asked, and the start costs nothing.
+ *   fixed    where nothing is learned, the network chooses:
+ *     norms    each quantizer starts where E|x - Q(x)|^p is least; p, one for the weights and one for the inputs, is chosen
+ *              by the loss on calibration images. p = 2 is least squares. Inputs are always initialized in the order of the
+ *              network, everything before them already quantized.
+ *     factors  then one quantizer after the other, the most sensitive first, is made coarser or finer; what the loss likes on
+ *              one half of the images is kept only if it helps on the other half too, by more than two standard errors.
  *
  * The loss is the divergence of the outputs from those of the float network: no labels are needed. Its nearest published
  * relative is LAPQ (lapq.c). What it costs is counted in images that go forward, and bounded.
@@ -20,6 +23,8 @@
 #include "base/rng.h"
 #include "train/search.h"
 
+#define FEW 4                         /* levels: at 3 bits it is all the same, with APoT's levels least squares are better */
+#define TRAINS_WELL 3                 /* the norm of weights that learn, with so few levels: after training better than 2 and 4 */
 #define SCAN 1.2                      /* the factor all are tried with first */
 
 static const double wider[] = {3, 4}, closer[] = {1.5};   /* norms that clip less than least squares, and more */
@@ -206,7 +211,7 @@ static int choose_factors(qs_search *a, qs_err *err)
     k.order = qs_xcalloc(a->n, sizeof *k.order);
     k.base = qs_xcalloc(a->probe.half, sizeof *k.base);
     int rc = look_base(&k, err);
-    if (!rc) rc = a->r->o.quant.adapt.factors == QS_FACTORS_RANDOM ? draw(&k, start, err) : refine(&k, start, err);
+    if (!rc) rc = a->r->o.quant.adapt.factors == QS_ADAPT_RANDOM ? draw(&k, start, err) : refine(&k, start, err);
     free(start);
     free(k.gain);
     free(k.order);
@@ -214,6 +219,7 @@ static int choose_factors(qs_search *a, qs_err *err)
     return rc;
 }
 
+/* ---- what is asked ------------------------------------------------------------------------------------- */
 /* Does any of the steps it chooses learn later? */
 static bool learns(const qs_search *a)
 {
@@ -222,12 +228,20 @@ static bool learns(const qs_search *a)
     return false;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------- */
+static bool wanted(const qs_search *a, int part) { return part == QS_ADAPT_AUTO ? !learns(a) : part != QS_ADAPT_OFF; }
+
+bool qs_search_adaptive_asks(const qs_search *a)
+{
+    const struct qs_adapt_opts *o = &a->r->o.quant.adapt;
+    return wanted(a, o->norms) || wanted(a, o->factors);
+}
+
+double qs_search_adaptive_known(const qs_site *s) { return !s->act && !s->fixed && s->f->n <= FEW ? TRAINS_WELL : 2; }
+
 int qs_search_adaptive(qs_search *a, qs_err *err)
 {
     const struct qs_adapt_opts *o = &a->r->o.quant.adapt;
-    int rc = o->no_norms ? 0 : choose_norms(a, err);
-    bool factors = o->factors == QS_FACTORS_AUTO ? !learns(a) : o->factors != QS_FACTORS_OFF;
-    if (!rc && factors) rc = choose_factors(a, err);
+    int rc = wanted(a, o->norms) ? choose_norms(a, err) : 0;
+    if (!rc && wanted(a, o->factors)) rc = choose_factors(a, err);
     return rc;
 }

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "train/run_work.h"
 
-#define VERSION 3
+#define VERSION 4
 
 /* ---- options, by table ---------------------------------------------------------------- */
 typedef enum kind { TEXT, REAL, SIZE, WIDE, INT, BOOL } kind;
@@ -43,8 +43,8 @@ static const field run_fields[] = {
 static const field quant_fields[] = {
     F(qs_quant_opts, on, BOOL, 0), F(qs_quant_opts, input, TEXT, 0), F(qs_quant_opts, calib, SIZE, 0),
     F(qs_quant_opts, adapt.images, SIZE, 0), F(qs_quant_opts, adapt.cost, REAL, 0), F(qs_quant_opts, adapt.labels, BOOL, 0),
-    F(qs_quant_opts, adapt.no_norms, BOOL, 0),
-    F(qs_quant_opts, adapt.factors, INT, QS_FACTORS_RANDOM), F(qs_quant_opts, follow.given, BOOL, 0),
+    F(qs_quant_opts, adapt.norms, INT, QS_ADAPT_OFF),
+    F(qs_quant_opts, adapt.factors, INT, QS_ADAPT_RANDOM),
     F(qs_quant_opts, follow.weights, BOOL, 0), F(qs_quant_opts, follow.acts, BOOL, 0),
     F(qs_quant_opts, follow.every, WIDE, 0), F(qs_quant_opts, follow.upto, REAL, 0), {NULL, 0, 0, 0},
 };
@@ -444,7 +444,7 @@ static json_t *put_run(const qs_run *r)
     json_object_set_new(o, "data", put_data(r->data));
     json_object_set_new(o, "options", put_options(&r->o));
     json_object_set_new(o, "state", put_fields(state_fields, r));
-    if (r->adapted.nattempt) json_object_set_new(o, "adapted", put_adapted(r));
+    if (r->adapted.factor) json_object_set_new(o, "adapted", put_adapted(r));
     json_object_set_new(o, "work", put_fields(work_fields, r->work));
     json_object_set_new(o, "reason", json_string(r->reason));
     for (size_t i = 0; i < SCORES; i++)

@@ -19,18 +19,10 @@
 
 struct qs_following { float **room; };   /* (nsite) for the values looked at, those of an input twice; NULL: not followed */
 
-static bool adaptive(const qs_run *r)
-{
-    for (size_t i = 0; i < r->nsite; i++)
-        if (!strcmp(r->site[i].init, "adaptive")) return true;
-    return false;
-}
-
 /* What was asked for, with what was left open. */
 static struct qs_follow_opts opts(const qs_run *r)
 {
     struct qs_follow_opts o = r->o.quant.follow;
-    if (!o.given) o.acts = adaptive(r);
     if (!o.every) o.every = EVERY;
     if (!(o.upto > 0)) o.upto = UPTO;
     return o;

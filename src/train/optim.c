@@ -146,11 +146,13 @@ static double move(const qs_optim *q, double *m, double *v, double g, double lr)
     return lr / (1 - pow(b1, t)) * *m / (sqrt(*v) / sqrt(1 - pow(b2, t)) + q->o.eps);
 }
 
-/* The sign stays, and at least half of the size: so a step is positive by construction, however large its gradient. */
-static double halved(double old, double next)
+/* The sign stays, and between half and twice the size: so a step is positive by construction, and one large gradient (of a small
+ * layer with 8 bits, say) cannot throw it where it would never come back from. What would have gone further is forgotten. */
+static double bounded(double old, double next, double *momentum)
 {
-    double least = fabs(old) / 2;
-    return old > 0 ? fmax(next, least) : fmin(next, -least);
+    double ratio = next / old, most = fmin(fmax(ratio, 0.5), 2);
+    if (most != ratio) *momentum = 0;
+    return old * most;
 }
 
 static void update_site(qs_optim *q, size_t k, qs_site *s, double lr)
@@ -158,7 +160,7 @@ static void update_site(qs_optim *q, size_t k, qs_site *s, double lr)
     double *step = q->room, *offset = q->room + s->parts, *m = q->sm[k], *v = q->sv[k], unused = 0;
     for (size_t i = 0; i < s->parts; i++) {
         double g = s->dstep[i] + s->step_decay * s->step[i];
-        step[i] = halved(s->step[i], s->step[i] - move(q, &m[i], v ? &v[i] : &unused, g, lr));
+        step[i] = bounded(s->step[i], s->step[i] - move(q, &m[i], v ? &v[i] : &unused, g, lr), &m[i]);
         if (!s->offset) continue;
         size_t o = s->parts + i;
         offset[i] = s->offset[i] - move(q, &m[o], v ? &v[o] : &unused, s->doffset[i], lr);

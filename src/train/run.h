@@ -20,8 +20,9 @@
  * uint4 behind a ReLU, int4 behind SiLU; "uint4" and "int4" change likewise, unless they hold an offset; the site's note
  * says so). rcf on weights that no batch normalization follows is rcf:rescale, and says so.
  */
-/* AUTO: only where no step is learned: learning made up for them in every experiment (EXPERIMENTS.md). RANDOM: a control. */
-enum { QS_FACTORS_AUTO, QS_FACTORS_ON, QS_FACTORS_OFF, QS_FACTORS_RANDOM };
+/* AUTO: only where no step is learned; where steps are, looking at the loss beforehand gained nothing that was left after
+ * training (EXPERIMENTS.md). RANDOM (factors): a control. */
+enum { QS_ADAPT_AUTO, QS_ADAPT_ON, QS_ADAPT_OFF, QS_ADAPT_RANDOM };
 
 typedef struct qs_quant_opts {
     bool on;                  /* false: a float run */
@@ -37,11 +38,10 @@ typedef struct qs_quant_opts {
         size_t images;        /* training images a half: those to choose by, those to check with; 0: 256, lapq 512 */
         double cost;          /* what it may cost, in training steps of 128 images; 0: 100 */
         bool labels;          /* by the cross-entropy with the labels, not the divergence from the float outputs */
-        bool no_norms;        /* least squares to begin with */
-        int factors;          /* QS_FACTORS_... */
+        int norms;            /* QS_ADAPT_...: asks the loss for them */
+        int factors;          /* QS_ADAPT_... */
     } adapt;
     struct qs_follow_opts {   /* steps re-solved by least squares while training begins; then they only learn */
-        bool given;           /* false: inputs where an init is adaptive, else nothing */
         bool weights, acts;
         uint64_t every;       /* steps; 0: 10 */
         double upto;          /* a fraction of the run; 0: 0.6 */

@@ -23,7 +23,12 @@ static const struct strategy {
     bool labels;              /* whatever is asked for */
     bool apart;               /* chosen by other images than those of the calibration, which costs as many passes again */
     int (*run)(qs_search *a, qs_err *err);
-} strategies[] = {{"adaptive", 256, false, false, qs_search_adaptive}, {"lapq", 512, true, true, qs_search_lapq}};
+    bool (*asks)(const qs_search *a);         /* is the loss looked at at all? NULL: always */
+    double (*known)(const qs_site *s);        /* the norm of a site, where it is not */
+} strategies[] = {
+    {"adaptive", 256, false, false, qs_search_adaptive, qs_search_adaptive_asks, qs_search_adaptive_known},
+    {"lapq", 512, true, true, qs_search_lapq, NULL, NULL},
+};
 
 static const struct strategy *strategy_of(const qs_site *s)
 {
@@ -49,15 +54,17 @@ bool qs_search_has(const qs_search *a, int kind)
     return false;
 }
 
+static void norm_of_site(qs_search *a, size_t s, double p)
+{
+    snprintf(a->name[s], sizeof a->name[s], "lp:%g", p);
+    a->init[s] = a->name[s];
+    a->keep[s] = false;
+}
+
 void qs_search_norm(qs_search *a, int kind, double p)
 {
-    for (size_t i = 0; i < a->n; i++) {
-        size_t s = a->site[i];
-        if (!is_of(&a->r->site[s], kind)) continue;
-        snprintf(a->name[s], sizeof a->name[s], "lp:%g", p);
-        a->init[s] = a->name[s];
-        a->keep[s] = false;
-    }
+    for (size_t i = 0; i < a->n; i++)
+        if (is_of(&a->r->site[a->site[i]], kind)) norm_of_site(a, a->site[i], p);
 }
 
 static void keep_weights(qs_search *a)
@@ -169,6 +176,7 @@ static int search_init(qs_search *a, qs_calib *k, const struct strategy **row, c
     if (!(o->cost > 0)) o->cost = COST;
     a->probe.budget = (uint64_t)(o->cost * STEP);
     report_init(&r->adapted, r->nsite);
+    if ((*row)->asks && !(*row)->asks(a)) return 0;
     return qs_probe_init(&a->probe, r, (*row)->apart ? k->images : 0, o->images, (*row)->labels || o->labels, ctl, err);
 }
 
@@ -196,6 +204,29 @@ static void say(qs_search *a)
     }
 }
 
+static void say_unasked(qs_site *s, double p)
+{
+    snprintf(s->formula, sizeof s->formula, "argmin E|x - Q(x)|^%g = %.6g", p, s->step[0]);
+    snprintf(s->note, sizeof s->note, "%s", _("the norm that is best after training; adapt = {norms = true} asks the loss before it"));
+}
+
+/* By norms that are known, on all values there are: what least squares costs. */
+static int start_unasked(qs_search *a, const struct strategy *row, qs_err *err)
+{
+    qs_adapted *d = &a->r->adapted;
+    d->first = d->last = NAN;
+    for (size_t i = 0; i < a->n; i++) {
+        const qs_site *s = &a->r->site[a->site[i]];
+        double p = row->known(s), *kind = s->act ? &d->p_acts : &d->p_weights;
+        norm_of_site(a, a->site[i], p);
+        *kind = fmax(*kind, p);               /* NaN: none so far */
+    }
+    a->k->most = 0;
+    int rc = qs_calib_run(a->k, a->ctl, err);
+    for (size_t i = 0; i < a->n && !rc; i++) say_unasked(&a->r->site[a->site[i]], row->known(&a->r->site[a->site[i]]));
+    return rc;
+}
+
 /* Least squares first: what everything else is measured against. */
 static int search(qs_search *a, const struct strategy *row, qs_err *err)
 {
@@ -216,7 +247,7 @@ int qs_run_search(qs_calib *k, const qs_ctl *ctl, qs_err *err)
     qs_search a;
     const struct strategy *row = NULL;
     int rc = search_init(&a, k, &row, ctl, err);
-    if (!rc) rc = search(&a, row, err);
+    if (!rc) rc = a.probe.which ? search(&a, row, err) : start_unasked(&a, row, err);
     search_clear(&a);
     return rc;
 }

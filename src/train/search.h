@@ -59,6 +59,8 @@ void qs_search_restore(qs_search *a, const double *v);
 
 /* ---- strategies: from least squares on ---- */
 int qs_search_adaptive(qs_search *a, qs_err *err);   /* adapt.c */
+bool qs_search_adaptive_asks(const qs_search *a);     /* or does it start by what is known? */
+double qs_search_adaptive_known(const qs_site *s);    /* the norm, then */
 int qs_search_lapq(qs_search *a, qs_err *err);       /* lapq.c */
 
 #endif

@@ -16,7 +16,7 @@ static qs_run_opts adaptive(uint64_t steps, const char *w, const char *a, const 
     qs_run_opts o = quantized(steps, w, a, learn);
     o.quant.weights.init = o.quant.acts.init = "adaptive";
     o.quant.calib = o.quant.adapt.images = 128;
-    o.quant.adapt.factors = QS_FACTORS_ON;
+    o.quant.adapt.norms = o.quant.adapt.factors = QS_ADAPT_ON;
     return o;
 }
 
@@ -151,28 +151,60 @@ static int kinds(const qs_adapted *d, bool norm)
     return n;
 }
 
+static bool same_steps(const qs_run *a, const qs_run *b)
+{
+    bool equal = true;
+    for (size_t i = 0; i < a->nsite; i++)
+        equal &= !memcmp(a->site[i].step, b->site[i].step, a->site[i].parts * sizeof(double));
+    return equal;
+}
+
+/* Steps that are learned start by the norms that train well, on all values, and the loss is not looked at. */
+static void check_unasked(const qs_run *r, qs_dataset *d, const qs_net *net)
+{
+    qs_run_opts o = quantized(10, "int2", "2", "lsq");
+    o.quant.weights.init = "lp:3";
+    o.quant.acts.init = "mse";
+    o.quant.calib = r->o.quant.calib;
+    qs_run *same = start(net, d, o);
+    bool equal = same->nsite == r->nsite;
+    for (size_t i = 0; i < r->nsite && equal; i++) equal = r->site[i].step[0] == same->site[i].step[0];
+    ok(equal && !r->adapted.nattempt && !r->adapted.images && r->adapted.p_weights == 3 && r->adapted.p_acts == 2 &&
+       strstr(r->site[2].formula, "argmin E|x - Q(x)|^3") && strstr(r->site[2].note, "best after training"),
+       "and where they are, norm 3 for weights and least squares for inputs, at no cost: %s", r->site[2].formula);
+    qs_run_unref(same);
+    o = adaptive(10, "int3", "3", "lsq");
+    o.quant.adapt.norms = o.quant.adapt.factors = QS_ADAPT_AUTO;
+    qs_run *wide = start(net, d, o);
+    o.quant.weights.init = o.quant.acts.init = "mse";
+    same = start(net, d, o);
+    ok(same_steps(wide, same) && wide->adapted.p_weights == 2, "with more levels least squares throughout");
+    qs_run_unref(wide);
+    qs_run_unref(same);
+}
+
 static void parts_of_it(qs_dataset *d, const qs_net *net)
 {
     qs_run_opts o = adaptive(10, "int2", "2", "lsq");
     o.quant.weights.learn = o.quant.acts.learn = "none";
-    o.quant.adapt.factors = QS_FACTORS_AUTO;
+    o.quant.adapt.norms = o.quant.adapt.factors = QS_ADAPT_AUTO;
     qs_run *r = start(net, d, o);
-    ok(kinds(&r->adapted, false) >= 4, "factors where no step is learned");
+    ok(kinds(&r->adapted, true) == 4 && kinds(&r->adapted, false) >= 4, "norms and factors where no step is learned");
     qs_run_unref(r);
     o.quant.weights.learn = o.quant.acts.learn = "lsq";
     r = start(net, d, o);
-    ok(kinds(&r->adapted, false) == 0, "and none where steps are, unless told so");
+    check_unasked(r, d, net);
     qs_run_unref(r);
-    o.quant.adapt.factors = QS_FACTORS_OFF;
+    o.quant.adapt.norms = QS_ADAPT_ON;
     r = start(net, d, o);
     ok(kinds(&r->adapted, true) == 4 && kinds(&r->adapted, false) == 0, "norms alone");
     qs_run_unref(r);
-    o.quant.adapt.factors = QS_FACTORS_ON;
-    o.quant.adapt.no_norms = true;
+    o.quant.adapt.factors = QS_ADAPT_ON;
+    o.quant.adapt.norms = QS_ADAPT_OFF;
     r = start(net, d, o);
     ok(kinds(&r->adapted, true) == 0 && kinds(&r->adapted, false) >= 4 && r->adapted.p_acts == 2, "factors alone");
     qs_run_unref(r);
-    o.quant.adapt.factors = QS_FACTORS_RANDOM;
+    o.quant.adapt.factors = QS_ADAPT_RANDOM;
     r = start(net, d, o);
     ok(kinds(&r->adapted, false) == 5 * 4, "factors at random: as many looks whatever comes of them");
     qs_run_unref(r);
@@ -192,19 +224,11 @@ static void parts_of_it(qs_dataset *d, const qs_net *net)
     qs_run_unref(r);
 }
 
-static bool same_steps(const qs_run *a, const qs_run *b)
-{
-    bool equal = true;
-    for (size_t i = 0; i < a->nsite; i++)
-        equal &= !memcmp(a->site[i].step, b->site[i].step, a->site[i].parts * sizeof(double));
-    return equal;
-}
-
 static void repeats(qs_dataset *d, const qs_net *net)
 {
     qs_run *r[3];
     qs_run_opts o = adaptive(12, "int2@channel", "2", "lsq");
-    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .weights = true, .every = 4};
+    o.quant.follow = (struct qs_follow_opts){.acts = true, .weights = true, .every = 4};
     if (TAP_THREADS_ONLY) o.quant.adapt.cost = 3;
     bool equal = true;
     for (int i = 0; i < 3; i++) {
@@ -241,7 +265,7 @@ static void follows(qs_dataset *d, const qs_net *net)
 {
     qs_run_opts o = quantized(40, "int2", "2", "lsq");
     o.quant.weights.init = o.quant.acts.init = "minmax";
-    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .every = 10, .upto = 0.5};
+    o.quant.follow = (struct qs_follow_opts){.acts = true, .every = 10, .upto = 0.5};
     o.quant.acts.step_rate = o.quant.weights.step_rate = 1e-6;   /* else learning moves them too */
     qs_run *r = start(net, d, o);
     int jumps = 0, wrong = 0, weights = 0;
@@ -275,7 +299,7 @@ static void follows_wide(qs_dataset *d)
     add(net, (qs_layer){.op = QS_OP_LINEAR, .out = CLASSES});
     qs_net_seed(net, 3);
     qs_run_opts o = quantized(6, "int2", "2", "lsq");
-    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .every = 1, .upto = 1};
+    o.quant.follow = (struct qs_follow_opts){.acts = true, .every = 1, .upto = 1};
     qs_run *r = start(net, d, o);
     while (r && qs_run_step(r, NULL, NULL) == 1) {}
     ok(r && r->t == 6 && r->site[1].n == (size_t)400 * SIDE * SIDE, "an input of %zu channels is followed", r ? r->site[1].n : 0);

@@ -496,7 +496,7 @@ static void allocations(qs_dataset *d)
     o.record = 1;
     o.evaluate = 5;
     o.aug_flip = true;
-    o.quant.follow = (struct qs_follow_opts){.given = true, .acts = true, .weights = true, .every = 3};
+    o.quant.follow = (struct qs_follow_opts){.acts = true, .weights = true, .every = 3};
     qs_threads_set(2);
     qs_run *r = start(trained, d, o);
     unsigned long before = asked;
