@@ -14,7 +14,7 @@ local RACES = {
       quant = { weights = "int2", acts = 2, learn = "lsq" } },
     { name = "depthwise-2bit", net = "depthwise", inits = { "lsq", "mse", "lapq", "adaptive" },
       quant = { weights = "int2", acts = 2, learn = "lsq" } },
-    { name = "resnet8-apot3", net = "resnet8", inits = { "apot", "mse", "lapq", "adaptive" },
+    { name = "resnet8-apot3", net = "resnet8", inits = { "apot", "lsq", "mse", "lapq" },
       quant = { weights = "apot3", acts = "uapot3", learn = "rcf" } },
 }
 

@@ -423,12 +423,13 @@ help.groups = {
      "batch normalization follows). quant.first, quant.last: the first and last layer (8 bits by default, init mse), likewise or {weights=, acts=}; false: as the others. quant.input: the format " ..
      "of the " ..
      "image itself. quant.calib=256: images, in batches of 128 or so: starts of inputs look at all of them. quant.layers={conv2={weights=, acts=, init=, learn=}}. " ..
-     "quant.adapt={images=256, cost=100, labels=false, norms=true, factors=}: of init adaptive (and lapq: images, 512 by default, cost): images to " ..
-     "choose by, and as many to check with; cost, a bound in training steps of 128 images; labels: by the cross-entropy " ..
-     "with the labels, not the divergence from the float outputs; norms, factors: false leaves a part out (factors: true by " ..
-     "default only where no step is learned), factors=\"random\" draws them (a control). quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
+     "quant.adapt={images=256, cost=100, labels=false, norms=, factors=}: of init adaptive (and lapq: images, 512 by default, cost). Where steps are " ..
+     "learned, adaptive starts weights of at most 4 levels where E|x - Q(x)|^3 is least, all else at least squares, and asks nothing; where none is, it asks " ..
+     "the loss for norms, then for factors. norms, factors: true or false says so instead, factors=\"random\" draws them (a control). images to " ..
+     "choose by (those of the calibration), and as many to check with; cost, a bound in training steps of 128 images; labels: by the cross-entropy " ..
+     "with the labels, not the divergence from the float outputs. quant.follow=true, false or {acts=true, weights=false, every=10, upto=0.6}: " ..
      "every so many steps of the first part of the run, steps (and real offsets) of the layers between the first and the last are solved " ..
-     "anew by least squares on the batch just seen; then they only learn. Default: the inputs after init adaptive (whose ratio to least squares stays), else nothing. " ..
+     "anew by least squares on the batch just seen; then they only learn. After an adaptive start that asked the loss, its ratio to least squares stays. Default: false. " ..
      "allocate=true (int and uint @channel; in quant: weights and inputs): channels share the format's bits, wide ones get more, 0 to 8, the " ..
      "same number on average; not in first and last layers with a format of their own. correct=true or \"mean\" (weights): every output " ..
      "channel gets back the mean and deviation, or the mean, that quantizing took from its weights, at every step anew; gradients take that for " ..
@@ -527,7 +528,7 @@ help.groups = {
      "it; ratio: R of " ..
      "LSQ, weights only; several parts: geometric mean of steps. After init adaptive or lapq also adapted={p_weights=, p_acts=, " ..
      "first=, last=, images=, steps=, factors={[name]=}, attempts={{what=, p=, factor=, loss=, before=, check=, taken=}, ...}}: the norms and factors " ..
-     "it settled on, the loss of the least-squares start and of the chosen one, what it cost (images that went forward; the same in " ..
+     "it settled on, and where the loss was asked that of the least-squares start and of the chosen one, what it cost (images that went forward; the same in " ..
      "training steps of 128 images), and all it looked at, in order: what is a quantizer, or \"weights\", \"acts\", \"all\" of them; " ..
      "before is the loss where it stood then, check the loss on the other half of the images. Keep it in a local: each access builds it.",
      source = "Esser et al. 2020, eq. 4 (ratio); Nagel et al. 2022 (oscillation)."},

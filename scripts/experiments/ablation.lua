@@ -6,25 +6,25 @@ local qs = require "quantscope"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or ""
 local design = dofile(here .. "design.lua")
-local BOTH, WEIGHTS, NONE = { acts = true, weights = true }, { acts = false, weights = true }, false
+local ACTS, WEIGHTS, BOTH, NONE = { acts = true }, { acts = false, weights = true }, { acts = true, weights = true }, false
+local function weights(init) return { weights = init, acts = "mse" } end
+local function acts(init) return { weights = "mse", acts = init } end
 local VARIANTS = { -- init (both, or {weights=, acts=}), follow, adapt
   mse = { "mse", NONE },
-  full = { "adaptive", true },
-  ["norms only"] = { "adaptive", NONE },
-  ["follow only"] = { "mse", true },
-  ["follow weights only"] = { "mse", WEIGHTS },
-  ["follow both only"] = { "mse", BOTH },
-  ["follow both"] = { "adaptive", BOTH },
-  ["follow upto 0.3"] = { "adaptive", { acts = true, upto = 0.3 } },
-  ["follow upto 1"] = { "adaptive", { acts = true, upto = 1 } },
-  ["with factors"] = { "adaptive", true, { factors = true } },
-  ["factors only"] = { "adaptive", true, { norms = false, factors = true } },
-  labels = { "adaptive", true, { labels = true } },
-  ["weights only"] = { { weights = "adaptive", acts = "mse" }, true },
-  ["acts only"] = { { weights = "mse", acts = "adaptive" }, true },
-  ["64 images"] = { "adaptive", true, { images = 64 } },
-  ["1024 images"] = { "adaptive", true, { images = 1024 } },
-  ["4096 images"] = { "adaptive", true, { images = 4096, cost = 1000 } },
+  full = { "adaptive", NONE },
+  ["weights p=2.5"] = { weights "lp:2.5", NONE }, ["weights p=4"] = { weights "lp:4", NONE },
+  ["inputs p=3"] = { acts "lp:3", NONE }, ["inputs p=1.5"] = { acts "lp:1.5", NONE },
+  ["and follow"] = { "adaptive", ACTS }, ["and follow upto 0.3"] = { "adaptive", { acts = true, upto = 0.3 } },
+  ["and follow weights"] = { "adaptive", WEIGHTS }, ["and follow both"] = { "adaptive", BOTH },
+  ["norms by the loss"] = { "adaptive", NONE, { norms = true } },
+  ["by the loss, weights only"] = { { weights = "adaptive", acts = "mse" }, NONE, { norms = true } },
+  ["by the loss, inputs only"] = { { weights = "mse", acts = "adaptive" }, NONE, { norms = true } },
+  ["by the loss, labels"] = { "adaptive", NONE, { norms = true, labels = true } },
+  ["by the loss, 64 images"] = { "adaptive", NONE, { norms = true, images = 64 } },
+  ["by the loss, 1024 images"] = { "adaptive", NONE, { norms = true, images = 1024 } },
+  ["by the loss, 4096 images"] = { "adaptive", NONE, { norms = true, images = 4096, cost = 1000 } },
+  ["norms and factors"] = { "adaptive", NONE, { norms = true, factors = true } },
+  ["factors alone"] = { "adaptive", NONE, { norms = false, factors = true } },
 }
 local names = {}
 for name in pairs(VARIANTS) do names[#names + 1] = name end

@@ -30,7 +30,7 @@ end
 function M.train(cell, steps, quant, opts, job)
   local o = { steps = math.max(1, steps), seed = cell.block, quant = quant }
   for k, v in pairs(opts or {}) do o[k] = v end
-  local run = assert(qs.train(M.float_net(cell.net, cell.block), M.data(), o))
+  local run = assert(qs.train(M.float_net(cell.net, cell.block, cell), M.data(cell), o))
   if steps == 0 then return run, run.before end
   for s in run:steps() do job.progress(s.step / run.total) end
   return run, run:validate()

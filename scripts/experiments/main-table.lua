@@ -3,13 +3,13 @@
 --
 --     quantscope run scripts/experiments/main-table.lua main.db
 --
--- Only blocks in which every arm of a cell is done are compared. Tests: exact sign flips of the paired differences, one-sided,
+-- Two arms are compared over the blocks in which both are done. At 3 bits and more adaptive is mse, step for step. Tests: exact sign flips of the paired differences, one-sided,
 -- with Holm's correction over the cells; intervals: 95 %, Student's t.
 local qs = require "quantscope"
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
-local ARMS = { "own", "own+follow", "mse", "mse+follow", "mse+steps", "lapq", "random", "adaptive" }
+local ARMS = { "own", "own+follow", "mse", "mse+follow", "lapq", "random", "norms", "adaptive" }
 local MARGIN = 0.002
 
 local path = arg[1] or "main.db"
@@ -28,7 +28,9 @@ for _, c in ipairs(cells) do
   if c.status ~= "done" then left = left + 1 else
     local name = ("%s %s %d bits"):format(p.net, p.method, p.bits)
     if not by[name] then names[#names + 1] = name end
-    under(under(under(by, name), p.steps), p.block)[p.arm] = c.metrics
+    local block = under(under(under(by, name), p.steps), p.block)
+    block[p.arm] = c.metrics
+    if p.arm == "mse" and p.bits > 2 then block.adaptive = c.metrics end
     all_steps[p.steps] = true
     runs, diverged = runs + 1, diverged + (c.metrics.diverged or 0)
   end
@@ -41,24 +43,30 @@ local function sorted(t)
   return out
 end
 
-local function complete(block)
-  for _, a in ipairs(ARMS) do
+local function complete(block, arms)
+  for _, a in ipairs(arms) do
     if not block[a] then return false end
   end
   return true
 end
 
--- {arm = {value, ...}} over the blocks that are complete, in one order; "before" stands for no training
-local function values(name, steps, metric)
+-- {arm = {value, ...}} over the blocks in which all these arms are done, in one order
+local function values(name, steps, arms, metric)
   local out, n = {}, 0
   for _, b in ipairs(sorted(by[name][steps] or {})) do
     local block = by[name][steps][b]
-    if complete(block) then
+    if complete(block, arms) then
       n = n + 1
-      for _, a in ipairs(ARMS) do under(out, a)[n] = block[a][metric or "accuracy"] end
+      for _, a in ipairs(arms) do under(out, a)[n] = block[a][metric or "accuracy"] end
     end
   end
   return out, n
+end
+
+-- the same for one arm
+local function values_of(name, steps, arm, metric)
+  local v, n = values(name, steps, { arm }, metric)
+  return v[arm] or {}, n
 end
 
 -- ---- statistics ------------------------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ local function holm(p)
 end
 
 -- How much of a start is left: the slope of ln s_T on ln s_0 over the arms that do not follow, within a block and a quantizer.
-local STAY = { own = true, mse = true, lapq = true }
+local STAY = { own = true, mse = true, lapq = true, norms = true, adaptive = true }
 local function memory(steps)
   local first, last = {}, {}
   local function gather(series, into)
@@ -138,11 +146,9 @@ local function foretells(t)
   local sum, n = 0, 0
   for _, name in ipairs(names) do
     for _, block in pairs(by[name][t] or {}) do
-      if complete(block) then
+      if complete(block, ARMS) then
         local before, after = {}, {}
-        for _, a in ipairs(ARMS) do
-          if a ~= "mse+steps" then before[#before + 1], after[#after + 1] = block[a].before, block[a].accuracy end
-        end
+        for _, a in ipairs(ARMS) do before[#before + 1], after[#after + 1] = block[a].before, block[a].accuracy end
         local x, y, m, xy, xx, yy = ranks(before), ranks(after), (#before + 1) / 2, 0, 0, 0
         for i = 1, #x do xy, xx, yy = xy + (x[i] - m) * (y[i] - m), xx + (x[i] - m) ^ 2, yy + (y[i] - m) ^ 2 end
         if xx > 0 and yy > 0 then sum, n = sum + xy / math.sqrt(xx * yy), n + 1 end
@@ -158,29 +164,35 @@ local function add(fmt, ...) lines[#lines + 1] = select("#", ...) > 0 and fmt:fo
 
 local steps = sorted(all_steps)
 
+-- A column a length, T = 0 first: what every run says before it trains. An arm with fewer blocks than the column says so.
 local function table_of_means(name)
   local head, rule, cols = { "| " .. name }, { "|---" }, {}
-  local zero, n0 = values(name, steps[1], "before")
-  zero["mse+steps"] = nil
-  if n0 > 0 then cols[1] = { "T = 0", zero, n0 } end
-  for _, t in ipairs(steps) do
-    local v, n = values(name, t)
-    if n > 0 then cols[#cols + 1] = { ("T = %d"):format(t), v, n } end
+  local function column(title, steps, metric)
+    local most = 0
+    for _, a in ipairs(ARMS) do most = math.max(most, select(2, values_of(name, steps, a))) end
+    if most == 0 then return end
+    cols[#cols + 1] = { steps = steps, metric = metric, n = most }
+    head[#head + 1], rule[#rule + 1] = (" %s (%d %s)"):format(title, most, most == 1 and "block" or "blocks"), "---"
   end
-  if #cols == 0 then return end
-  for _, c in ipairs(cols) do head[#head + 1], rule[#rule + 1] = (" %s (%d %s)"):format(c[1], c[3], c[3] == 1 and "block" or "blocks"), "---" end
+  for _, t in ipairs(steps) do
+    if #cols == 0 then column("T = 0", t, "before") end
+    if t > 0 then column(("T = %d"):format(t), t) end
+  end
   add("%s | cost |", table.concat(head, " |"))
   add("%s|---|", table.concat(rule, "|"))
-  local cost = values(name, steps[1], "cost")
   for _, a in ipairs(ARMS) do
-    local row = { "| " .. a }
+    local row, cost, any = { "| " .. a }, 0, false
     for _, c in ipairs(cols) do
-      local m, s
-      if c[2][a] then m, s = mean_std(c[2][a]) end
-      row[#row + 1] = s and (" %.2f ± %.2f"):format(100 * m, 100 * s) or m and (" %.2f"):format(100 * m) or " "
+      local v, n = values_of(name, c.steps, a, c.metric)
+      local text = " "
+      if n > 0 then
+        local m, d = mean_std(v)
+        text = (d and " %.2f ± %.2f" or " %.2f"):format(100 * m, 100 * (d or 0)) .. (n < c.n and (" (%d)"):format(n) or "")
+        cost, any = mean_std(values_of(name, c.steps, a, "cost")), true
+      end
+      row[#row + 1] = text
     end
-    local k = cost[a] and mean_std(cost[a]) or 0
-    add("%s | %s |", table.concat(row, " |"), k > 0 and ("%.0f"):format(k) or "")
+    if any then add("%s | %s |", table.concat(row, " |"), cost > 0 and ("%.0f"):format(cost) or "") end
   end
   add ""
 end
@@ -189,8 +201,9 @@ end
 local function compare(other, t, count)
   local rows, better, worse = {}, {}, {}
   for _, name in ipairs(names) do
-    local v, n = values(name, t)
-    if n >= 2 then
+    local v, n = values(name, t, { "adaptive", other })
+    local same = other == "mse" and not name:find "2 bits"
+    if n >= 2 and not same then
       local d = minus(v.adaptive, v[other])
       local m, s = mean_std(d)
       rows[#rows + 1] = { name, t, n, m, (T975[n - 1] or 1.96) * s / math.sqrt(n) }
@@ -219,35 +232,62 @@ local function steps_to(points, accuracy)
 end
 
 local function curve(name, arm)
-  local points, cost = {}, mean_std(values(name, steps[1], "cost")[arm] or { 0 })
-  local zero = values(name, steps[1], "before")[arm]
-  if zero then points[1] = { x = cost, y = mean_std(zero) } end
+  local points = {}
   for _, t in ipairs(steps) do
-    local v, n = values(name, t)
-    if n > 0 and t > 0 then points[#points + 1] = { x = t + cost, y = mean_std(v[arm]) } end
+    local v, n = values_of(name, t, arm)
+    local cost = n > 0 and mean_std(values_of(name, t, arm, "cost")) or 0
+    if n > 0 and #points == 0 then points[1] = { x = cost, y = mean_std(values_of(name, t, arm, "before")) } end
+    if n > 0 and t > 0 then points[#points + 1] = { x = t + cost, y = mean_std(v) } end
   end
   return points
 end
 
+local function median(v)
+  table.sort(v)
+  return #v % 2 == 1 and v[#v // 2 + 1] or (v[#v // 2] + v[#v // 2 + 1]) / 2
+end
+
+-- Seconds of a step of this net, and of a start beyond what its looks cost in steps: means of all runs there are.
+local function seconds_of(name)
+  local s, n, start, m = 0, 0, 0, 0
+  for _, t in ipairs(steps) do
+    for _, a in ipairs(ARMS) do
+      for _, x in ipairs(values_of(name, t, a, "seconds")) do
+        if t > 0 then s, n = s + x, n + t end
+      end
+    end
+    for _, x in ipairs(values_of(name, t, "mse", "init_seconds")) do start, m = start + x, m + 1 end
+  end
+  return n > 0 and s / n or 0, m > 0 and start / m or 0
+end
+
 local function speed()
+  local WHO = { "mse", "lapq", "norms", "adaptive" }
+  local ratios = {}
   add "Steps, the start's own among them, until the mean accuracy is what the method's own rule reaches after T (straight lines over"
-  add "ln(1 + T) between the lengths that were run):"
+  add "ln(1 + T) between the lengths that were run); seconds: of adaptive, with its start, as a part of those of the own rule."
   add ""
-  add "| cell | T | own reaches | mse | lapq | adaptive |"
-  add "|---|---|---|---|---|---|"
+  add("| cell | T | own reaches | %s | seconds |", table.concat(WHO, " | "))
+  add("|---|---|---|%s---|", ("---|"):rep(#WHO))
   for _, name in ipairs(names) do
+    local step, start = seconds_of(name)
     for _, q in ipairs(curve(name, "own")) do
       if q.x > 0 then
-        local row = {}
-        for _, arm in ipairs { "mse", "lapq", "adaptive" } do
-          local n = steps_to(curve(name, arm), q.y)
-          row[#row + 1] = n and ("%.0f"):format(n) or "not reached"
+        local row, n = {}, nil
+        for _, arm in ipairs(WHO) do
+          n = steps_to(curve(name, arm), q.y)
+          row[#row + 1] = n and ("%.0f"):format(n) or #curve(name, arm) > 0 and "not reached" or " "
         end
-        add("| %s | %d | %.2f | %s |", name, q.x, 100 * q.y, table.concat(row, " | "))
+        local part = n and (start + n * step) / (start + q.x * step)
+        if q.x >= 50 and q.x <= 150 then under(ratios, q.x)[#under(ratios, q.x) + 1] = part or 1.001 end
+        add("| %s | %d | %.2f | %s | %s |", name, q.x, 100 * q.y, table.concat(row, " | "), part and ("%.2f"):format(part) or "more than 1")
       end
     end
   end
   add ""
+  for _, t in ipairs(sorted(ratios)) do
+    add("In the median of the %d cells adaptive takes %.2f of the seconds of the own rule to what that reaches after %d steps.", #ratios[t], median(ratios[t]), t)
+  end
 end
 
 -- The spread over blocks: the mean over cells of ln(variance of adaptive / variance of the other), as a ratio of deviations.
@@ -255,8 +295,8 @@ local function spread(other)
   local sum, n = 0, 0
   for _, name in ipairs(names) do
     for _, t in ipairs(steps) do
-      local v, blocks = values(name, t)
-      if blocks >= 3 then
+      local v, blocks = values(name, t, { "adaptive", other })
+      if blocks >= 3 and not (other == "mse" and not name:find "2 bits") then
         local _, a = mean_std(v.adaptive)
         local _, b = mean_std(v[other])
         if a > 0 and b > 0 then sum, n = sum + math.log(a / b), n + 1 end
@@ -270,7 +310,9 @@ add "## Does the start matter after training, and for how long?"
 add ""
 add "Validation accuracy (5000 images, per cent, mean ± deviation over blocks) after separate, fully decayed runs of T steps. A block is a float"
 add "net, an order of batches and a draw of calibration images; arms, hypotheses and the design: `scripts/experiments/main.lua`, written before"
-add "the runs. cost: what the start took, in training steps; **mse+steps** trains that much longer instead."
+add "the runs. cost: what looks at the loss took, in training steps. adaptive takes none, so mse is also least squares with the same"
+add "compute spent on more training; at 3 bits and more adaptive is mse. norms: adaptive told to ask the loss. A number in brackets:"
+add "blocks, where an arm has fewer."
 add ""
 for _, name in ipairs(names) do table_of_means(name) end
 add("Adaptive against the others, in pairs of one block; points, 95 %% intervals; one-sided exact sign flips, corrected by Holm over the cells of an arm and a T (margin of not inferior: %.1f points):", 100 * MARGIN)
@@ -300,13 +342,13 @@ end
 for _, t in ipairs(steps) do
   local slope, n = memory(t)
   if slope and t > 0 then
-    add("After %d steps %.2f of a difference between starts is left in the steps (slope of ln s_T on ln s_0 over own, mse, lapq; %d steps)%s.", t,
+    add("After %d steps %.2f of a difference between starts is left in the steps (slope of ln s_T on ln s_0 over own, mse, lapq, norms, adaptive; %d steps)%s.", t,
         slope, n, slope > 0 and slope < 1 and (": half of it after about %.0f steps"):format(-t * math.log(2) / math.log(slope)) or "")
   end
 end
 for _, t in ipairs(steps) do
   local rho, n = foretells(t)
-  if rho and t > 0 then add("Rank correlation of the accuracy before training with that after %d steps, over the arms of a block: %.2f (mean of %d blocks).", t, rho, n) end
+  if rho and t > 0 then add("Rank correlation of the accuracy before training with that after %d steps, over the arms of a block: %.2f (mean of %d blocks with all arms).", t, rho, n) end
 end
 add("%d of %d runs diverged (95 %% limit: %.2f %%).", diverged, runs, diverged == 0 and 100 * (1 - 0.05 ^ (1 / math.max(runs, 1))) or 100 * diverged / runs)
 add ""

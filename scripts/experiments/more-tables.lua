@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- Puts what rate.lua and ablation.lua measured into EXPERIMENTS.md, and their cells into results/.
+-- Puts what rate.lua, ablation.lua, gap.lua and heldback.lua measured into EXPERIMENTS.md, and their cells into results/.
 --
 --     quantscope run scripts/experiments/more-tables.lua rate rate.db
---     quantscope run scripts/experiments/more-tables.lua ablation ablation.db
+--     quantscope run scripts/experiments/more-tables.lua ablation ablation.db      (gap, heldback: likewise)
 local qs = require "quantscope"
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
@@ -75,8 +75,8 @@ local function ablation(cells)
   end
   add "## What in the adaptive initialization does what"
   add ""
-  add("Validation accuracy (per cent, %s) at 2 bits (LSQ) before training and after 50 steps; full: the scheme as it is by default, mse:", blocks_text(n))
-  add "least squares, not followed. raw: with the batch normalization's running statistics as training left them. cost in training steps."
+  add("Validation accuracy (per cent, %s) at 2 bits (LSQ) before training and after 50 steps; full: adaptive as it is by default, mse:", blocks_text(n))
+  add "least squares, not followed. raw: with the batch normalization's running statistics as training left them, not re-estimated. cost in training steps."
   add ""
   add "| variant | smallcnn T = 0 | T = 50 | raw | resnet8 T = 0 | T = 50 | raw | depthwise T = 0 | T = 50 | raw | cost |"
   add "|---|---|---|---|---|---|---|---|---|---|---|"
@@ -91,9 +91,81 @@ local function ablation(cells)
   end
 end
 
-local TABLES = { rate = rate, ablation = ablation }
+-- Of each net the quantizers in the order of their gap, as far as all blocks agree about its sign.
+local function gap(cells)
+  add "## Where least squares and the loss disagree, before training"
+  add ""
+  add "ln(s_task / s_mse) of every quantizer at 2 bits, mean ± deviation over the blocks: where the loss of the network would have the step"
+  add "(norms and factors, `adaptive` asked), against least squares. loss: the divergence from the float outputs, with all that was chosen"
+  add "as a part of that at least squares."
+  add ""
+  add "| net | blocks | loss | weights, mean | inputs, mean | each |"
+  add "|---|---|---|---|---|---|"
+  for _, net in ipairs { "mlp", "smallcnn", "resnet8", "depthwise" } do
+    local by, names, loss, kind = {}, {}, {}, { weight = {}, input = {} }
+    for _, c in ipairs(cells) do
+      if c.status == "done" and c.params.net == net then
+        loss[#loss + 1] = c.metrics.last / c.metrics.first
+        for name, x in pairs(c.metrics) do
+          local k = name:match "%.(%a+)$"
+          if kind[k] then
+            if not by[name] then by[name], names[#names + 1] = {}, name end
+            table.insert(by[name], x)
+            table.insert(kind[k], x)
+          end
+        end
+      end
+    end
+    table.sort(names, function(a, b) return mean_std(by[a]) < mean_std(by[b]) end)
+    local each = {}
+    for _, name in ipairs(names) do
+      local m, s = mean_std(by[name])
+      each[#each + 1] = ("%s %+.2f ± %.2f"):format(name, m, s or 0)
+    end
+    if #loss > 0 then
+      add("| %s | %d | %.2f | %+.2f | %+.2f | %s |", net, #loss, mean_std(loss), mean_std(kind.weight), mean_std(kind.input), table.concat(each, ", "))
+    end
+  end
+end
+
+local function heldback(cells)
+  local key = function(p) return ("%s %d %s"):format(p.task, p.steps, p.arm) end
+  local val, n = collect(cells, "accuracy", key)
+  local test, before, at = collect(cells, "test", key), collect(cells, "before", key), {}
+  for _, c in ipairs(cells) do
+    if c.status == "done" then at[key(c.params) .. " " .. c.params.block] = c.metrics.accuracy end
+  end
+  local function against(task, steps, other)
+    local d = {}
+    for block = 1, 99 do
+      local a, b = at[("%s %d adaptive %d"):format(task, steps, block)], at[("%s %d %s %d"):format(task, steps, other, block)]
+      if a and b then d[#d + 1] = a - b end
+    end
+    local m, s = mean_std(d)
+    return #d > 1 and ("%+.2f ± %.2f"):format(100 * m, 100 * s / math.sqrt(#d)) or " "
+  end
+  add "## What was held back"
+  add ""
+  add("LeNet on Fashion-MNIST, and smallcnn on MNIST, LSQ at 2 bits: nothing of them was looked at while the adaptive initialization was made. Per cent, mean ± deviation over %s;", blocks_text(n))
+  add "last columns: adaptive less that arm on validation, points, mean ± standard error over pairs of one block."
+  add ""
+  add "| task | T | start | before | validation | test | against own | against mse |"
+  add "|---|---|---|---|---|---|---|---|"
+  for _, task in ipairs { "lenet", "mnist" } do
+    for _, steps in ipairs { 50, 150 } do
+      for _, arm in ipairs { "own", "mse", "adaptive" } do
+        local k = ("%s %d %s"):format(task, steps, arm)
+        local last = arm == "adaptive"
+        add("| %s | %d | %s | %s | %s | %s | %s | %s |", task, steps, arm, percent(before[k]), percent(val[k]), percent(test[k]),
+            last and against(task, steps, "own") or "", last and against(task, steps, "mse") or "")
+      end
+    end
+  end
+end
+
+local TABLES = { rate = rate, ablation = ablation, gap = gap, heldback = heldback }
 local what, path = arg[1], arg[2]
-local make = assert(TABLES[what], "more-tables: rate or ablation, and a database")
+local make = assert(TABLES[what], "more-tables: rate, ablation, gap or heldback, and a database")
 local r = assert(qs.results(path or what .. ".db"))
 local cells, left = assert(r:cells{ sweep = what }), 0
 for _, c in ipairs(cells) do left = left + (c.status ~= "done" and 1 or 0) end

@@ -9,7 +9,7 @@ local qs = require "quantscope"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or ""
 local design = dofile(here .. "design.lua")
-local ARMS = { own = { "lsq", false }, mse = { "mse", false }, adaptive = { "adaptive", true, { factors = false } } }
+local ARMS = { own = { "lsq", false }, mse = { "mse", false }, adaptive = { "adaptive", false } }
 
 local cells = {}
 for block = 1, 4 do

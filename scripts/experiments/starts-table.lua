@@ -8,7 +8,7 @@ local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
 local METHODS, AXES, BITS = { "lsq", "lsq+", "apot" }, { "tensor", "channel" }, { 2, 3, 4 }
 local NETS = { "mlp", "smallcnn", "resnet8", "depthwise", "folded" }
-local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "pact", "mse", "lapq", "norms", "adaptive" }
+local INITS = { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "pact", "mse", "lapq", "norm3", "norms", "adaptive" }
 
 local path = arg[1] or "starts.db"
 local r = assert(qs.results(path))
@@ -74,7 +74,7 @@ end
 
 local lines = { "## Where quantizers start, before any training", "",
   "Validation accuracy (5000 images, per cent) of the bundled float nets right after initialization, mean of the draws of the calibration",
-  ("images that are done (up to %d); first and last layer 8 bits, `mse`. own: the method's own rule. norms: `adaptive` without its factors, as it is where steps are learned. folded: depthwise, batch normalization folded. One step a tensor, or one a channel of the weights. Best of a column in bold."):format(#draws), "" }
+  ("images that are done (up to %d); first and last layer 8 bits, `mse`. own: the method's own rule. norm3: `adaptive` as it is where steps are learned; norms: with the norms the loss chooses; adaptive: and with factors, as it is where nothing is learned. folded: depthwise, batch normalization folded. One step a tensor, or one a channel of the weights. Best of a column in bold."):format(#draws), "" }
 local function add(fmt, ...) lines[#lines + 1] = fmt:format(...) end
 local function table_of(method, axis)
   local columns, head, rule = {}, { ("| %s, a %s"):format(method, axis) }, { "|---" }

@@ -12,7 +12,8 @@
 --          pact  int weights (LSQ), inputs clipped at a learned alpha; own start: LSQ's rule, alpha = 10
 -- axis:    one step a tensor, or one an output channel of the weights
 -- folded   depthwise, its batch normalization folded into the convolutions
--- norms: the adaptive start with its norms alone, as it is by default where steps are learned; adaptive: with factors.
+-- norm3: the adaptive start as it is where steps are learned, no loss asked; norms: with the norms the loss chooses; adaptive: and
+-- with factors, as it is where nothing is learned.
 local qs = require "quantscope"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or ""
@@ -27,7 +28,7 @@ for part = 1, 2 do
         for _, net in ipairs { "mlp", "smallcnn", "resnet8", "depthwise", "folded" } do
           for _, axis in ipairs { "tensor", "channel" } do
             local first = axis == "tensor" and net ~= "folded" and draw == 1
-            for _, init in ipairs { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norms", "adaptive" } do
+            for _, init in ipairs { "own", "minmax", "lsq", "lsq+", "aciq", "octav", "mse", "lapq", "norm3", "norms", "adaptive" } do
               -- A method's own start is there under its own name; before any training pact differs from lsq in that alone.
               if init ~= method and (method ~= "pact" or init == "own") and first == (part == 1) then
                 cells[#cells + 1] = { method = method, bits = bits, net = net, axis = axis, init = init, draw = draw }
@@ -47,7 +48,8 @@ return qs.sweep {
   run = function(cell, job)
     local quant, own = design.methods[cell.method](cell.bits)
     local init = cell.init == "own" and own or cell.init
-    if init == "norms" or init == "adaptive" then quant.adapt = { factors = init == "adaptive" } init = "adaptive" end
+    local asks = ({ norm3 = {}, norms = { norms = true, factors = false }, adaptive = { norms = true, factors = true } })[init]
+    if asks then quant.adapt, init = asks, "adaptive" end
     if cell.axis == "channel" then quant.weights = quant.weights .. "@channel" end
     quant.init, quant.follow = init, false
     local net = assert(qs.bundled(cell.net == "folded" and "depthwise" or cell.net))
