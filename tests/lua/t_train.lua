@@ -113,7 +113,7 @@ near(rates[2], rates[1] / 2, 1e-6, "schedule step")
 
 -- ---- starts chosen by the loss ----
 local chosen = assert(qs.train(run.net, d, {steps = 20, batch = 50, seed = 3, quant = {weights = 2, acts = 2, init = "adaptive",
-    calib = 50, adapt = {images = 64, cost = 20}}}))
+    calib = 50, adapt = {images = 64, cost = 20, norms = true}}}))
 local adapted = chosen.history.adapted
 ok(adapted.p_weights and adapted.p_acts and adapted.last <= adapted.first and adapted.images > 0, "what adaptive settled on")
 near(adapted.steps, adapted.images / 384, 1e-12, "and what it cost, in steps")
@@ -132,6 +132,9 @@ local lapq = assert(qs.train(run.net, d, {steps = 20, batch = 50, seed = 3, quan
     adapt = {images = 64, cost = 20}}}))
 eq(lapq.history.adapted.p_weights, lapq.history.adapted.p_acts, "lapq: one norm for all")
 eq(run.history.adapted, nil, "other runs chose nothing")
+local unasked = assert(qs.train(run.net, d, {steps = 20, batch = 50, quant = {weights = 2, acts = 2, init = "adaptive"}})).history.adapted
+ok(unasked.p_weights == 3 and unasked.p_acts == 2 and #unasked.attempts == 0 and unasked.images == 0 and unasked.first == nil,
+   "steps that learn start by known norms, and nothing is asked")
 local function after_six(follow)
     local r = assert(qs.train(run.net, d, {steps = 12, batch = 50, seed = 3, record = 1, step_rate = 1e-6, quant = {weights = 2, acts = 2,
         init = "minmax", follow = follow}}))
@@ -209,10 +212,11 @@ refused("EUNSUP", "group", "groups", {quant = {weights = "int4@group32", first =
 fails("EARG", "28", "data of another size", qs.train(qs.nets.mlp{input = {1, 8, 8}}, d))
 refused("EARG", "no option", "an unknown option of adapt", {quant = {weights = 2, adapt = {image = 5}}})
 refused("EARG", "random", "factors by another name", {quant = {weights = 2, adapt = {factors = "some"}}})
+refused("EARG", "norms", "norms at random", {quant = {weights = 2, adapt = {norms = "random"}}})
 refused("EARG", "cost", "a negative cost", {quant = {weights = 2, adapt = {cost = -1}}})
 refused("EARG", "upto", "following beyond the end", {quant = {weights = 2, follow = {upto = 2}}})
 refused("EARG", "no option", "an unknown option of follow", {quant = {weights = 2, follow = {each = 2}}})
-refused("EARG", "too few", "too few images to choose by", {quant = {weights = 2, init = "adaptive", calib = 100000}})
+refused("EARG", "too few", "too few images to choose by", {quant = {weights = 2, init = "lapq", calib = 100000}})
 refused("EARG", "@channel", "nobody to share with", {quant = {weights = 2, allocate = true}})
 refused("EUNSUP", "int and uint", "bits of other levels", {quant = {weights = "nf4@channel", allocate = true}})
 refused("EARG", "both", "half a correction", {quant = {weights = 2, correct = "half"}})

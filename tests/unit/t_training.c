@@ -57,6 +57,7 @@ static qs_run *run_from(uint64_t steps, const char *format, const char *init)
     o.quant.weights.init = o.quant.acts.init = init;
     o.quant.calib = 64;
     o.quant.adapt.images = 64;
+    o.quant.adapt.norms = QS_ADAPT_ON;
     o.quant.weights.learn = o.quant.acts.learn = "lsq";
     o.quant.acts.format = "uint2";
     qs_run *r = qs_run_new(net, d, &o, NULL, &err);
