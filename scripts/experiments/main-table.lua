@@ -306,6 +306,43 @@ local function spread(other)
   return n > 0 and math.exp(sum / n) or nil, n
 end
 
+-- The first version of adaptive against own and mse, pairs of one block, from the cells that are kept.
+local function first_version()
+  local at, head = {}, nil
+  for line in io.lines(top .. "/scripts/experiments/results/first-version.csv") do
+    local row, i = {}, 0
+    for field in (line .. ","):gmatch "(.-)," do
+      i = i + 1
+      row[head and head[i] or i] = field
+    end
+    if not head then head = row else
+      local cell = under(under(at, row.net), tonumber(row.steps))
+      under(cell, row.block)[row.arm] = tonumber(row.accuracy)
+    end
+  end
+  add "The first version of adaptive asked the loss for norms wherever steps were learned, too, which cost 11 training steps, and followed the inputs;"
+  add "points on validation, mean ± standard error over pairs of one block (`results/first-version.csv`; since then a learned step moves"
+  add "at most by a factor of two at once, in all arms):"
+  add ""
+  add "| net | T | blocks | against own | against mse | against mse with 11 more steps |"
+  add "|---|---|---|---|---|---|"
+  for _, net in ipairs(sorted(at)) do
+    for _, t in ipairs(sorted(at[net])) do
+      local row, n = {}, 0
+      for _, other in ipairs { "own", "mse", "mse+steps" } do
+        local d = {}
+        for _, block in pairs(at[net][t]) do
+          if block.adaptive and block[other] then d[#d + 1] = block.adaptive - block[other] end
+        end
+        local m, s = mean_std(d)
+        n, row[#row + 1] = #d, ("%+.2f ± %.2f"):format(100 * m, 100 * (s or 0) / math.sqrt(#d))
+      end
+      add("| %s | %d | %d | %s |", net, t, n, table.concat(row, " | "))
+    end
+  end
+  add ""
+end
+
 add "## Does the start matter after training, and for how long?"
 add ""
 add "Validation accuracy (5000 images, per cent, mean ± deviation over blocks) after separate, fully decayed runs of T steps. A block is a float"
@@ -350,6 +387,8 @@ for _, t in ipairs(steps) do
   local rho, n = foretells(t)
   if rho and t > 0 then add("Rank correlation of the accuracy before training with that after %d steps, over the arms of a block: %.2f (mean of %d blocks with all arms).", t, rho, n) end
 end
+add ""
+first_version()
 add("%d of %d runs diverged (95 %% limit: %.2f %%).", diverged, runs, diverged == 0 and 100 * (1 - 0.05 ^ (1 / math.max(runs, 1))) or 100 * diverged / runs)
 add ""
 if left > 0 then
