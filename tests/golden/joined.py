@@ -136,6 +136,7 @@ bad["i.weight_shape"] = np.array([4, -1], np.int64)
 bad["j.codes"], bad["j.scale"], bad["j.codebook"] = np.zeros((4, 6), np.uint8), single(), np.array([1, 0], np.float32)
 bad["k.qweight"], bad["k.qzeros"], bad["k.scales"] = np.zeros((8, 32), np.int32), np.zeros((4, 4), np.int32), single(4, 32)
 bad["k.weight"] = single(2, 2)
+bad["l.weight_packed"], bad["l.weight_scale"] = np.zeros((4, 8), np.int32), single(4, 1)
 save("bad.safetensors", bad)
 
 # An order that names groups there are not: NaN there, and nowhere else.
