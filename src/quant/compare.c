@@ -54,35 +54,110 @@ static void fail_lane(struct table *b, size_t i, size_t slot, const qs_err *e)
     if (!b->errs[i][slot].code) b->errs[i][slot] = *e;
 }
 
-static void lane_part(struct table *b, size_t i, size_t p, size_t slot, const qs_index *ix, const qs_ctl *ctl)
+/* One part, of which every lane finds a step before all are measured. */
+struct part {
+    size_t p, slot;
+    const qs_index *ix;
+    const qs_ctl *ctl;
+    qs_format **f;        /* (n) another format than the table's (lloyd), or NULL */
+};
+
+/* mse under its own name is the reference once more. */
+static bool is_reference(const struct table *b, size_t i)
+{
+    return i > 0 && b->lane[i].row == b->lane[0].row && !*b->lane[i].opts.variant;
+}
+
+static void copy_reference(struct table *b, size_t i, size_t p, size_t slot, double seconds)
+{
+    struct lane *l = &b->lane[i], *of = &b->lane[0];
+    if (b->errs[0][slot].code) fail_lane(b, i, slot, &b->errs[0][slot]);
+    l->step[p] = of->step[p];
+    l->offset[p] = of->offset[p];
+    l->pick[p] = of->pick[p];
+    l->pick_offset[p] = of->pick_offset[p];
+    if (p == 0) l->first = of->first;
+    b->seconds[i][slot] += seconds;
+}
+
+/* Returns what it took. */
+static double lane_part(struct table *b, size_t i, const struct part *part)
 {
     struct lane *l = &b->lane[i];
-    float *x = qs_init_values(l->row, b->t, &b->s, p);
-    qs_init_in in = {.ix = ix, .f = b->f, .opts = &l->opts, .ctl = ctl, .unit = b->unit, .x = x,
-                     .n = x ? qs_split_len(&b->s, b->t, p) : 0};
+    float *x = qs_init_values(l->row, b->t, &b->s, part->p);
+    qs_init_in in = {.ix = part->ix, .f = b->f, .opts = &l->opts, .ctl = part->ctl, .unit = b->unit, .x = x,
+                     .n = x ? qs_split_len(&b->s, b->t, part->p) : 0};
     qs_init_out out = {0};
     qs_err e = {0};
     double start = qs_now();
     int rc = qs_init_part(l->row, &in, &out, &e);
     free(x);
-    b->seconds[i][slot] += qs_now() - start;
+    double seconds = qs_now() - start;
+    b->seconds[i][part->slot] += seconds;
     if (rc) {
         if (!e.code) e.code = -rc;
-        fail_lane(b, i, slot, &e);
-        return;
+        fail_lane(b, i, part->slot, &e);
+        return seconds;
     }
-    qs_grid g;
-    l->step[p] = out.step;
-    l->offset[p] = out.offset;
-    l->pick[p] = out.pick;
-    l->pick_offset[p] = out.pick_offset;
-    qs_grid_at(&g, out.f ? out.f : b->f, out.step, out.offset);
-    if (out.pick != 0) qs_grid_pick(&g, out.pick, out.pick_offset);
-    qs_grid_levels(&g);
-    l->mse[p] = qs_error_mse(&g, ix, &l->clipped[p]);
-    qs_grid_clear(&g);
-    if (p == 0) l->first = out;
-    else qs_format_free(out.f);
+    l->step[part->p] = out.step;
+    l->offset[part->p] = out.offset;
+    l->pick[part->p] = out.pick;
+    l->pick_offset[part->p] = out.pick_offset;
+    part->f[i] = out.f;
+    if (part->p == 0) l->first = out;
+    return seconds;
+}
+
+/* Whether a lane takes part in this pass, and nothing has gone wrong with it. */
+static bool runs(const struct table *b, size_t i, size_t slot)
+{
+    bool lua = b->lane[i].row && (b->lane[i].row->flags & QS_INIT_LUA);
+    return b->lane[i].row && !b->lane[i].err.code && !b->errs[i][slot].code && lua == b->lua;
+}
+
+static void grid_of(const struct table *b, size_t i, const struct part *part, qs_grid *g)
+{
+    const struct lane *l = &b->lane[i];
+    qs_grid_at(g, part->f[i] ? part->f[i] : b->f, l->step[part->p], l->offset[part->p]);
+    if (l->pick[part->p] != 0) qs_grid_pick(g, l->pick[part->p], l->pick_offset[part->p]);
+    qs_grid_levels(g);
+}
+
+/* Buckets are looked at again where the levels of the lanes part, so that errors are exact; NULL: no need, or no way. */
+static qs_index *look_again(const struct table *b, const struct part *part)
+{
+    qs_interval *at = NULL;
+    size_t n = 0;
+    if (!qs_index_refinable(part->ix)) return NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        if (!runs(b, i, part->slot)) continue;
+        qs_grid g;
+        grid_of(b, i, part, &g);
+        float *v = qs_xmalloc((g.n + 1) * sizeof *v);
+        at = qs_xrealloc(at, (n + g.n + 1) * sizeof *at);
+        qs_grid_edges(&g, v);
+        for (size_t k = 0; k <= g.n; k++) at[n++] = (qs_interval){v[k], v[k]};
+        qs_grid_clear(&g);
+        free(v);
+    }
+    bool fits = qs_index_refine_count(part->ix, at, n) <= qs_index_fine_most();
+    qs_index *fine = fits ? qs_index_refine(part->ix, at, n, part->ctl, NULL) : NULL;
+    free(at);
+    return fine;
+}
+
+static void measure(struct table *b, const struct part *part)
+{
+    qs_index *fine = look_again(b, part);
+    for (size_t i = 0; i < b->n; i++) {
+        struct lane *l = &b->lane[i];
+        if (!runs(b, i, part->slot)) continue;
+        qs_grid g;
+        grid_of(b, i, part, &g);
+        l->mse[part->p] = qs_error_mse(&g, fine ? fine : part->ix, &l->clipped[part->p]);
+        qs_grid_clear(&g);
+    }
+    qs_index_unref(fine);
 }
 
 static void do_part(struct table *b, size_t p, size_t slot, const qs_ctl *ctl)
@@ -94,14 +169,22 @@ static void do_part(struct table *b, size_t p, size_t slot, const qs_ctl *ctl)
         for (size_t i = 0; i < b->n; i++) b->lane[i].step[p] = 1;
         return;
     }
+    struct part part = {p, slot, ix, ctl, qs_xcalloc(b->n, sizeof *part.f)};
     qs_sums all = qs_index_total(ix);
+    double reference = 0;
     b->count[p] = all.w;
     b->energy[p] = all.wxx;
     for (size_t i = 0; i < b->n; i++) {
-        bool lua = b->lane[i].row && (b->lane[i].row->flags & QS_INIT_LUA);
-        if (b->lane[i].row && !b->lane[i].err.code && !b->errs[i][slot].code && lua == b->lua)
-            lane_part(b, i, p, slot, ix, ctl);
+        if (!runs(b, i, slot)) continue;
+        if (is_reference(b, i)) copy_reference(b, i, p, slot, reference);
+        else {
+            double seconds = lane_part(b, i, &part);
+            if (i == 0) reference = seconds;
+        }
     }
+    measure(b, &part);
+    for (size_t i = 0; i < b->n && p; i++) qs_format_free(part.f[i]);
+    free(part.f);
     qs_index_unref(ix);
 }
 

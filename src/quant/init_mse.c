@@ -11,6 +11,11 @@
  * an interval it lies above its chord, which bounds the gain inside from above. Intervals that cannot beat the best are
  * dropped, the others halved until few breakpoints are left in them; these are swept one by one. Nothing is sampled:
  * the result is the global minimum.
+ *
+ * Of a bucket index the same is done twice. First with whole buckets at one code, which is a code vector too: its gain is
+ * reached, and how much lower F could be is bounded by what lies on the wrong side of a threshold within a bucket. What the
+ * chords then leave are narrow intervals of steps. The values that cross a threshold there are looked at again
+ * (qs_index_refine), and the search goes on in these intervals with sums that are exact.
  */
 #include <float.h>
 #include <math.h>
@@ -30,9 +35,14 @@
 #define WORK 4e7          /* thresholds looked up before the search of one codebook gives up proving */
 #define ZP_ALL 1024       /* zero points up to which all are tried */
 
+#define NARROW 0x1p-10     /* intervals of steps, relative, that are left to the second look */
+#define LOOKS 24           /* times the values are looked at again */
+
 /* ---- one codebook over one index --------------------------------------------------------- */
 struct book {
-    const qs_index *ix;
+    const qs_index *ix;    /* sums */
+    const qs_index *ev;    /* entries that cross thresholds: ix, or what was gathered of it */
+    bool rough;            /* buckets go as a whole, F is a lower bound */
     size_t n;
     double *c, *t;         /* (n) levels, (n-1) thresholds, units of the step */
     double beta;           /* values are x - beta */
@@ -51,7 +61,7 @@ struct node { struct point lo, hi; double ub; };
 
 static void book_init(struct book *b, const qs_index *ix, const qs_format *f, double z, bool mirrored)
 {
-    *b = (struct book){.ix = ix, .n = f->n};
+    *b = (struct book){.ix = ix, .ev = qs_index_fine(ix) ? qs_index_fine(ix) : ix, .n = f->n};
     b->c = qs_xmalloc(2 * f->n * sizeof *b->c);
     b->t = b->c + f->n;
     for (size_t k = 0; k < f->n; k++) {
@@ -104,11 +114,40 @@ static void eval_entries(const struct book *b, struct point *p)
     }
 }
 
-static void eval_sums(const struct book *b, struct point *p)
+/*
+ * How much less F could be than with the bucket at one side of threshold k: x on the wrong side costs 2 dc |x - theta| too
+ * much. Of their sum the mean and the variance of the bucket know a bound (Cauchy, Schwarz).
+ */
+static double slack(const struct book *b, size_t k, double theta, qs_sums in)
+{
+    double d1 = in.wx - theta * in.w, d2 = in.wxx - 2 * theta * in.wx + theta * theta * in.w;
+    d2 = fmax(d2, 0) + 1e-13 * (in.wxx + theta * theta * in.w);     /* what cancelling lost */
+    return fmax(sqrt(in.w * d2) - fabs(d1), 0) * (b->c[k + 1] - b->c[k]);
+}
+
+/* Buckets go to the side where their mean is; returns the slack of all of them. */
+static double rough_sums(const struct book *b, double s)
+{
+    double loss = 0;
+    for (size_t k = 0; k + 1 < b->n; k++) {
+        qs_sums in;
+        double theta = b->beta + b->t[k] * s;
+        qs_index_bracket(b->ix, b->v[k], &b->at[k], &in);
+        if (!(in.w > 0)) continue;
+        loss += slack(b, k, theta, in);
+        if (in.wx < theta * in.w) b->at[k] = (qs_sums){b->at[k].w + in.w, b->at[k].wx + in.wx, b->at[k].wxx + in.wxx};
+    }
+    return loss;
+}
+
+/* Returns by how much F could still be less; 0 unless rough. */
+static double eval_sums(const struct book *b, struct point *p)
 {
     qs_sums all = qs_index_total(b->ix), last = {0};
+    double loss = 0;
     for (size_t k = 0; k + 1 < b->n; k++) b->v[k] = cut_at(b, b->t[k], p->s);
-    qs_index_below_many(b->ix, b->v, b->n - 1, b->at);
+    if (b->rough) loss = rough_sums(b, p->s);
+    else qs_index_below_many(b->ix, b->v, b->n - 1, b->at);
     for (size_t k = 0; k < b->n; k++) {
         qs_sums to = k + 1 < b->n ? b->at[k] : all;
         double w = to.w - last.w, wx = to.wx - last.wx - b->beta * w;
@@ -117,14 +156,16 @@ static void eval_sums(const struct book *b, struct point *p)
         if (k + 1 < b->n) p->crossed += b->t[k] > 0 ? all.w - to.w : b->t[k] < 0 ? to.w : 0;
         last = to;
     }
+    return loss;
 }
 
 static struct point eval(const struct book *b, double s)
 {
     struct point p = {.s = s};
+    double loss = 0;
     if (b->by_entry) eval_entries(b, &p);
-    else eval_sums(b, &p);
-    p.F = s * p.C - 2 * p.B;
+    else loss = eval_sums(b, &p);
+    p.F = s * p.C - 2 * p.B - loss;
     return p;
 }
 
@@ -149,14 +190,14 @@ static double bound(const struct point *lo, const struct point *hi)
 /* Entries on the far side of every threshold at step s. */
 static void ranks(const struct book *b, double s, size_t *r)
 {
-    for (size_t k = 0; k + 1 < b->n; k++) r[k] = qs_index_rank(b->ix, cut_at(b, b->t[k], s));
+    for (size_t k = 0; k + 1 < b->n; k++) r[k] = qs_index_rank(b->ev, cut_at(b, b->t[k], s));
 }
 
 static size_t count_by_entry(const struct book *b, double s1, double s2)
 {
     size_t n = 0;
-    for (size_t i = 0; i < qs_index_entries(b->ix); i++) {
-        float x = qs_index_value(b->ix, i);
+    for (size_t i = 0; i < qs_index_entries(b->ev); i++) {
+        float x = qs_index_value(b->ev, i);
         size_t k1 = rank_of(b, x, s1), k2 = rank_of(b, x, s2);
         n += k1 > k2 ? k1 - k2 : k2 - k1;
     }
@@ -207,15 +248,15 @@ static struct event event_of(const struct book *b, size_t i, size_t k)
 {
     bool pos = b->t[k] > 0;
     double near = pos ? b->c[k] : b->c[k + 1], far = pos ? b->c[k + 1] : b->c[k];
-    double x = qs_index_value(b->ix, i) - b->beta, w = qs_index_weight(b->ix, i);
+    double x = qs_index_value(b->ev, i) - b->beta, w = qs_index_weight(b->ev, i);
     return (struct event){x / b->t[k], w * x * (far - near), w * (far * far - near * near)};
 }
 
 static size_t events_by_entry(const struct book *b, double s1, double s2, struct event *e)
 {
     size_t n = 0;
-    for (size_t i = 0; i < qs_index_entries(b->ix); i++) {
-        float x = qs_index_value(b->ix, i);
+    for (size_t i = 0; i < qs_index_entries(b->ev); i++) {
+        float x = qs_index_value(b->ev, i);
         size_t k1 = rank_of(b, x, s1), k2 = rank_of(b, x, s2);
         for (size_t k = k1 < k2 ? k1 : k2; k < k1 || k < k2; k++)
             if (b->t[k] != 0) e[n++] = event_of(b, i, k);
@@ -314,45 +355,99 @@ static bool is_leaf(const struct book *b, const struct node *v, size_t *events)
 /* Few breakpoints in all: sweep them at once. */
 static bool sweep_all(const struct book *b, double top, const struct point *far, struct best *best)
 {
-    if (qs_index_entries(b->ix) * b->n > SWEEP_ALL) return false;
+    if (qs_index_entries(b->ev) * b->n > SWEEP_ALL) return false;
     struct node v = {.lo = {.s = 0}, .hi = *far};
     v.hi.s = 2 * top;
     sweep(b, &v, count_events(b, 0, v.hi.s), best);
     return true;
 }
 
-/*
- * The best code vector of a codebook; best comes with what is already known and is raised. The work is bounded: where
- * levels are so many that the curve has minima without number (16 bits), best->bound keeps what was not excluded.
- */
-static int search(const struct book *b, const qs_ctl *ctl, struct best *best, qs_err *err)
+/* Intervals of steps that a second look has to decide, of one zero point and side. */
+struct left { double z, lo, hi, ub; bool mirrored; };
+struct lefts { struct left *a; size_t n, cap; };
+
+static void lefts_add(struct lefts *l, const struct node *v, double z, bool mirrored)
 {
-    struct heap h = {0};
-    struct point far = eval(b, 1e300);
-    double top = last_breakpoint(b), cost = (double)(b->by_entry ? 16 * qs_index_entries(b->ix) : b->n), spent = 0;
+    if (l->n == l->cap) l->a = qs_xrealloc(l->a, (l->cap = l->cap ? 2 * l->cap : 64) * sizeof *l->a);
+    l->a[l->n++] = (struct left){z, v->lo.s, v->hi.s, v->ub, mirrored};
+}
+
+static struct point middle(const struct book *b, const struct node *v)
+{
+    return eval(b, v->lo.s > 0.25 * v->hi.s ? 0.5 * (v->lo.s + v->hi.s) : v->lo.s > 0 ? sqrt(v->lo.s * v->hi.s) : 0.25 * v->hi.s);
+}
+
+/*
+ * Works off the intervals of h. The work is bounded: where levels are so many that the curve has minima without number
+ * (16 bits), best->bound keeps what was not excluded. rough: what is narrow and not excluded goes to `left` in place of a sweep.
+ */
+static int work_off(const struct book *b, struct heap *h, struct best *best, struct lefts *left, double z, bool mirrored,
+                    const qs_ctl *ctl, qs_err *err)
+{
+    double cost = (double)(b->by_entry ? 16 * qs_index_entries(b->ev) : b->n), spent = 0;
     int rc = 0;
-    consider(best, far.B, far.C);
-    if (top > 0 && sweep_all(b, top, &far, best)) return 0;
-    if (top > 0) open_intervals(b, top, &h, best);
-    while (h.n && !rc) {
-        struct node v = heap_pop(&h);
+    while (h->n && !rc) {
+        struct node v = heap_pop(h);
         size_t events;
         if (v.ub <= best->gain * (1 + 1e-15)) break;
         if ((spent += cost) > WORK) {
             best->bound = fmax(best->bound, v.ub);
             break;
         }
-        if (is_leaf(b, &v, &events)) {
+        if (b->rough && v.hi.s - v.lo.s <= NARROW * v.hi.s) {
+            lefts_add(left, &v, z, mirrored);
+            continue;
+        }
+        if (!b->rough && is_leaf(b, &v, &events)) {
             sweep(b, &v, events, best);
             continue;
         }
-        struct point mid = eval(b, v.lo.s > 0.25 * v.hi.s ? 0.5 * (v.lo.s + v.hi.s) : v.lo.s > 0 ? sqrt(v.lo.s * v.hi.s)
-                                   : 0.25 * v.hi.s);
+        struct point mid = middle(b, &v);
         consider(best, mid.B, mid.C);
-        push_if(&h, &v.lo, &mid, best);
-        push_if(&h, &mid, &v.hi, best);
+        push_if(h, &v.lo, &mid, best);
+        push_if(h, &mid, &v.hi, best);
         if (fmod(spent, 16 * cost) < cost) rc = qs_ctl_check(ctl, _("exact least squares"), -1, err);
     }
+    return rc;
+}
+
+/* The best code vector of a codebook; best comes with what is already known and is raised. */
+static int search(const struct book *b, const qs_ctl *ctl, struct best *best, qs_err *err)
+{
+    struct heap h = {0};
+    struct point far = eval(b, 1e300);
+    double top = last_breakpoint(b);
+    consider(best, far.B, far.C);
+    if (top > 0 && sweep_all(b, top, &far, best)) return 0;
+    if (top > 0) open_intervals(b, top, &h, best);
+    int rc = work_off(b, &h, best, NULL, 0, false, ctl, err);
+    free(h.a);
+    return rc;
+}
+
+/* The first look at buckets: raises best by what whole buckets reach, and says where more may be. */
+static int search_rough(struct book *b, const qs_ctl *ctl, struct best *best, struct lefts *left, double z, bool mirrored, qs_err *err)
+{
+    struct heap h = {0};
+    b->rough = true;
+    struct point far = eval(b, 1e300);
+    double top = last_breakpoint(b);
+    consider(best, far.B, far.C);
+    if (top > 0) open_intervals(b, top, &h, best);
+    int rc = work_off(b, &h, best, left, z, mirrored, ctl, err);
+    free(h.a);
+    return rc;
+}
+
+/* The second look: only between these steps, with b over the refined index. */
+static int search_within(const struct book *b, double lo, double hi, const qs_ctl *ctl, struct best *best, qs_err *err)
+{
+    struct heap h = {0};
+    struct point p = eval(b, lo), q = eval(b, hi);
+    consider(best, p.B, p.C);
+    consider(best, q.B, q.C);
+    push_if(&h, &p, &q, best);
+    int rc = work_off(b, &h, best, NULL, 0, false, ctl, err);
     free(h.a);
     return rc;
 }
@@ -362,6 +457,7 @@ struct answer {
     double step, offset;   /* step < 0: mirrored */
     double above;          /* the minimum is at most this much below, sum of squares; 0: proved */
     bool found, all;       /* all: every zero point was tried */
+    qs_index *ix;          /* refined where the answer is: a reference; NULL: not needed, or it could not be had */
 };
 
 static int try_book(const qs_format *f, const qs_index *ix, double z, bool mirrored, const qs_ctl *ctl,
@@ -381,7 +477,7 @@ static void keep(struct answer *a, const struct best *best, double z, bool mirro
 {
     double s = best->B / best->C;
     *a = (struct answer){.step = mirrored ? -s : s, .offset = z != 0 ? (mirrored ? s : -s) * z : 0, .found = true,
-                         .all = a->all};
+                         .all = a->all, .ix = a->ix};
 }
 
 /* The zero points to try: all, or where they are very many ZP_ALL of them, evenly. */
@@ -403,11 +499,143 @@ static double middle_zp(const qs_format *f, const qs_index *ix, double lo, doubl
     return z < lo ? lo : z > hi ? hi : z;
 }
 
+/* ---- the second look ------------------------------------------------------------------------------------ */
+struct intervals { qs_interval *a; size_t n, cap; };
+
+static void intervals_add(struct intervals *l, double x, double y)
+{
+    if (l->n == l->cap) l->a = qs_xrealloc(l->a, (l->cap = l->cap ? 2 * l->cap : 256) * sizeof *l->a);
+    l->a[l->n++] = (qs_interval){(float)fmin(x, y), (float)fmax(x, y)};
+}
+
+/* Where thresholds and outermost levels are between two steps, a few roundings wider. */
+static void intervals_of(struct intervals *l, const qs_format *f, double z, bool mirrored, double lo, double hi)
+{
+    const double wide = 4e-6;
+    for (size_t k = 0; k <= f->n; k++) {
+        double t = k == 0 ? f->c[0] : k == f->n ? f->c[f->n - 1] : ((double)f->c[k - 1] + (double)f->c[k]) / 2;
+        t = mirrored ? -(t - z) : t - z;
+        intervals_add(l, t * lo * (1 - wide), t * hi * (1 + wide));
+    }
+}
+
+static int most_first(const void *a, const void *b)
+{
+    const struct left *x = a, *y = b;
+    return (x->ub < y->ub) - (x->ub > y->ub);
+}
+
+/* How many of the intervals, the most promising first, can be looked at together; l: theirs. 0: not even one. */
+static size_t take_some(const qs_format *f, const qs_index *ix, const struct left *a, size_t n, struct intervals *l)
+{
+    size_t taken = 0;
+    for (size_t step = n; step && taken < n;) {     /* all of them, else a half of the rest, ... */
+        size_t to = taken + step < n ? taken + step : n, before = l->n;
+        for (size_t i = taken; i < to; i++) intervals_of(l, f, a[i].z, a[i].mirrored, a[i].lo, a[i].hi);
+        if (qs_index_refine_count(ix, l->a, l->n) <= qs_index_fine_most()) taken = to;
+        else {
+            l->n = before;
+            step /= 2;
+        }
+    }
+    return taken;
+}
+
+static int look_again(const qs_index *ix, const struct intervals *at, const qs_ctl *ctl, struct answer *a, qs_err *err)
+{
+    qs_err e = {0};
+    qs_index_unref(a->ix);
+    a->ix = qs_index_refine(ix, at->a, at->n, ctl, &e);
+    return a->ix ? 0 : qs_fail(err, e.code, "%s", e.msg);
+}
+
+static int look_within(const qs_format *f, const qs_index *fine, const struct left *at, const qs_ctl *ctl, struct best *best,
+                       struct answer *a, qs_err *err)
+{
+    struct book b;
+    double before = best->gain;
+    book_init(&b, fine, f, at->z, at->mirrored);
+    b.by_entry = false;
+    int rc = search_within(&b, at->lo, at->hi, ctl, best, err);
+    book_clear(&b);
+    if (best->gain > before) keep(a, best, at->z, at->mirrored);
+    return rc;
+}
+
+/* Decides the intervals that are left. *decided: all of them. */
+static int decide(const qs_format *f, const qs_index *ix, struct lefts *l, const qs_ctl *ctl, struct best *best, struct answer *a,
+                  bool *decided, qs_err *err)
+{
+    struct intervals at = {0};
+    size_t i = 0, n;
+    int rc = 0;
+    qsort(l->a, l->n, sizeof *l->a, most_first);
+    for (int look = 0; i < l->n && l->a[i].ub > best->gain * (1 + 1e-15) && look < LOOKS && !rc; look++, i += n) {
+        at.n = 0;
+        n = take_some(f, ix, l->a + i, l->n - i, &at);
+        if (!n) break;
+        rc = look_again(ix, &at, ctl, a, err);
+        for (size_t k = i; k < i + n && !rc; k++) rc = look_within(f, a->ix, &l->a[k], ctl, best, a, err);
+    }
+    *decided = !rc && (i >= l->n || l->a[i].ub <= best->gain * (1 + 1e-15));
+    free(at.a);
+    return rc;
+}
+
+/* a->ix is exact around the answer, whichever look found it. *done: it is; else that takes more values than may be gathered. */
+static int settle(const qs_format *f, const qs_index *ix, struct answer *a, const qs_ctl *ctl, bool *done, qs_err *err)
+{
+    struct intervals at = {0};
+    bool mirrored = a->step < 0;
+    double s = fabs(a->step), z = a->offset != 0 ? rint(-a->offset / a->step) : 0;
+    intervals_of(&at, f, z, mirrored, s, s);
+    *done = qs_index_refine_count(ix, at.a, at.n) <= qs_index_fine_most();
+    int rc = *done ? look_again(ix, &at, ctl, a, err) : 0;
+    free(at.a);
+    return rc;
+}
+
+/* Of buckets whose values can be looked at again. *done: a is the minimum, a->ix exact there; else nothing is known. */
+static int best_of_buckets(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, struct answer *a, bool *done, qs_err *err)
+{
+    struct best best = {0};
+    struct lefts left = {0};
+    double lo, hi, stride = zp_stride(f, &lo, &hi);
+    int rc = 0;
+    *done = false;
+    for (double z = lo; z <= hi && !rc; z += stride)
+        for (int m = 0; m <= f->flip && !rc; m++) {
+            struct book b;
+            book_init(&b, ix, f, z, m);
+            b.by_entry = false;
+            double before = best.gain;
+            rc = search_rough(&b, ctl, &best, &left, z, m, err);
+            if (best.gain > before) keep(a, &best, z, m);
+            book_clear(&b);
+        }
+    bool decided = false;
+    if (!rc && !(best.bound > best.gain)) rc = decide(f, ix, &left, ctl, &best, a, &decided, err);
+    if (!rc && decided && a->found) rc = settle(f, ix, a, ctl, done, err);
+    *done &= !rc;
+    a->all = stride == 1;
+    if (!*done) {
+        qs_index_unref(a->ix);
+        *a = (struct answer){0};
+    }
+    free(left.a);
+    return rc;
+}
+
 static int best_of_all(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, struct answer *a, qs_err *err)
 {
     struct best best = {0};
     double lo, hi, stride = zp_stride(f, &lo, &hi), first = f->offset == QS_OFFSET_ZP ? middle_zp(f, ix, lo, hi) : 0;
     int rc = 0;
+    if (qs_index_refinable(ix)) {
+        bool done;
+        rc = best_of_buckets(f, ix, ctl, a, &done, err);
+        if (rc || done) return rc;
+    }
     a->all = stride == 1;
     /* The likeliest first: what it finds lets most others be dropped after a few looks. */
     for (double d = 0; d <= hi - lo && !rc; d += stride)
@@ -442,7 +670,8 @@ static double polish(const qs_format *f, const qs_index *ix, struct answer *a)
 {
     double mse = mse_at(f, ix, a->step, a->offset), z = f->offset == QS_OFFSET_ZP ? -a->offset / a->step : 0;
     float up = (float)a->step, down = up;
-    for (int i = qs_index_entries(ix) < 4096 || f->n > 64 ? 2 : 8; i > 0; i--) {
+    size_t many = qs_index_kind_of(ix) == QS_INDEX_BUCKETS ? qs_index_n(ix) : qs_index_entries(ix);
+    for (int i = many < 4096 || f->n > 64 ? 2 : 8; i > 0; i--) {
         up = nextafterf(up, INFINITY);
         down = nextafterf(down, -INFINITY);
         for (int side = 0; side < 2; side++) {
@@ -670,7 +899,8 @@ int qs_mse_step(const qs_format *f, const qs_index *ix, const qs_ctl *ctl, doubl
     if (rc) return rc;
     if (!a.found)
         return qs_fail(err, QS_ERANGE, _("every step has the same error: no value meets a level of %s but 0"), f->text);
-    double e = polish(&plain, ix, &a);
+    double e = polish(&plain, a.ix ? a.ix : ix, &a);
+    qs_index_unref(a.ix);
     *step = a.step;
     if (mse) *mse = e;
     return 0;
@@ -713,7 +943,7 @@ static void say_found(const qs_init_in *in, const struct answer *a, double mse, 
                  100 * above / (1 - above));
     else if (above > 0)
         snprintf(out->note, sizeof out->note, _("best found: the search was cut short"));
-    else if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS)
+    else if (qs_index_kind_of(in->ix) == QS_INDEX_BUCKETS && !a->ix)
         snprintf(out->note, sizeof out->note, _("from a bucket index: sums inside a bucket are interpolated"));
 }
 
@@ -724,10 +954,11 @@ int qs_fit_mse(const qs_init_in *in, qs_init_out *out, qs_err *err)
     int rc = real ? fit_offset(in, &a, err) : best_of_all(in->f, in->ix, in->ctl, &a, err);
     if (rc) return rc;
     if (!a.found) return qs_fit_minmax(in, out, err);
-    double mse = polish(in->f, in->ix, &a);
+    double mse = polish(in->f, a.ix ? a.ix : in->ix, &a);
     if (a.above > 0) mse = improve(in, &a, mse);
     out->step = a.step;
     out->offset = a.offset;
     say_found(in, &a, mse, out);
+    qs_index_unref(a.ix);
     return 0;
 }

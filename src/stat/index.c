@@ -23,6 +23,10 @@ qs_index *qs_index_ref(qs_index *ix)
 void qs_index_unref(qs_index *ix)
 {
     if (!ix || atomic_fetch_sub(&ix->refs, 1) != 1) return;
+    if (ix->src) qs_index_forget_fine(ix);
+    qs_tensor_unref(ix->src);
+    qs_index_unref(ix->fine);
+    free(ix->fine_at);
     free(atomic_load(&ix->moments));
     qs_big_free(ix);
 }
@@ -131,6 +135,17 @@ static size_t bucket_of(const qs_index *ix, float v, double *a, double *h, doubl
     return lo;
 }
 
+static qs_sums minus(qs_sums a, qs_sums b) { return (qs_sums){a.w - b.w, a.wx - b.wx, a.wxx - b.wxx}; }
+
+/* Below v, within its bucket e, from the sorted values of the bucket. */
+static qs_sums sums_fine(const qs_index *ix, size_t e, float v)
+{
+    const qs_index *f = ix->fine;
+    size_t rank = qs_index_rank(f, v);
+    qs_sums in = minus(f->w ? sums_weighted(f, rank) : sums_plain(f, rank), f->w ? sums_weighted(f, ix->fine_at[e]) : sums_plain(f, ix->fine_at[e]));
+    return (qs_sums){ix->edge[e].w + in.w, ix->edge[e].wx + in.wx, ix->edge[e].wxx + in.wxx};
+}
+
 static bool zero_bucket(const qs_index *ix, size_t e) { return ix->id[e] == 0x80000000u >> QS_BUCKET_SHIFT; }
 
 /* Inside a bucket values are taken as evenly spread, bent so that the sums at its edges are right. */
@@ -142,6 +157,8 @@ static qs_sums sums_buckets(const qs_index *ix, float v)
     size_t b = bucket_of(ix, v, &a, &h, &f);
     const qs_sums *e = &ix->edge[b];
     if (f == 0) return *e;
+    if (ix->single[b]) return v > ix->value[b] ? e[1] : e[0];
+    if (ix->fine_at && ix->fine_at[b] != QS_COARSE) return sums_fine(ix, b, v);
     double zero = zero_bucket(ix, b) ? ix->zero_w : 0;   /* many values may be exactly 0: they are not spread */
     double w = e[1].w - e[0].w - zero;
     double bent = (e[1].wx - e[0].wx) - w * (a + h / 2);
@@ -157,6 +174,9 @@ static size_t count_buckets(const qs_index *ix, float v)
     if (v > ix->max) return ix->n;
     size_t b = bucket_of(ix, v, &a, &h, &f), from = ix->cum[b];
     if (f == 0) return from;
+    if (ix->single[b]) return v > ix->value[b] ? ix->cum[b + 1] : from;
+    if (ix->fine_at && ix->fine_at[b] != QS_COARSE)
+        return from + qs_index_count_below(ix->fine, v) - (ix->fine->cum ? ix->fine->cum[ix->fine_at[b]] : ix->fine_at[b]);
     size_t zero = zero_bucket(ix, b) ? ix->zero_n : 0;
     return from + zero + (size_t)(f * (double)(ix->cum[b + 1] - from - zero) + 0.5);
 }

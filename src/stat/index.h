@@ -21,7 +21,8 @@ typedef struct qs_index qs_index;
 typedef enum qs_index_kind {
     QS_INDEX_SORTED,   /* every value: radix sort */
     QS_INDEX_COUNTED,  /* distinct values with counts (16-bit types: one counting pass) */
-    QS_INDEX_BUCKETS   /* float-bit buckets: sums exact at bucket edges, interpolated inside; qs_index_exact says no */
+    QS_INDEX_BUCKETS   /* float-bit buckets: sums exact at bucket edges, interpolated inside; qs_index_exact says no.
+                          qs_index_refine makes them exact where that matters */
 } qs_index_kind;
 
 typedef struct qs_sums {
@@ -66,6 +67,29 @@ float qs_index_value(const qs_index *ix, size_t i);
 double qs_index_weight(const qs_index *ix, size_t i);
 size_t qs_index_rank(const qs_index *ix, float v);   /* entries < v */
 size_t qs_index_count_below(const qs_index *ix, float v);   /* values < v, whatever their weights. Buckets: rounded */
+
+/* ---- a second look, where buckets are too coarse --------------------------------------------------- */
+/*
+ * A bucket index of a tensor (not of values in memory, nor with weights) knows where its values are. Refined, it is exact at
+ * every v in the intervals asked for: the values of the buckets that reach into them are gathered and sorted. Buckets that
+ * hold a single value are exact without that.
+ */
+#define QS_FINE_MOST ((size_t)10 << 20)   /* values gathered at a time: 13 bytes each while they are sorted, then 5 */
+typedef struct qs_interval { float lo, hi; } qs_interval;   /* both ends are in it */
+
+size_t qs_index_fine_most(void);
+void qs_index_fine_limit(size_t n);        /* another one, for tests; 0: the default */
+bool qs_index_refinable(const qs_index *ix);
+/* How many values would have to be gathered. */
+size_t qs_index_refine_count(const qs_index *ix, const qs_interval *at, size_t k);
+/* A new index of the same values. ERANGE: more than qs_index_fine_most(); EUNSUP: not refinable; ECANCEL, ENOMEM, EIO.
+ * Cost: one read of the tensor, none where the one made last of this index has it all. Thread: the one that owns the work. */
+qs_index *qs_index_refine(const qs_index *ix, const qs_interval *at, size_t k, const qs_ctl *ctl, qs_err *err);
+/* Of a refined index: what was gathered, as an index whose values are those in the intervals (and beside them). Else NULL. */
+const qs_index *qs_index_fine(const qs_index *ix);
+/* Of buckets: where v lies within one that is not exact, the sums below that bucket and those in it; else the sums below v,
+ * exactly, and in->w = 0. */
+void qs_index_bracket(const qs_index *ix, float v, qs_sums *below, qs_sums *in);
 
 /* The p-quantile of the values (0..1), linear between ranks (NumPy's default); weights are ignored. */
 double qs_index_quantile(const qs_index *ix, double p);

@@ -73,6 +73,7 @@ static void tally_lane(void *arg, size_t l)
 struct dense {
     uint64_t *n;
     qs_sums *s;                  /* (QS_BUCKETS) */
+    bool *single;                /* (QS_BUCKETS) all values are one; weighted: not known */
     size_t skipped, zero_n;
     double zero_w;
     uint32_t min, max;
@@ -87,6 +88,7 @@ static void dense_lane(struct dense *d, const struct lane *lane)
         double a = qs_key_float(key), ulp = qs_key_float(key + 1) - a, n = (double)b->n;
         double l = ulp * (double)b->l, ll = ulp * ulp * (double)b->ll;
         d->n[id] += b->n;
+        d->single[id] = (unsigned __int128)b->n * b->ll == (unsigned __int128)b->l * b->l;   /* no variance */
         d->s[id].w += n;
         d->s[id].wx += n * a + l;
         d->s[id].wxx += n * a * a + 2 * a * l + ll;
@@ -189,6 +191,7 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
         ix->cum[e] = ix->n;
         ix->w[e] = s->w;
         ix->value[e] = s->w > 0 ? (float)(s->wx / s->w) : qs_key_float(id << QS_BUCKET_SHIFT);
+        ix->single[e] = d->single[id];
         qs_acc3_add(&a, *s);
         ix->n += d->n[id];
         distinct += likely_distinct((double)d->n[id]);
@@ -206,12 +209,19 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
     return ix->total.w > 0 ? ix : qs_index_nothing(ix, n, err);
 }
 
-static int dense_init(struct dense *d, qs_err *err)
+static void dense_clear(struct dense *d)
 {
-    *d = (struct dense){.n = calloc(QS_BUCKETS, sizeof *d->n), .s = calloc(QS_BUCKETS, sizeof *d->s), .min = UINT32_MAX};
-    if (d->n && d->s) return 0;
     free(d->n);
     free(d->s);
+    free(d->single);
+}
+
+static int dense_init(struct dense *d, qs_err *err)
+{
+    *d = (struct dense){.n = calloc(QS_BUCKETS, sizeof *d->n), .s = calloc(QS_BUCKETS, sizeof *d->s),
+                        .single = calloc(QS_BUCKETS, sizeof *d->single), .min = UINT32_MAX};
+    if (d->n && d->s && d->single) return 0;
+    dense_clear(d);
     return qs_fail(err, QS_ENOMEM, _("no memory for %u buckets"), QS_BUCKETS);
 }
 
@@ -222,9 +232,23 @@ qs_index *qs_index_buckets(const struct qs_index_source *src, const qs_ctl *ctl,
     if (dense_init(&d, err)) return NULL;
     int rc = (weighted ? tally_weighted : tally_plain)(src, &d, ctl, err);
     qs_index *ix = rc ? NULL : from_dense(&d, weighted, src->n, err);
-    free(d.n);
-    free(d.s);
+    if (ix && src->again) {
+        ix->src = qs_tensor_ref(src->again);
+        ix->start = src->start;
+    }
+    dense_clear(&d);
     return ix;
+}
+
+/* The value of each single bucket of r, the mirror of ix: sums that were subtracted do not know it to the last bit. */
+static void mirror_singles(qs_index *r, const qs_index *ix)
+{
+    size_t e = ix->m;
+    for (size_t i = 0; i < r->m; i++) {
+        while (e > 0 && QS_BUCKETS - 1 - ix->id[e - 1] < r->id[i]) e--;
+        bool there = e > 0 && QS_BUCKETS - 1 - ix->id[e - 1] == r->id[i];
+        if (r->single[i]) r->value[i] = there && ix->single[e - 1] ? 0.0f - ix->value[e - 1] : 0;
+    }
 }
 
 /* -x of the floats of a bucket are a bucket; only 0 stays where it is. */
@@ -236,6 +260,7 @@ qs_index *qs_index_buckets_mirror(const qs_index *ix, qs_err *err)
     for (size_t e = 0; e < ix->m; e++) {
         uint32_t id = QS_BUCKETS - 1 - ix->id[e];
         d.n[id] = ix->cum[e + 1] - ix->cum[e];
+        d.single[id] = ix->single[e];
         d.s[id] = (qs_sums){ix->edge[e + 1].w - ix->edge[e].w, -(ix->edge[e + 1].wx - ix->edge[e].wx),
                             ix->edge[e + 1].wxx - ix->edge[e].wxx};
     }
@@ -246,10 +271,11 @@ qs_index *qs_index_buckets_mirror(const qs_index *ix, qs_err *err)
     d.skipped = ix->skipped;
     d.zero_n = ix->zero_n;
     d.zero_w = ix->zero_w;
+    if (ix->zero_n) d.single[zero] = d.n[zero] == ix->zero_n, d.single[zero - 1] = false;
     d.min = qs_key(-ix->max);
     d.max = qs_key(-ix->min);
     qs_index *r = from_dense(&d, ix->weighted, ix->n, err);
-    free(d.n);
-    free(d.s);
+    if (r) mirror_singles(r, ix);
+    dense_clear(&d);
     return r;
 }

@@ -57,6 +57,7 @@ qs_index *qs_index_allocate(qs_index_kind kind, size_t m, int has, qs_err *err)
     size_t slot = slots ? carve(&c, slots + 1, sizeof(uint32_t)) : 0;
     size_t id = buckets ? carve(&c, m, sizeof(uint32_t)) : 0;
     size_t edge = buckets ? carve(&c, m + 1, sizeof(qs_sums)) : 0;
+    size_t single = buckets ? carve(&c, m, sizeof(bool)) : 0;
     char *p = c.overflow ? NULL : qs_big_alloc(c.at);
     if (!p) {
         qs_fail(err, QS_ENOMEM, _("no memory for an index of %zu entries"), m);
@@ -77,6 +78,7 @@ qs_index *qs_index_allocate(qs_index_kind kind, size_t m, int has, qs_err *err)
     if (slot) ix->slot = (uint32_t *)(void *)(p + slot);
     if (id) ix->id = (uint32_t *)(void *)(p + id);
     if (edge) ix->edge = (qs_sums *)(void *)(p + edge);
+    if (single) ix->single = (bool *)(void *)(p + single);
     return ix;
 }
 
@@ -293,7 +295,7 @@ static qs_index *index_of(const qs_tensor *t, const qs_split *s, size_t part, co
     if (n <= bucket_limit) return gathered(t, s, part, weights, n, ctl, err);
     const float *x = qs_tensor_floats(t), *w = weights ? qs_tensor_floats(weights) : NULL;
     struct qs_index_source src = {.x = x ? x + start : NULL, .w = w ? w + start : NULL,
-                                  .t = t, .wt = weights, .start = start, .n = n};
+                                  .t = t, .wt = weights, .again = weights ? NULL : (qs_tensor *)(uintptr_t)t, .start = start, .n = n};
     return qs_index_buckets(&src, ctl, err);
 }
 

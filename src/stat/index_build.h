@@ -58,6 +58,7 @@ qs_index *qs_index_counted(const qs_tensor *t, const qs_tensor *w, size_t start,
 struct qs_index_source {
     const float *x, *w;
     const qs_tensor *t, *wt;     /* where x, w are NULL */
+    qs_tensor *again;            /* the tensor, where they can be looked at again; else NULL */
     size_t start, n;
 };
 

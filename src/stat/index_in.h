@@ -15,6 +15,7 @@
 #define QS_RUN 65536
 #define QS_BUCKET_SHIFT 14                      /* bits of a key inside a bucket */
 #define QS_BUCKETS (1u << (32 - QS_BUCKET_SHIFT))
+#define QS_COARSE SIZE_MAX
 #define QS_BUCKET_LOW ((1u << QS_BUCKET_SHIFT) - 1)
 
 struct qs_index {
@@ -39,8 +40,16 @@ struct qs_index {
     qs_sums *edge;          /* (m+1) sums below the bucket, exact */
     size_t zero_n;          /* of the values that are 0: how many, and their weight */
     double zero_w;
+    bool *single;           /* (m) all its values are one: `value`, exactly */
+    qs_tensor *src;         /* where the values are, from element start: a reference, or NULL */
+    size_t start;
+    qs_index *fine;         /* refined: the values of some buckets, sorted; a reference */
+    size_t *fine_at;        /* (m) where those of a bucket begin in it; QS_COARSE: they are not there */
     _Atomic(qs_moments *) moments;   /* made when first asked for */
 };
+
+/* This index goes: what is kept beside it does too (index_fine.c). */
+void qs_index_forget_fine(const qs_index *of);
 
 /* The slot of a value: sign and magnitude, everything below 2^-20 of the largest in the middle. Monotone. */
 static inline uint32_t qs_slot_of(const qs_index *ix, float v)

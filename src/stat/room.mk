@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libqsstat.a
 libqsstat_a_SOURCES = src/stat/index.c src/stat/index.h src/stat/index_in.h src/stat/index_build.c \
-                       src/stat/index_build.h src/stat/index_counted.c src/stat/index_buckets.c src/stat/cache.c \
+                       src/stat/index_build.h src/stat/index_counted.c src/stat/index_buckets.c src/stat/index_fine.c src/stat/cache.c \
                        src/stat/sort.c src/stat/sort.h src/stat/summary.c src/stat/summary.h src/stat/hist.c \
                        src/stat/hist.h src/stat/density.c src/stat/infer.c src/stat/infer.h src/stat/loghist.c \
                        src/stat/loghist.h src/stat/peaks.c src/stat/peaks.h

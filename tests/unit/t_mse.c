@@ -344,6 +344,142 @@ static void edge_cases(void)
     qs_format_free(i16);
 }
 
+/* ---- buckets, and a second look ------------------------------------------------------------------------- */
+static const char *const looked[] = {"int2", "int3", "int4", "int4:narrow", "int6", "int8", "uint3", "int3:flip", "nf4:flip", "apot4", "fp4", "fp8e4m3",
+                                     "codebook(-1;0.5;3)", "int3+zp", "uint4+zp"};
+
+static float large_value(qs_rng *r, int kind, size_t i)
+{
+    double v = qs_rng_normal(r);
+    switch (kind) {
+    case 1: return (float)(v > 0 ? v : 0);
+    case 2: return (float)(rint(3 * v) / 7);                    /* few values, each many times */
+    case 3: return (float)(i % 2 ? v : rint(2 * v));            /* both */
+    case 4: return (float)(v * v * v * (i == 5 ? 1e4 : 1));
+    case 5: return (float)(1 + 1e-4 * v);                       /* in few buckets */
+    case 6: return i % 97 ? (float)v : NAN;
+    default: return (float)v;
+    }
+}
+
+static qs_tensor *large(int kind, size_t n)
+{
+    int64_t shape = (int64_t)n;
+    float *x;
+    qs_rng r;
+    qs_rng_seed(&r, 40 + (uint64_t)kind);
+    qs_tensor *t = qs_tensor_f32("large", 1, &shape, &x, NULL);
+    for (size_t i = 0; i < n; i++) x[i] = large_value(&r, kind, i);
+    return t;
+}
+
+static qs_index *whole_index(qs_tensor *t, size_t limit)
+{
+    qs_split s;
+    qs_split_init(&s, t, QS_SPLIT_TENSOR, 0, 0, NULL);
+    qs_index_bucket_limit(limit);
+    qs_index *ix = qs_index_of(t, &s, 0, NULL, NULL, NULL);
+    qs_index_bucket_limit(0);
+    return ix;
+}
+
+/* Steps and errors of buckets that are looked at again are those of every value sorted, but for what the rounding of levels to
+ * float32 does (parts in 1e8 of the error) and doubles to sums of squares (parts in 1e14 of the energy). most: gathered at a time. */
+static void second_look(size_t n, size_t most)
+{
+    int cases = 0, steps = 0, errors = 0, inexact = 0;
+    qs_index_fine_limit(most);
+    for (int kind = 0; kind < 7; kind++) {
+        qs_tensor *t = large(kind, n);
+        qs_index *all = whole_index(t, 0), *few = whole_index(t, 1000);
+        double energy = qs_index_total(all).wxx / qs_index_total(all).w;
+        for (size_t k = 0; k < sizeof looked / sizeof *looked; k++) {
+            qs_format *f = qs_format_parse(looked[k], NULL);
+            qs_init_out want, got;
+            bool bad = !qs_index_refinable(few) || qs_init_index("mse", all, f, NULL, NULL, &want, NULL) || qs_init_index("mse", few, f, NULL, NULL, &got, NULL);
+            cases++;
+            errors += bad;
+            steps += bad || fabs(want.step - got.step) > 1e-6 * want.step || fabs(want.offset - got.offset) > 1e-6 * fabs(want.offset);
+            bool said = strstr(got.note, "bucket") != NULL;
+            inexact += said;
+            qs_grid g;
+            qs_grid_at(&g, f, got.step, got.offset);
+            qs_grid_levels(&g);
+            double e = qs_error_mse(&g, all, NULL);
+            qs_grid_clear(&g);
+            qs_grid_at(&g, f, want.step, want.offset);
+            qs_grid_levels(&g);
+            double least = qs_error_mse(&g, all, NULL);
+            qs_grid_clear(&g);
+            if (!said && e > least * (1 + 1e-7) + 1e-14 * energy) {
+                errors++;
+                printf("# %s of kind %d: %.17g at %.9g, least %.17g at %.9g (%s)\n", looked[k], kind, e, got.step, least, want.step, got.note);
+            }
+            qs_format_free(f);
+        }
+        qs_index_unref(all);
+        qs_index_unref(few);
+        qs_tensor_unref(t);
+    }
+    qs_index_fine_limit(0);
+    ok(errors == 0 && inexact <= (most ? cases / 7 : 0), "%d minima by a second look, %zu values at a time, are those of the sorted values (%d not, %d say they are not)",
+       cases, most, errors, inexact);
+    ok(steps <= cases / 8 + inexact, "and so are the steps, but where two are as good (%d)", steps);
+}
+
+/* Sums below any value asked for are those of all values. */
+static void refined_sums(void)
+{
+    size_t bad = 0, asked = 0;
+    for (int kind = 0; kind < 7; kind++) {
+        qs_tensor *t = large(kind, 20000);
+        qs_index *all = whole_index(t, 0), *few = whole_index(t, 1000);
+        qs_rng r;
+        qs_rng_seed(&r, 5);
+        for (int round = 0; round < 20; round++) {
+            qs_interval at[3];
+            for (int i = 0; i < 3; i++) {
+                float v = (float)qs_rng_normal(&r), w = v + (float)(0.1 * qs_rng_uniform(&r));
+                at[i] = (qs_interval){v, w};
+            }
+            qs_index *fx = qs_index_refine(few, at, 3, NULL, NULL);
+            for (int i = 0; i < 60 && fx; i++) {
+                float v = at[i % 3].lo + (at[i % 3].hi - at[i % 3].lo) * (float)qs_rng_uniform(&r);
+                if (i < 3) v = at[i].hi;
+                qs_sums a = qs_index_below(all, v), b = qs_index_below(fx, v), below, in;
+                qs_index_bracket(fx, v, &below, &in);
+                asked++;
+                bad += a.w != b.w || fabs(a.wx - b.wx) > 1e-9 || fabs(a.wxx - b.wxx) > 1e-9 * a.wxx + 1e-9 || in.w != 0;
+                bad += qs_index_count_below(all, v) != qs_index_count_below(fx, v);
+                qs_index_bracket(few, v, &below, &in);
+                bad += below.w > a.w || below.w + in.w < a.w;
+            }
+            bad += !fx;
+            qs_index_unref(fx);
+        }
+        qs_index_unref(all);
+        qs_index_unref(few);
+        qs_tensor_unref(t);
+    }
+    ok(bad == 0, "%zu sums of refined buckets (%zu wrong)", asked, bad);
+    qs_tensor *t = large(0, 5000);
+    qs_index *few = whole_index(t, 1000), *none = qs_index_new(x11, 11, NULL, NULL, NULL);
+    qs_interval gap = {1e20f, 2e20f}, all = {-100, 100};
+    qs_index *fx = qs_index_refine(few, &gap, 1, NULL, NULL);
+    ok(fx && qs_index_below(fx, 1.5e20f).w == 5000, "an interval in a gap");
+    qs_index_unref(fx);
+    qs_err e;
+    qs_index_fine_limit(100);
+    fx = qs_index_refine(few, &all, 1, NULL, &e);
+    ok(!fx && e.code == QS_ERANGE, "more than may be gathered: %s", e.msg);
+    qs_index_fine_limit(0);
+    fx = qs_index_refine(none, &all, 1, NULL, &e);
+    ok(!fx && e.code == QS_EUNSUP, "not of values in memory: %s", e.msg);
+    qs_index_unref(few);
+    qs_index_unref(none);
+    qs_tensor_unref(t);
+}
+
 int main(void)
 {
     vector_11_8();
@@ -354,5 +490,8 @@ int main(void)
     published_optima();
     half_normal();
     edge_cases();
+    refined_sums();
+    second_look(TAP_SANITIZED ? 2000 : 8000, 0);
+    second_look(3000, 400);
     return done();
 }
