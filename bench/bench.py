@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import files
 import sweeps
 from screen import Screen
 
@@ -330,7 +331,8 @@ def main():
     p.add_argument("build")
     p.add_argument("--json", action="store_true")
     p.add_argument("--repeats", type=int, default=7)
-    p.add_argument("--only", help="kernel, index, curve, mse, quality, train, open, key or sweep")
+    p.add_argument("--only", help="kernel, index, curve, mse, quality, train, open, key, sweep or file")
+    p.add_argument("--file-bytes", type=int, default=4 * 10 ** 9, help="size of the models of the rows \"file\"")
     o = p.parse_args()
     build, t = os.path.abspath(o.build), Table(o.only)
     program = os.path.join(build, "quantscope")
@@ -346,6 +348,10 @@ def main():
             bench_key(t, program, folder, large, o.repeats)
         if t.wants("sweep"):
             sweeps.bench(t, program, folder, o.repeats, interleaved, ms)
+        if t.wants("file"):
+            ours = Server([os.path.join(build, "bench", "bench_ours")])
+            files.bench(t, program, ours, folder, max(o.repeats // 2, 3), lower_quartile, o.file_bytes)
+            ours.close()
     if o.json:
         print(json.dumps(t.rows, indent=1))
     else:

@@ -5,6 +5,8 @@
  * it with the peers. Knows the engine's headers, no peer and no target.
  *
  *     make PATH KIND N SEED     writes N floats: normal laplace uniform bimodal outlier
+ *     model PATH TYPE BYTES     writes a safetensors file of about so many bytes, BF16 or F32: the tensors of a transformer
+ *     tensors PATH N            writes one of N tensors of 64 floats
  *     load PATH                 the floats that all other commands work on; also as BF16
  *     memcpy | kernel           copy, or fake-quantize at 4 bits, on one thread
  *     index | index16           builds the index of the floats, of the BF16 values, and lets it go
@@ -65,6 +67,118 @@ static int do_make(bench *b, char **arg, qs_err *err)
     if (fclose(f) || bad) return qs_fail(err, QS_EIO, "cannot write %s", arg[0]);
     printf("0\n");
     return 0;
+}
+
+/* ---- whole models --------------------------------------------------------------------------------- */
+enum { POOL = 1 << 22, LAYER = 4 };
+
+struct model {
+    FILE *f;
+    float *pool, *x;
+    uint16_t *half;
+    qs_rng r;
+    bool bf16;
+};
+
+/* n values: the pool at ever new scales, around the tensor's. */
+static void write_values(struct model *m, size_t n)
+{
+    double scale = 0.01 + 0.05 * qs_rng_uniform(&m->r);
+    for (size_t done = 0; done < n; done += POOL) {
+        size_t k = n - done < POOL ? n - done : POOL;
+        float by = (float)(scale * (0.9 + 0.2 * qs_rng_uniform(&m->r)));
+        for (size_t i = 0; i < k; i++) m->x[i] = m->pool[i] * by;
+        for (size_t i = 0; i < k && m->bf16; i++) {
+            uint32_t bits;
+            memcpy(&bits, &m->x[i], sizeof bits);
+            m->half[i] = (uint16_t)((bits + 0x8000) >> 16);
+        }
+        if (m->bf16) fwrite(m->half, 2, k, m->f);
+        else fwrite(m->x, 4, k, m->f);
+    }
+}
+
+/* Rows of tensor i, of 4096 columns: an embedding, then layers. */
+static size_t rows_of(size_t i)
+{
+    static const size_t rows[LAYER] = {4096, 1024, 11008, 4096};
+    return i ? rows[(i - 1) % LAYER] : 32000;
+}
+
+static void header(qs_str *b, const char *type, size_t size, size_t bytes, size_t *tensors)
+{
+    size_t at = 0, i = 0;
+    qs_str_add(b, "{");
+    for (; at < bytes; i++) {
+        size_t n = rows_of(i) * 4096 * size;
+        qs_str_addf(b, "%s\"%s.%zu.weight\":{\"dtype\":\"%s\",\"shape\":[%zu,4096],\"data_offsets\":[%zu,%zu]}", i ? "," : "",
+                    i ? "layer" : "embed", i, type, rows_of(i), at, at + n);
+        at += n;
+    }
+    qs_str_add(b, "}");
+    while (b->n % 8) qs_str_add(b, " ");
+    *tensors = i;
+}
+
+static int open_safetensors(FILE **f, const char *path, const qs_str *head, qs_err *err)
+{
+    uint64_t n = head->n;
+    if (!(*f = fopen(path, "wb"))) return qs_fail(err, QS_EIO, "cannot write %s", path);
+    fwrite(&n, sizeof n, 1, *f);
+    fwrite(head->s, 1, head->n, *f);
+    return 0;
+}
+
+static int close_file(FILE *f, const char *path, qs_err *err)
+{
+    bool bad = ferror(f);
+    if (fclose(f) || bad) return qs_fail(err, QS_EIO, "cannot write %s", path);
+    printf("0\n");
+    return 0;
+}
+
+static int do_model(bench *b, char **arg, qs_err *err)
+{
+    (void)b;
+    struct model m = {.bf16 = !strcmp(arg[1], "BF16")};
+    qs_str head = {0};
+    size_t tensors;
+    header(&head, m.bf16 ? "BF16" : "F32", m.bf16 ? 2 : 4, strtoull(arg[2], NULL, 10), &tensors);
+    int rc = open_safetensors(&m.f, arg[0], &head, err);
+    free(head.s);
+    if (rc) return rc;
+    qs_rng_seed(&m.r, 6);
+    m.pool = qs_xmalloc(2 * POOL * sizeof *m.pool);
+    m.x = m.pool + POOL;
+    m.half = qs_xmalloc(POOL * sizeof *m.half);
+    for (size_t i = 0; i < POOL; i++) m.pool[i] = (float)qs_rng_normal(&m.r);
+    for (size_t i = 0; i < tensors; i++) write_values(&m, rows_of(i) * 4096);
+    free(m.pool);
+    free(m.half);
+    return close_file(m.f, arg[0], err);
+}
+
+static int do_tensors(bench *b, char **arg, qs_err *err)
+{
+    (void)b;
+    size_t n = strtoull(arg[1], NULL, 10);
+    qs_str head = {0};
+    qs_rng r;
+    FILE *f;
+    for (size_t i = 0; i < n; i++)
+        qs_str_addf(&head, "%s\"layers.%zu.weight\":{\"dtype\":\"F32\",\"shape\":[8,8],\"data_offsets\":[%zu,%zu]}", i ? "," : "{", i,
+                    256 * i, 256 * (i + 1));
+    qs_str_add(&head, "}");
+    while (head.n % 8) qs_str_add(&head, " ");
+    int rc = open_safetensors(&f, arg[0], &head, err);
+    free(head.s);
+    if (rc) return rc;
+    qs_rng_seed(&r, 6);
+    for (size_t i = 0; i < 64 * n; i++) {
+        float v = (float)qs_rng_normal(&r);
+        fwrite(&v, sizeof v, 1, f);
+    }
+    return close_file(f, arg[0], err);
 }
 
 /* The upper halves of the floats, as a BF16 tensor. */
@@ -221,6 +335,7 @@ static int do_grid(bench *b, char **arg, qs_err *err)
 
 static const struct { const char *name; int args; bool loaded, kept; command *run; } commands[] = {
     { "make", 4, false, false, do_make },     { "load", 1, false, false, do_load },
+    { "model", 3, false, false, do_model },   { "tensors", 2, false, false, do_tensors },
     { "memcpy", 0, true, false, do_memcpy },  { "kernel", 0, true, false, do_kernel },
     { "index", 0, true, false, do_index },    { "index16", 0, true, false, do_index16 },
     { "keep", 0, true, false, do_keep },      { "range", 0, true, true, do_range },

@@ -5,7 +5,7 @@ bench_bench_ours_LDADD   = $(QUANT_LIBS)
 bench_bench_train_SOURCES = bench/bench_train.c
 bench_bench_train_LDADD   = $(TRAIN_LIBS)
 CLEANFILES += bench/bench_ours$(EXEEXT) bench/bench_train$(EXEEXT)
-EXTRA_DIST += bench/bench.py bench/peers.py bench/train_peers.py bench/screen.py bench/sweeps.py scripts/bench
+EXTRA_DIST += bench/bench.py bench/peers.py bench/train_peers.py bench/screen.py bench/sweeps.py bench/files.py scripts/bench
 
 .PHONY: bench
 bench: all bench/bench_ours$(EXEEXT) bench/bench_train$(EXEEXT)

@@ -206,11 +206,12 @@ int qs_error_index(const qs_grid *g, const qs_index *ix, qs_qerror *out, qs_err 
 {
     (void)err;
     struct acc a;
-    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= g->n || g->corrected;
+    bool whole = qs_index_of_values(ix);      /* not of means of buckets */
+    bool by_value = g->n > LEVELS_MAX || (whole && qs_index_entries(ix) <= g->n) || g->corrected;
     double *occ = qs_xmalloc(g->n * sizeof *occ);
     acc_reset(&a, occ, g->n);
     if (!by_value) acc_from_sums(&a, g, ix);
-    if (by_value || sums_cancel(&a, ix)) {
+    if (by_value || (whole && sums_cancel(&a, ix))) {
         acc_reset(&a, occ, g->n);
         add_entries(&a, g, ix);
     }
@@ -223,10 +224,11 @@ double qs_error_mse(const qs_grid *g, const qs_index *ix, double *clipped)
 {
     struct acc a;
     double *occ = qs_xmalloc(g->n * sizeof *occ);
-    bool by_value = g->n > LEVELS_MAX || qs_index_entries(ix) <= 8 * g->n || g->corrected;
+    bool whole = qs_index_of_values(ix);
+    bool by_value = g->n > LEVELS_MAX || (whole && qs_index_entries(ix) <= 8 * g->n) || g->corrected;
     acc_reset(&a, occ, g->n);
     if (!by_value) acc_from_sums(&a, g, ix);
-    if (by_value || sums_cancel(&a, ix)) {
+    if (by_value || (whole && sums_cancel(&a, ix))) {
         acc_reset(&a, occ, g->n);
         add_entries(&a, g, ix);
     }
@@ -326,6 +328,24 @@ static int walk_all(struct walk *w, struct acc *sum, const qs_ctl *ctl, qs_err *
     return rc ? rc : qs_tensor_check(w->t, err);
 }
 
+/* Buckets are looked at again where the levels of g part: the errors are exact then. Takes ix over; NULL with *rc. */
+static qs_index *exact_for(const qs_grid *g, qs_index *ix, const qs_ctl *ctl, qs_err *err, int *rc)
+{
+    if (!qs_index_refinable(ix)) return ix;
+    float *v = qs_xmalloc((g->n + 1) * sizeof *v);
+    qs_interval *at = qs_xmalloc((g->n + 1) * sizeof *at);
+    qs_err mine = {0};
+    qs_grid_edges(g, v);
+    for (size_t k = 0; k <= g->n; k++) at[k] = (qs_interval){v[k], v[k]};
+    bool fits = qs_index_refine_count(ix, at, g->n + 1) <= qs_index_fine_most();
+    qs_index *fine = fits ? qs_index_refine(ix, at, g->n + 1, ctl, &mine) : qs_index_ref(ix);
+    if (!fine) *rc = qs_fail(err, mine.code, "%s", mine.msg);
+    free(v);
+    free(at);
+    qs_index_unref(ix);
+    return fine;
+}
+
 /* The index of a whole tensor, where it is there or pays to make. */
 static qs_index *index_for(const qs_quantizer *q, qs_tensor *t, const qs_split *s, qs_cache *cache, const qs_ctl *ctl,
                            qs_err *err, int *rc)
@@ -349,7 +369,8 @@ int qs_error_tensor(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const 
     if (ix) {
         qs_grid g;
         qs_grid_init(&g, q, 0);
-        rc = qs_error_index(&g, ix, out, err);
+        ix = exact_for(&g, ix, ctl, err, &rc);
+        if (ix) rc = qs_error_index(&g, ix, out, err);
         qs_grid_clear(&g);
         qs_index_unref(ix);
     }
@@ -378,7 +399,8 @@ int qs_error_parts(const qs_quantizer *q, qs_tensor *t, qs_cache *cache, const q
     if (ix) {
         qs_grid g;
         qs_grid_init(&g, q, 0);
-        out[0] = qs_error_mse(&g, ix, NULL);
+        ix = exact_for(&g, ix, ctl, err, &rc);
+        if (ix) out[0] = qs_error_mse(&g, ix, NULL);
         qs_grid_clear(&g);
         qs_index_unref(ix);
     }

@@ -16,6 +16,7 @@
 
 #define VALUE_BYTES 24             /* a tensor takes so much a value at most while it is worked on, its cache included */
 #define CACHE ((size_t)80 << 20)   /* of indexes, of a tensor that has all threads */
+#define COUNTED_FROM 65536          /* values of 1 or 2 bytes */
 enum { BATCH = 64, CURVE = 400 };
 
 struct survey {
@@ -70,15 +71,30 @@ static int do_cell(const struct survey *s, qs_tensor *t, const qs_format *f, qs_
 }
 
 /* Bytes an index may take in the cache: all of them for a small tensor. */
-static size_t cache_for(const qs_tensor *t) { return t->n < CACHE / 8 ? 8 * t->n + 65536 : CACHE; }
+static size_t cache_for(const qs_tensor *t) { return t->n < CACHE / 8 ? 8 * t->n + ((size_t)4 << 20) : CACHE; }
+
+/* Where values are counted anyway they need not be read for statistics. */
+static int statistics(qs_tensor *t, qs_cache *cache, const qs_ctl *ctl, qs_summary *out, qs_err *err)
+{
+    qs_split whole;
+    qs_err mine = {0};
+    if (qs_dtype_size(t->dtype) <= 2 && t->n >= COUNTED_FROM && !qs_split_init(&whole, t, QS_SPLIT_TENSOR, 0, 0, NULL)) {
+        qs_index *ix = qs_cache_get(cache, t, &whole, 0, ctl, &mine);
+        bool known = ix && qs_summary_counted(ix, out);
+        qs_index_unref(ix);
+        if (known) return 0;
+        if (mine.code && ends_all(mine.code)) return qs_fail(err, mine.code, "%s", mine.msg);
+    }
+    return qs_summary_tensor(t, ctl, out, err);
+}
 
 static int do_tensor(const struct survey *s, qs_survey_row *r, const qs_ctl *ctl, qs_err *err)
 {
     qs_tensor *t = r->t;
     bool known = t->dtype != QS_UNKNOWN_DTYPE;
-    int rc = known ? qs_summary_tensor(t, ctl, &r->s, err) : 0;
-    if (!rc && known) rc = qs_outliers_find(t, ctl, &r->o, err);
     qs_cache *cache = qs_cache_new(cache_for(t));
+    int rc = known ? statistics(t, cache, ctl, &r->s, err) : 0;
+    if (!rc && known) rc = qs_outliers_find(t, ctl, &r->o, err);
     for (size_t k = 0; k < s->o->nf && !rc; k++) rc = do_cell(s, t, s->o->f[k], cache, ctl, &r->cell[k], err);
     qs_cache_free(cache);
     return rc;

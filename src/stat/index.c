@@ -33,6 +33,7 @@ void qs_index_unref(qs_index *ix)
 
 qs_index_kind qs_index_kind_of(const qs_index *ix) { return ix->kind; }
 bool qs_index_exact(const qs_index *ix) { return ix->kind != QS_INDEX_BUCKETS; }
+bool qs_index_of_values(const qs_index *ix) { return ix->kind != QS_INDEX_BUCKETS || ix->all_single; }
 size_t qs_index_n(const qs_index *ix) { return ix->n; }
 size_t qs_index_skipped(const qs_index *ix) { return ix->skipped; }
 size_t qs_index_distinct(const qs_index *ix) { return ix->distinct; }

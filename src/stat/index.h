@@ -61,7 +61,8 @@ qs_sums qs_index_below(const qs_index *ix, float v);
 void qs_index_below_many(const qs_index *ix, const float *v, size_t k, qs_sums *out);
 
 /* Entries, ascending: values with the weight of each (1, or the count of equal values, or the weights' sum). For sweeps.
- * Of buckets: the mean value of each. */
+ * Of buckets: the mean value of each; where no bucket holds two values these are all the values there are. */
+bool qs_index_of_values(const qs_index *ix);
 size_t qs_index_entries(const qs_index *ix);
 float qs_index_value(const qs_index *ix, size_t i);
 double qs_index_weight(const qs_index *ix, size_t i);

@@ -183,6 +183,7 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
     struct qs_acc3 a = {{0, 0}, {0, 0}, {0, 0}};
     double distinct = 0;
     size_t e = 0;
+    ix->all_single = true;
     for (uint32_t id = 0; id < QS_BUCKETS; id++) {
         if (!d->n[id]) continue;
         const qs_sums *s = &d->s[id];
@@ -192,6 +193,7 @@ static qs_index *from_dense(const struct dense *d, bool weighted, size_t n, qs_e
         ix->w[e] = s->w;
         ix->value[e] = s->w > 0 ? (float)(s->wx / s->w) : qs_key_float(id << QS_BUCKET_SHIFT);
         ix->single[e] = d->single[id];
+        ix->all_single &= d->single[id];
         qs_acc3_add(&a, *s);
         ix->n += d->n[id];
         distinct += likely_distinct((double)d->n[id]);

@@ -180,6 +180,7 @@ static void copy_buckets(qs_index *r, const qs_index *ix)
     r->n = ix->n, r->skipped = ix->skipped, r->distinct = ix->distinct;
     r->min = ix->min, r->max = ix->max, r->total = ix->total;
     r->zero_n = ix->zero_n, r->zero_w = ix->zero_w;
+    r->all_single = ix->all_single;
 }
 
 static qs_index *refined(const qs_index *ix, const bool *want, qs_index *fine, qs_err *err)

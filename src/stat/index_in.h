@@ -41,6 +41,7 @@ struct qs_index {
     size_t zero_n;          /* of the values that are 0: how many, and their weight */
     double zero_w;
     bool *single;           /* (m) all its values are one: `value`, exactly */
+    bool all_single;
     qs_tensor *src;         /* where the values are, from element start: a reference, or NULL */
     size_t start;
     qs_index *fine;         /* refined: the values of some buckets, sorted; a reference */

@@ -140,6 +140,18 @@ int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs
     return rc ? rc : qs_tensor_check(t, err);
 }
 
+bool qs_summary_counted(const qs_index *ix, qs_summary *out)
+{
+    qs_moments m;
+    if (qs_index_kind_of(ix) != QS_INDEX_COUNTED || qs_index_weighted(ix) || qs_index_skipped(ix)) return false;
+    qs_index_moments(ix, &m);
+    *out = (qs_summary){.n = qs_index_n(ix), .min = qs_index_min(ix), .max = qs_index_max(ix), .absmax = qs_index_absmax(ix),
+                        .mean = m.mean, .std = m.std, .mean_abs = m.mean_abs, .mean_sq = m.mean_sq, .skewness = m.skewness,
+                        .kurtosis = m.kurtosis,
+                        .zeros = qs_index_count_below(ix, 0x1p-149f) - qs_index_count_below(ix, 0)};
+    return true;
+}
+
 void qs_summary_floats(const float *x, size_t n, qs_summary *out)
 {
     struct job j = {.x = x, .n = n};

@@ -6,7 +6,7 @@
  * kernels, double sums): no sort, no copy.
  */
 #include "base/sync.h"
-#include "model/tensor.h"
+#include "stat/index.h"
 
 typedef struct qs_summary {
     size_t n;                 /* all elements */
@@ -23,6 +23,9 @@ typedef struct qs_summary {
 /* Of a whole tensor. Empty or no finite value: counts are set, the rest 0, returns 0. ECANCEL.
  * EUNSUP: a type that cannot be read. Cost: two reads. */
 int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs_err *err);
+/* The same from an index of counted values, without reading them again: equal to about 1e-12. false: this index does not
+ * know it all (another kind, or NaN or infinite values, which it does not tell apart). */
+bool qs_summary_counted(const qs_index *ix, qs_summary *out);
 void qs_summary_floats(const float *x, size_t n, qs_summary *out);
 
 #endif
