@@ -18,8 +18,10 @@ const qs_reader *const qs_readers[] = {&qs_reader_npy, &qs_reader_npz, &qs_reade
 
 /* ---- names: open addressing, at most half full ------------------------------- */
 struct qs_model_names {
-    size_t cap;     /* a power of two */
-    size_t *slot;   /* (cap) number of the tensor + 1; 0: free */
+    size_t cap;           /* a power of two */
+    struct slot {
+        size_t i, hash;   /* number of the tensor + 1, 0: free; of its name, so that names that differ are not looked at */
+    } *slot;              /* (cap) */
 };
 
 static size_t hash(const char *s) /* FNV-1a */
@@ -30,26 +32,37 @@ static size_t hash(const char *s) /* FNV-1a */
 }
 
 /* The slot of that name, or the free one where it would go. */
-static size_t *find_slot(const qs_model *m, const char *name)
+static struct slot *find_slot(const qs_model *m, const char *name, size_t h)
 {
     struct qs_model_names *t = m->names;
-    size_t i = hash(name) & (t->cap - 1);
-    while (t->slot[i] && strcmp(m->tensors[t->slot[i] - 1]->name, name)) i = (i + 1) & (t->cap - 1);
+    size_t i = h & (t->cap - 1);
+    while (t->slot[i].i && (t->slot[i].hash != h || strcmp(m->tensors[t->slot[i].i - 1]->name, name))) i = (i + 1) & (t->cap - 1);
     return &t->slot[i];
+}
+
+static void put_name(qs_model *m, const char *name, size_t i)
+{
+    size_t h = hash(name);
+    *find_slot(m, name, h) = (struct slot){i, h};
 }
 
 static void names_grow(qs_model *m)
 {
-    struct qs_model_names *t = m->names;
-    free(t->slot);
+    struct qs_model_names *t = m->names, old = *t;
     t->cap *= 2;
     t->slot = qs_xcalloc(t->cap, sizeof *t->slot);
-    for (size_t i = 0; i < m->n; i++) *find_slot(m, m->tensors[i]->name) = i + 1;
+    for (size_t k = 0; k < old.cap; k++) {
+        if (!old.slot[k].i) continue;
+        size_t i = old.slot[k].hash & (t->cap - 1);
+        while (t->slot[i].i) i = (i + 1) & (t->cap - 1);
+        t->slot[i] = old.slot[k];
+    }
+    free(old.slot);
 }
 
 qs_tensor *qs_model_find(const qs_model *m, const char *name)
 {
-    size_t i = *find_slot(m, name);
+    size_t i = find_slot(m, name, hash(name))->i;
     return i ? m->tensors[i - 1] : NULL;
 }
 
@@ -80,7 +93,7 @@ void qs_model_replace(qs_model *m, qs_tensor *const *list, size_t n)
     m->weights = m->values = 0;
     for (m->n = 0; m->n < n;) {   /* never more than there were: there is room */
         m->tensors[m->n] = list[m->n];
-        *find_slot(m, list[m->n]->name) = m->n + 1;
+        put_name(m, list[m->n]->name, m->n + 1);
         count(m, list[m->n++]);
     }
 }
@@ -88,7 +101,7 @@ void qs_model_replace(qs_model *m, qs_tensor *const *list, size_t n)
 int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
 {
     char buf[80];
-    if (*find_slot(m, t->name)) {
+    if (find_slot(m, t->name, hash(t->name))->i) {
         qs_fail(err, QS_EFORMAT, _("two tensors are called %s"), qs_name_shown(t->name, buf, sizeof buf));
         qs_tensor_unref(t);
         return -QS_EFORMAT;
@@ -97,7 +110,7 @@ int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
         m->tensors = qs_xrealloc(m->tensors, (m->n ? 2 * m->n : 1) * sizeof(qs_tensor *));
     m->tensors[m->n++] = t;
     if (2 * m->n > m->names->cap) names_grow(m);
-    else *find_slot(m, t->name) = m->n;
+    put_name(m, t->name, m->n);
     count(m, t);
     return 0;
 }

@@ -98,7 +98,7 @@ static int gather(const qs_index *ix, const bool *want, float *out, size_t n, co
     const float *x = qs_tensor_floats(ix->src);
     size_t all = ix->n + ix->skipped;
     struct gather g = {.ix = ix, .x = x ? x + ix->start : NULL, .bit = qs_xcalloc(QS_BUCKETS / 32, sizeof *g.bit), .out = out,
-                       .room = n, .step = QS_SLAB};
+                       .room = n, .step = QS_SLAB / 4};
     int rc = 0;
     for (size_t e = 0; e < ix->m; e++)
         if (want[e] && !ix->single[e]) g.bit[ix->id[e] >> 5] |= 1u << (ix->id[e] & 31);
