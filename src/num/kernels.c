@@ -5,6 +5,9 @@
  */
 #include "num/kernels.h"
 
+#if HAVE_AVX2
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +63,9 @@ static const qs_kernels *find(const char *isa)
         return &avx512;
 #endif
 #if HAVE_AVX2
+    unsigned a, b, c = 0, d; /* of the halves clang does not know a name */
     if (!strcmp(isa, "avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
+        __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C)
         return &avx2;
 #endif
     return strcmp(isa, "scalar") ? NULL : &scalar;
