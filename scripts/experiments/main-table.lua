@@ -11,6 +11,7 @@ local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
 local report = dofile(top .. "/scripts/experiments/report.lua")
 local ARMS = { "own", "own+follow", "mse", "mse+follow", "lapq", "random", "norms", "adaptive" }
 local MARGIN = 0.002
+local ENOUGH = 8 -- blocks, for a cell to be reported as won or lost
 
 local path = arg[1] or "main.db"
 local r = assert(qs.results(path))
@@ -207,15 +208,19 @@ local function compare(other, t, count)
       local d = minus(v.adaptive, v[other])
       local m, s = mean_std(d)
       rows[#rows + 1] = { name, t, n, m, (T975[n - 1] or 1.96) * s / math.sqrt(n) }
-      better[#rows], worse[#rows] = flips(d, 0), flips(d, MARGIN)
+      if n >= ENOUGH then
+        better[#better + 1], worse[#worse + 1] = flips(d, 0), flips(d, MARGIN)
+        rows[#rows].test = #better
+      end
     end
   end
   better, worse = holm(better), holm(worse)
-  for i, w in ipairs(rows) do
-    local verdict = better[i] < 0.05 and "better" or worse[i] < 0.05 and "not inferior" or w[4] + w[5] < -MARGIN and "**inferior**" or "open"
+  for _, w in ipairs(rows) do
+    local p, q, verdict = better[w.test], worse[w.test], "few blocks"
+    if p then verdict = p < 0.05 and "better" or q < 0.05 and "not inferior" or w[4] + w[5] < -MARGIN and "**inferior**" or "open" end
     count[verdict] = (count[verdict] or 0) + 1
-    add("| %s | %s | %d | %d | %+.2f | %+.2f to %+.2f | %.3f | %.3f | %s |", other, w[1], w[2], w[3], 100 * w[4], 100 * (w[4] - w[5]),
-        100 * (w[4] + w[5]), better[i], worse[i], verdict)
+    add("| %s | %s | %d | %d | %+.2f | %+.2f to %+.2f | %s | %s | %s |", other, w[1], w[2], w[3], 100 * w[4], 100 * (w[4] - w[5]),
+        100 * (w[4] + w[5]), p and ("%.3f"):format(p) or " ", q and ("%.3f"):format(q) or " ", verdict)
   end
 end
 
@@ -352,7 +357,7 @@ add "compute spent on more training; at 3 bits and more adaptive is mse. norms: 
 add "blocks, where an arm has fewer."
 add ""
 for _, name in ipairs(names) do table_of_means(name) end
-add("Adaptive against the others, in pairs of one block; points, 95 %% intervals; one-sided exact sign flips, corrected by Holm over the cells of an arm and a T (margin of not inferior: %.1f points):", 100 * MARGIN)
+add("Adaptive against the others, in pairs of one block; points, 95 %% intervals; one-sided exact sign flips, corrected by Holm over the cells of an arm and a T that have %d blocks (margin of not inferior: %.1f points):", ENOUGH, 100 * MARGIN)
 add ""
 add "| against | cell | T | blocks | difference | interval | p better | p not inferior | |"
 add "|---|---|---|---|---|---|---|---|---|"
@@ -361,14 +366,14 @@ for _, a in ipairs(ARMS) do
   if a ~= "adaptive" then
     local n = {}
     for _, t in ipairs(steps) do compare(a, t, n) end
-    verdicts[#verdicts + 1] = ("| %s | %d | %d | %d | %d |"):format(a, n.better or 0, n["not inferior"] or 0, n.open or 0, n["**inferior**"] or 0)
+    verdicts[#verdicts + 1] = ("| %s | %d | %d | %d | %d | %d |"):format(a, n.better or 0, n["not inferior"] or 0, n.open or 0, n["**inferior**"] or 0, n["few blocks"] or 0)
   end
 end
 add ""
 add "In short, rows of the table above in which adaptive is"
 add ""
-add "| against | better | not inferior | open | inferior |"
-add "|---|---|---|---|---|"
+add "| against | better | not inferior | open | inferior | few blocks |"
+add "|---|---|---|---|---|---|"
 for _, v in ipairs(verdicts) do add("%s", v) end
 add ""
 speed()

@@ -268,7 +268,10 @@ static int take_option(qs_args *a, const option_row *o, char *text)
     void *field = (char *)a + o->field;
     switch (o->kind) {
     case FLAG: *(bool *)field = true; return 0;
-    case TEXT: *(const char **)field = text; return 0;
+    case TEXT:
+        if (*(const char **)field) return qs_usage(_("--%s is given twice: %s and %s"), o->name, *(const char **)field, text);
+        *(const char **)field = text;
+        return 0;
     case TEXTS: {
         size_t *n = (size_t *)((char *)a + o->count);
         const char ***list = field;

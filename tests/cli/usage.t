@@ -22,6 +22,7 @@ wrong "an unknown option" 'frobnicate' --frobnicate
 wrong "an unknown option of a command" 'list has no option --format' list --format int4 small.safetensors
 wrong "an unknown letter" 'option -Z' list -Z small.safetensors
 wrong "an option without its value" 'needs a value' compare small.safetensors --format
+wrong "an option twice" '(--filter is given twice|--format is given twice: int4 and int8)' compare small.safetensors --format int4 --format int8
 wrong "list without a model" 'MODEL' list
 wrong "list with two models" 'one MODEL' list a b
 wrong "json and csv at once" 'choose one' compare small.safetensors --json --csv
