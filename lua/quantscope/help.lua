@@ -86,7 +86,7 @@ help.groups = {
     {"model:names", 'm:names() -> {string, ...}', "All names, in the order of the file."},
     {"model:tensors", 'for name, t in m:tensors() do ... end', "All tensors, in the order of the file."},
     {"model.path", 'm.path', "The file, as it was given."},
-    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "gguf", "torch", "npy", "npz", "onnx", "index" (of shards).'},
+    {"model.format", 'm.format', 'The reader that knows it: "safetensors", "gguf", "torch", "npy", "npz", "onnx", "shards".'},
     {"model.note", 'm.note', "What the reader wants people to know, or nil."},
     {"model.weights", 'm.weights', "How many of the tensors are quantized: floating, two or more dimensions, " ..
      "not empty."},

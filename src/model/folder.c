@@ -171,7 +171,7 @@ static int read_index(qs_model *m, qs_blob *b, qs_err *err)
 }
 
 const qs_reader qs_reader_index = {
-    "index", N_("the index of a model in several files (*.index.json), or a folder with one"), probe, read_index,
+    "shards", N_("the index of a model in several files (*.index.json), or a folder with one"), probe, read_index,
 };
 
 /* ---- a folder ---------------------------------------------------------------------------------------- */

@@ -68,7 +68,7 @@ static void whole(void)
     copy(CORPUS TWO, TWO);
     copy(CORPUS "config.json", "config.json");
     qs_model *m = open_in(INDEX, &e);
-    ok(m && m->n == 3 && !strcmp(m->format, "index") && qs_tensor_at(qs_model_find(m, "b.weight"), 5) == 6, "two shards %s", e.msg);
+    ok(m && m->n == 3 && !strcmp(m->format, "shards") && qs_tensor_at(qs_model_find(m, "b.weight"), 5) == 6, "two shards %s", e.msg);
     ok(m && m->note && !strcmp(m->note, "TinyForCausalLM: 2 shards"), "%s", m && m->note ? m->note : "no note");
     qs_model_unref(m);
     m = open_in("", &e);
