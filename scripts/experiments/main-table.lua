@@ -326,8 +326,8 @@ local function first_version()
     end
   end
   add "The first version of adaptive asked the loss for norms wherever steps were learned, too, which cost 11 training steps, and followed the inputs;"
-  add "points on validation, mean ± standard error over pairs of one block (`results/first-version.csv`; since then a learned step moves"
-  add "at most by a factor of two at once, in all arms):"
+  add "points on validation, mean ± standard error over pairs of one block (`results/first-version.csv`; since then one update"
+  add "cannot throw a step far away, in all arms; the runs above were bounded to half and twice, the program now to half and four times):"
   add ""
   add "| net | T | blocks | against own | against mse | against mse with 11 more steps |"
   add "|---|---|---|---|---|---|"

@@ -146,11 +146,11 @@ static double move(const qs_optim *q, double *m, double *v, double g, double lr)
     return lr / (1 - pow(b1, t)) * *m / (sqrt(*v) / sqrt(1 - pow(b2, t)) + q->o.eps);
 }
 
-/* The sign stays, and between half and twice the size: so a step is positive by construction, and one large gradient (of a small
+/* The sign stays, and between half and four times the size: so a step is positive by construction, and one large gradient (of a small
  * layer with 8 bits, say) cannot throw it where it would never come back from. What would have gone further is forgotten. */
 static double bounded(double old, double next, double *momentum)
 {
-    double ratio = next / old, most = fmin(fmax(ratio, 0.5), 2);
+    double ratio = next / old, most = fmin(fmax(ratio, 0.5), 4);
     if (most != ratio) *momentum = 0;
     return old * most;
 }
