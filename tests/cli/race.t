@@ -57,7 +57,7 @@ has out '^step +2   lsq [0-9.]+ %   mse [0-9.]+ %$' "the validations"; has out '
 run race --play r.json --speed 50 --csv; exits 0 "as CSV"; has out '^init,before,tenth,third,after' "nothing but that"
 for name in smallcnn-2bit depthwise-2bit resnet8-apot3; do
     run race --play $name --speed 0; exits 0 "$name comes with the program"
-    has out '^adaptive +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9.]+ +done$' "with all its numbers"
+    has out '^lapq +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9.]+ +done$' "with all its numbers"
 done
 run race --play nothing; exits 2 "a name there is not"; has err 'smallcnn-2bit' "the names there are"
 run race --play ./nothing.json; exits 3 "a file there is not"
