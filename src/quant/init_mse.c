@@ -569,7 +569,7 @@ static int decide(const qs_format *f, const qs_index *ix, struct lefts *l, const
     struct intervals at = {0};
     size_t i = 0, n;
     int rc = 0;
-    qsort(l->a, l->n, sizeof *l->a, most_first);
+    if (l->n) qsort(l->a, l->n, sizeof *l->a, most_first);
     for (int look = 0; i < l->n && l->a[i].ub > best->gain * (1 + 1e-15) && look < LOOKS && !rc; look++, i += n) {
         at.n = 0;
         n = take_some(f, ix, l->a + i, l->n - i, &at);
