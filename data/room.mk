@@ -14,5 +14,7 @@ EXTRA_DIST += scripts/gen-fashion-slice scripts/make-sample-safetensors scripts/
               scripts/experiments/design.lua scripts/experiments/main.lua scripts/experiments/main-table.lua \
               scripts/experiments/rate.lua scripts/experiments/ablation.lua scripts/experiments/more-tables.lua \
               scripts/experiments/heldback.lua scripts/experiments/gap.lua scripts/experiments/results/first-version.csv \
-              scripts/experiments/results/gap.csv scripts/experiments/results/heldback.csv scripts/experiments/results/main.csv scripts/experiments/results/rate.csv scripts/experiments/results/ablation.csv \
+              scripts/experiments/map.lua scripts/experiments/results/map.csv \
+              scripts/experiments/results/gap.csv scripts/experiments/results/heldback.csv \
+              scripts/experiments/results/main.csv scripts/experiments/results/rate.csv scripts/experiments/results/ablation.csv \
               scripts/experiments/aciq.lua scripts/experiments/aciq-table.lua scripts/experiments/results/aciq.csv EXPERIMENTS.md

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- Puts what rate.lua, ablation.lua, gap.lua and heldback.lua measured into EXPERIMENTS.md, and their cells into results/.
+-- Puts what rate.lua, ablation.lua, gap.lua, map.lua and heldback.lua measured into EXPERIMENTS.md, and their cells into results/.
 --
 --     quantscope run scripts/experiments/more-tables.lua rate rate.db
---     quantscope run scripts/experiments/more-tables.lua ablation ablation.db      (gap, heldback: likewise)
+--     quantscope run scripts/experiments/more-tables.lua ablation ablation.db      (gap, map, heldback: likewise)
 local qs = require "quantscope"
 
 local top = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../.."
@@ -75,7 +75,7 @@ local function ablation(cells)
   end
   add "## What in the adaptive initialization does what"
   add ""
-  add("Validation accuracy (per cent, %s) at 2 bits (LSQ) before training and after 50 steps; full: adaptive as it is by default, mse:", blocks_text(n))
+  add("Validation accuracy (per cent, up to %s; without ± one) at 2 bits (LSQ) before training and after 50 steps; full: adaptive as it is by default, mse:", blocks_text(n))
   add "least squares, not followed. raw: with the batch normalization's running statistics as training left them, not re-estimated. cost in training steps."
   add ""
   add "| variant | smallcnn T = 0 | T = 50 | raw | resnet8 T = 0 | T = 50 | raw | depthwise T = 0 | T = 50 | raw | cost |"
@@ -163,9 +163,45 @@ local function heldback(cells)
   end
 end
 
-local TABLES = { rate = rate, ablation = ablation, gap = gap, heldback = heldback }
+-- Least squares times a factor, of all weights or of all inputs: what training is left with, against least squares.
+local function map(cells)
+  local FACTORS, at, n = { 0.7, 0.85, 1.2, 1.45 }, {}, 0
+  local function key(net, block, w, a) return ("%s %d %g %g"):format(net, block, w, a) end
+  for _, c in ipairs(cells) do
+    local p = c.params
+    if c.status == "done" then
+      at[key(p.net, p.block, p.weights, p.acts)] = c.metrics.accuracy
+      n = math.max(n, p.block)
+    end
+  end
+  add "## Around least squares, after training"
+  add ""
+  add("All weights' steps, or all inputs', times a factor at the start; LSQ at 2 bits, 50 steps, nothing followed. Points on validation more than from")
+  add("least squares, mean ± standard error over up to %s; without ± one.", blocks_text(n))
+  add ""
+  add "| net | weights x 0.7 | 0.85 | 1.2 | 1.45 | inputs x 0.7 | 0.85 | 1.2 | 1.45 |"
+  add "|---|---|---|---|---|---|---|---|---|"
+  for _, net in ipairs { "mlp", "smallcnn", "resnet8", "depthwise" } do
+    local row = {}
+    for _, of in ipairs { "weights", "inputs" } do
+      for _, f in ipairs(FACTORS) do
+        local d = {}
+        for block = 1, n do
+          local x, base = at[key(net, block, of == "weights" and f or 1, of == "inputs" and f or 1)], at[key(net, block, 1, 1)]
+          if x and base then d[#d + 1] = x - base end
+        end
+        local m, s = 0, nil
+        if #d > 0 then m, s = mean_std(d) end
+        row[#row + 1] = #d == 0 and " " or s and ("%+.2f ± %.2f"):format(100 * m, 100 * s / math.sqrt(#d)) or ("%+.2f"):format(100 * m)
+      end
+    end
+    add("| %s | %s |", net, table.concat(row, " | "))
+  end
+end
+
+local TABLES = { rate = rate, ablation = ablation, gap = gap, heldback = heldback, map = map }
 local what, path = arg[1], arg[2]
-local make = assert(TABLES[what], "more-tables: rate, ablation, gap or heldback, and a database")
+local make = assert(TABLES[what], "more-tables: rate, ablation, gap, map or heldback, and a database")
 local r = assert(qs.results(path or what .. ".db"))
 local cells, left = assert(r:cells{ sweep = what }), 0
 for _, c in ipairs(cells) do left = left + (c.status ~= "done" and 1 or 0) end
