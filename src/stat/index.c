@@ -120,16 +120,22 @@ static qs_sums sums_weighted(const qs_index *ix, size_t rank)
     return (qs_sums){run->w + (k[0] + s.w), run->wx + (k[1] + s.wx), run->wxx + (k[2] + s.wxx)};
 }
 
-/* The bucket of v among the entries (or the first above it), and how far v lies into it: 0 where v is in a gap. */
-static size_t bucket_of(const qs_index *ix, float v, double *a, double *h, double *f)
+size_t qs_index_entry_from(const qs_index *ix, uint32_t id)
 {
-    uint32_t id = qs_key(v) >> QS_BUCKET_SHIFT;
     size_t lo = 0, hi = ix->m;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (ix->id[mid] < id) lo = mid + 1;
         else hi = mid;
     }
+    return lo;
+}
+
+/* The bucket of v among the entries (or the first above it), and how far v lies into it: 0 where v is in a gap. */
+static size_t bucket_of(const qs_index *ix, float v, double *a, double *h, double *f)
+{
+    uint32_t id = qs_key(v) >> QS_BUCKET_SHIFT;
+    size_t lo = qs_index_entry_from(ix, id);
     *a = qs_key_float(id << QS_BUCKET_SHIFT);
     *h = qs_key_float(id << QS_BUCKET_SHIFT | QS_BUCKET_LOW) - *a;
     *f = lo < ix->m && ix->id[lo] == id ? ((double)v - *a) / *h : 0;

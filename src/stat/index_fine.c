@@ -23,18 +23,6 @@ bool qs_index_refinable(const qs_index *ix) { return ix->kind == QS_INDEX_BUCKET
 const qs_index *qs_index_fine(const qs_index *ix) { return ix->fine; }
 
 /* ---- which buckets -------------------------------------------------------------------------------------- */
-/* The first entry whose bucket is id or above. */
-static size_t entry_from(const qs_index *ix, uint32_t id)
-{
-    size_t lo = 0, hi = ix->m;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (ix->id[mid] < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo;
-}
-
 static size_t count_of(const qs_index *ix, size_t e) { return ix->cum[e + 1] - ix->cum[e]; }
 
 /* Marks the buckets that reach into the intervals; returns how many values of them would have to be gathered. */
@@ -44,7 +32,7 @@ static size_t mark(const qs_index *ix, const qs_interval *at, size_t k, bool *wa
     for (size_t i = 0; i < k; i++) {
         if (!(at[i].lo <= at[i].hi)) continue;
         uint32_t last = qs_key(at[i].hi) >> QS_BUCKET_SHIFT;
-        for (size_t e = entry_from(ix, qs_key(at[i].lo) >> QS_BUCKET_SHIFT); e < ix->m && ix->id[e] <= last; e++) {
+        for (size_t e = qs_index_entry_from(ix, qs_key(at[i].lo) >> QS_BUCKET_SHIFT); e < ix->m && ix->id[e] <= last; e++) {
             if (want[e]) continue;
             want[e] = true;
             if (!ix->single[e]) n += count_of(ix, e);
@@ -258,7 +246,7 @@ qs_index *qs_index_refine(const qs_index *ix, const qs_interval *at, size_t k, c
 void qs_index_bracket(const qs_index *ix, float v, qs_sums *below, qs_sums *in)
 {
     *in = (qs_sums){0, 0, 0};
-    size_t e = v > ix->min && v <= ix->max ? entry_from(ix, qs_key(v) >> QS_BUCKET_SHIFT) : ix->m;
+    size_t e = v > ix->min && v <= ix->max ? qs_index_entry_from(ix, qs_key(v) >> QS_BUCKET_SHIFT) : ix->m;
     uint32_t id = qs_key(v) >> QS_BUCKET_SHIFT;
     bool inside = e < ix->m && ix->id[e] == id && qs_key(v) != id << QS_BUCKET_SHIFT;
     bool known = !inside || ix->single[e] || (ix->fine_at && ix->fine_at[e] != QS_COARSE);

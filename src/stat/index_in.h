@@ -64,4 +64,7 @@ static inline uint32_t qs_slot_of(const qs_index *ix, float v)
     return b >> 31 ? half - 1 - mag : half + mag;
 }
 
+/* Of a bucket index: the first entry whose bucket is id or above; m if there is none. */
+size_t qs_index_entry_from(const qs_index *ix, uint32_t id);
+
 #endif
