@@ -175,17 +175,31 @@ static bool plain_zero(found *f)
 {
     const qs_tensor *z = f->part[ZERO];
     if (!z) return true;
-    if (z->packed || !qs_dtype_size(z->dtype) || (z->n != 1 && z->n != f->part[SCALE]->n)) return no_shape(f, z);
+    if ((z->packed && !qs_bits_are(z)) || !qs_dtype_size(z->dtype) || (z->n != 1 && z->n != f->part[SCALE]->n)) return no_shape(f, z);
     return true;
 }
 
 /* ---- the schemes -------------------------------------------------------------------------------------- */
-static void bytes(qs_joined *j, bool is_signed)
+static void integers(qs_joined *j, int bits, bool is_signed)
 {
-    j->bits = 8;
-    j->levels = 256;
-    j->lowest = is_signed ? -128 : 0;
+    j->bits = bits;
+    j->levels = 1 << bits;
+    j->lowest = is_signed ? -(1 << (bits - 1)) : 0;
     base_name(j, is_signed ? "int" : "uint");
+}
+
+/* Codes of 2 or 4 bits, several a byte. */
+static void small(qs_joined *j, const qs_packed_kind *k)
+{
+    if (!k->level) {
+        integers(j, k->bits, k->lowest < 0);
+        return;
+    }
+    j->bits = k->bits;
+    j->levels = k->levels;
+    j->level = qs_xmalloc((size_t)k->levels * sizeof *j->level);
+    memcpy(j->level, k->level, (size_t)k->levels * sizeof *j->level);
+    base_name(j, "fp");
 }
 
 static int ascending(const void *a, const void *b)
@@ -211,24 +225,26 @@ static void floats8(qs_joined *j, qs_dtype d)
     snprintf(j->base, sizeof j->base, "%s", d == QS_F8_E4M3 ? "fp8e4m3" : "fp8e5m2");
 }
 
-/* Codes of one byte, as they stand. false, in silence: these are no codes. */
-static bool byte_codes(found *f)
+/* Codes that are elements, as they stand. false, in silence: these are no codes. */
+static bool plain_codes(found *f)
 {
     const qs_tensor *c = f->part[CODES];
-    if (c->dtype == QS_I8 || c->dtype == QS_U8) bytes(&f->j, c->dtype == QS_I8);
+    if (c->dtype == QS_I8 || c->dtype == QS_U8) integers(&f->j, 8, c->dtype == QS_I8);
+    else if (c->dtype == QS_I16 || c->dtype == QS_U16) integers(&f->j, 16, c->dtype == QS_I16);
+    else if (qs_bits_are(c)) small(&f->j, c->packed->kind);
     else if (c->dtype == QS_F8_E4M3 || c->dtype == QS_F8_E5M2) floats8(&f->j, c->dtype);
     else return false;
     shape_of(f, c);
     return c->n > 0;
 }
 
-static bool fit_scaled(found *f) { return byte_codes(f) && plain_zero(f) && by_shapes(f, 0); }
-static bool fit_square(found *f) { return byte_codes(f) && (f->part[SCALE]->n == 1 ? by_tensor(f) : by_square(f)); }
+static bool fit_scaled(found *f) { return plain_codes(f) && plain_zero(f) && by_shapes(f, 0); }
+static bool fit_square(found *f) { return plain_codes(f) && (f->part[SCALE]->n == 1 ? by_tensor(f) : by_square(f)); }
 
 /* bitsandbytes: SCB is the largest magnitude of a row, which has the code 127. */
 static bool fit_scb(found *f)
 {
-    if (f->part[CODES]->dtype != QS_I8 || !byte_codes(f)) return false;
+    if (f->part[CODES]->dtype != QS_I8 || !plain_codes(f)) return false;
     f->j.factor = 1 / 127.0;
     return f->part[CODES]->ndim == 2 && f->part[SCALE]->n == dim(f->part[CODES], 0) ? by_channel(f, 0) : no_shape(f, f->part[SCALE]);
 }
@@ -373,7 +389,7 @@ static size_t read_format(qs_joined *j, const char *format)
     size_t n = strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789"), kind = strcspn(format, "0123456789");
     int bits = atoi(format + (kind < n ? kind : n));
     if (n < sizeof j->base) snprintf(j->base, sizeof j->base, "%.*s", (int)n, format);
-    if (!j->level && bits >= 1 && bits <= 8) {
+    if (!j->level && bits >= 1 && bits <= 16) {
         bool is_signed = *format == 'i';
         j->bits = bits;
         j->lowest = is_signed ? -(1 << (bits - 1)) + (strstr(format, ":narrow") != NULL) : 0;
@@ -410,9 +426,7 @@ static bool fit_ours(found *f)
 {
     const char *format = f->m->hints ? f->m->hints->format : NULL;
     size_t group = 0;
-    if (f->part[CODES]->dtype == QS_I16 || f->part[CODES]->dtype == QS_U16)
-        return no(f, _("%s: codes of more than 8 bits stay as they are"), f->part[CODES]->name);
-    if (!byte_codes(f)) return false;
+    if (!plain_codes(f)) return false;
     if (f->part[EXTRA] && !take_book(f, f->part[EXTRA])) return false;
     if (format) group = read_format(&f->j, format);
     if (f->part[SCALE]->ndim == 3 && group) return no(f, _("%s: its groups do not run along rows"), f->stem);
@@ -423,12 +437,65 @@ static bool fit_ours(found *f)
     return plain_zero(f) && by_shapes(f, group);
 }
 
-/* ---- what a reader tells (ONNX: DequantizeLinear) ---------------------------------------------------------- */
+/* ---- what a reader tells (ONNX) ---------------------------------------------------------------------------- */
+/* Packed bits, or numbers as the scales are; without either the zero is in the middle, so the codes are signed. */
+static bool fit_nbits_zero(found *f, size_t blocks)
+{
+    qs_tensor *z = f->part[ZERO];
+    int bits = f->j.bits;
+    if (!z) {
+        f->j.shift = f->j.lowest = -(1 << (bits - 1));
+    } else if (z->dtype == QS_U8 && z->n == f->told->rows * ((blocks * (size_t)bits + 7) / 8)) {
+        f->j.zeros = QS_ZERO_BYTES;
+    } else if (!is_scale(z) || z->n != f->part[SCALE]->n) {
+        return no_shape(f, z);
+    }
+    base_name(&f->j, z ? "uint" : "int");
+    return true;
+}
+
+static bool nbits_order(found *f)
+{
+    qs_tensor *order = f->told->order;
+    if (!is_whole(order) || order->n != f->told->inputs) return no_shape(f, order);
+    if (in_order(order, f->told->block)) {
+        f->also = order;
+    } else {
+        f->part[EXTRA] = order;
+        f->j.extra = QS_EXTRA_ORDER;
+    }
+    return true;
+}
+
+/* MatMulNBits: [rows, blocks, block * bits / 8] bytes, scales [rows, blocks]. */
+static bool fit_nbits(found *f)
+{
+    const qs_told *t = f->told;
+    const qs_tensor *c = f->part[CODES], *s = f->part[SCALE];
+    size_t blocks = t->block && t->inputs ? (t->inputs - 1) / t->block + 1 : 0, row, all, scales;
+    if (t->bits < 2 || t->bits > 8 || !blocks || !t->rows || t->block % 8 || t->block > c->n * 4 || t->inputs > c->n * 4)
+        return no(f, _("%s: not the bits, blocks and shape that MatMulNBits has"), c->name);
+    row = blocks * (t->block / 8 * (size_t)t->bits);
+    if (c->dtype != QS_U8 || !qs_mul(row, t->rows, &all) || all != c->n) return no_shape(f, c);
+    if (!qs_mul(blocks, t->rows, &scales) || s->n != scales) return no_shape(f, s);
+    f->j.bits = t->bits;
+    if (t->order && !nbits_order(f)) return false;
+    words(&f->j, t->rows, t->inputs, t->block < t->inputs ? t->block : t->inputs);
+    f->j.outer_step = blocks;
+    f->j.axis_step = 1;
+    f->j.codes = QS_CODES_BYTES;
+    f->j.row = row;
+    matrix(f, t->rows, t->inputs);
+    return fit_nbits_zero(f, blocks);
+}
+
+/* DequantizeLinear. */
 static bool fit_told(found *f)
 {
     const qs_tensor *c = f->part[CODES], *s = f->part[SCALE];
     int axis = f->told->axis < 0 ? f->told->axis + c->ndim : f->told->axis;
-    if (!byte_codes(f) || !plain_zero(f)) return false;
+    if (f->told->bits) return fit_nbits(f);
+    if (!plain_codes(f) || !plain_zero(f)) return false;
     if (s->n == 1) return by_tensor(f);
     if (axis < 0 || axis >= c->ndim) return no(f, _("%s has no axis %d"), c->name, f->told->axis);
     if (!f->told->block) return s->ndim == 1 && s->n == dim(c, axis) ? by_channel(f, axis) : no_shape(f, s);
@@ -454,6 +521,7 @@ static const struct rule {
     {"8-bit floats with scales", {".weight", ".weight_scale_inv", "", ""}, ".weight", fit_square},
 };
 static const struct rule onnx = {"DequantizeLinear", {"", "", "", ""}, "", fit_told};
+static const struct rule onnx_bits = {"MatMulNBits", {"", "", "", ""}, "", fit_told};
 
 /* ---- going over a model ------------------------------------------------------------------------------------------ */
 typedef struct joining {
@@ -491,7 +559,11 @@ static void make(joining *w, size_t i, const struct rule *r, found *f)
         no(f, "%s: %s", name, err.msg);
     } else {
         f->j.level = NULL;      /* taken over */
-        if (f->ndim == c->ndim) {
+        if (f->told && f->told->bits) {
+            w->made[i]->out_axis = 0;
+            w->made[i]->in_axes = 1u << 1;
+            w->made[i]->use = r->scheme;
+        } else if (f->ndim == c->ndim) {
             w->made[i]->out_axis = c->out_axis;
             w->made[i]->in_axes = c->in_axes;
             w->made[i]->use = c->use;
@@ -554,12 +626,13 @@ static void by_told(joining *w)
         const qs_told key = {.codes = w->m->tensors[i]};
         const qs_told *told = bsearch(&key, h->told, h->ntold, sizeof key, by_codes);
         if (!told) continue;
-        found f = start(w, &onnx, told);
+        const struct rule *r = told->bits ? &onnx_bits : &onnx;
+        found f = start(w, r, told);
         f.stem = told->codes->name;
         f.part[CODES] = told->codes;
         f.part[SCALE] = told->scale;
         f.part[ZERO] = told->zero;
-        if (is_scale(told->scale) && fit_told(&f)) make(w, i, &onnx, &f);
+        if (is_scale(told->scale) && r->fit(&f)) make(w, i, r, &f);
         if (*f.why) fail(w, f.why);
         free(f.j.level);
     }

@@ -48,6 +48,19 @@ static void codes_of_words(const own *w, const qs_tensor *t, size_t first, size_
     for (size_t i = 0; i < n; i++) code[i] = (int32_t)bits_of(word, (a + i) * (size_t)bits - from * 32, bits);
 }
 
+/* Codes a .. a+n-1 of a row of bytes that begins at byte `first`. */
+static void codes_of_bytes(const qs_tensor *t, size_t first, int bits, size_t a, size_t n, int32_t *code)
+{
+    unsigned char byte[BLOCK + 2];
+    size_t from = a * (size_t)bits / 8, to = ((a + n) * (size_t)bits - 1) / 8;
+    qs_tensor_bytes(t, first + from, 1, to - from + 1, byte);
+    byte[to - from + 1] = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (a + i) * (size_t)bits - from * 8;
+        code[i] = (byte[at / 8] | byte[at / 8 + 1] << 8) >> at % 8 & ((1 << bits) - 1);
+    }
+}
+
 static void codes_awq(const own *w, const qs_tensor *t, size_t o, size_t a, size_t n, int32_t *code)
 {
     uint32_t word[BLOCK];
@@ -67,6 +80,7 @@ static void levels_at(const own *w, const qs_tensor *t, size_t start, size_t n, 
     case QS_CODES_DOWN: codes_of_words(w, t, o, j->outer, a, n, code); break;
     case QS_CODES_ALONG: codes_of_words(w, t, o * words, 1, a, n, code); break;
     case QS_CODES_AWQ: codes_awq(w, t, o, a, n, code); break;
+    case QS_CODES_BYTES: codes_of_bytes(t, o * j->row, j->bits, a, n, code); break;
     }
     for (size_t i = 0; i < n && j->codes != QS_CODES_PLAIN; i++)
         level[i] = (float)(code[i] + j->shift);
@@ -108,6 +122,15 @@ static float zero_bits(const own *w, const qs_tensor *t, size_t part)
     return (float)bits_of(word, at % 32, (int)bits);
 }
 
+/* The zero of a part of [outer, groups] that is stored as bits of bytes. */
+static float zero_bytes(const own *w, const qs_tensor *t, size_t part)
+{
+    int32_t zero;
+    size_t groups = w->j.outer_step, row = (groups * (size_t)w->j.bits + 7) / 8;
+    codes_of_bytes(t, part / groups * row, w->j.bits, part % groups, 1, &zero);
+    return (float)zero;
+}
+
 static grid grid_of(const qs_packed *p, size_t part)
 {
     const own *w = own_of(p);
@@ -116,7 +139,8 @@ static grid grid_of(const qs_packed *p, size_t part)
     if (part >= p->part[QS_JOINED_SCALE]->n) return g;
     qs_tensor_read(p->part[QS_JOINED_SCALE], part, 1, &g.scale);
     if (w->j.factor != 1) g.scale = (float)((double)g.scale * w->j.factor);
-    if (zero && w->j.zeros != QS_ZERO_PLAIN) g.zero = zero_bits(w, zero, part);
+    if (zero && w->j.zeros == QS_ZERO_BYTES) g.zero = zero_bytes(w, zero, part);
+    else if (zero && w->j.zeros != QS_ZERO_PLAIN) g.zero = zero_bits(w, zero, part);
     else if (zero) qs_tensor_read(zero, zero->n == 1 ? 0 : part, 1, &g.zero);
     g.zero += (float)w->j.zero_plus;
     if (w->j.extra == QS_EXTRA_OFFSET) qs_tensor_read(p->part[QS_JOINED_EXTRA], part, 1, &g.offset);
@@ -178,10 +202,12 @@ static char *format_name(const qs_joined *j, bool zero)
     return qs_xasprintf("%s%s%s%s", j->base, j->extra == QS_EXTRA_OFFSET ? "+offset" : zero ? "+zp" : "", *of ? "@" : "", of);
 }
 
+static double bits_each(const qs_tensor *t) { return t->packed ? t->packed->bpw : 8.0 * (double)qs_dtype_size(t->dtype); }
+
 static double bits_stored(qs_tensor *const part[4])
 {
     double bits = 0;
-    for (int i = 0; i < 4; i++) bits += part[i] ? 8.0 * (double)part[i]->n * (double)qs_dtype_size(part[i]->dtype) : 0;
+    for (int i = 0; i < 4; i++) bits += part[i] ? (double)part[i]->n * bits_each(part[i]) : 0;
     return bits;
 }
 

@@ -18,13 +18,15 @@ typedef enum qs_codes_layout {
     QS_CODES_PLAIN,     /* one an element: integers of any width, or floats that are levels themselves */
     QS_CODES_DOWN,      /* I32 words [axis * bits / 32, outer]: bits run along the axis within a column (GPTQ) */
     QS_CODES_ALONG,     /* I32 words [outer, axis * bits / 32]: bits run along the axis (compressed-tensors) */
-    QS_CODES_AWQ        /* I32 words [axis, outer / 8]: eight outputs a word, in AWQ's order */
+    QS_CODES_AWQ,       /* I32 words [axis, outer / 8]: eight outputs a word, in AWQ's order */
+    QS_CODES_BYTES      /* U8 [outer, row]: bits run along the axis from the low end, a row is whole blocks (MatMulNBits) */
 } qs_codes_layout;
 
 typedef enum qs_zero_layout {
     QS_ZERO_PLAIN,      /* numbers, one a part; a single one is for all */
     QS_ZERO_BITS,       /* I32 words [groups, outer * bits / 32], bits run along the outputs (GPTQ) */
-    QS_ZERO_AWQ         /* the same, eight outputs a word in AWQ's order */
+    QS_ZERO_AWQ,        /* the same, eight outputs a word in AWQ's order */
+    QS_ZERO_BYTES       /* U8 [outer, groups * bits / 8 rounded up]: bits run along the groups (MatMulNBits) */
 } qs_zero_layout;
 
 typedef enum qs_extra { QS_EXTRA_NONE, QS_EXTRA_ORDER, QS_EXTRA_OFFSET } qs_extra;
@@ -40,6 +42,7 @@ typedef struct qs_joined {
     size_t outer_block, axis_block, outer_step, axis_step, inner_step;
     qs_codes_layout codes;
     qs_zero_layout zeros;
+    size_t row;                       /* QS_CODES_BYTES: bytes of a row */
     int zero_plus;                    /* added to every zero that is stored, and the zero where none is */
     qs_extra extra;
     double factor;                    /* times the scale */

@@ -332,17 +332,31 @@ static qs_tensor *input_weight(const scope *s, const Onnx__NodeProto *n, size_t 
     return a->w->t;
 }
 
+static bool has_input(const Onnx__NodeProto *n, size_t input) { return n->n_input > input && *n->input[input]; }
+
 static void tell_codes(reader *r, const scope *s, const Onnx__NodeProto *n)
 {
     for (size_t i = 0; i < sizeof dequantizing / sizeof *dequantizing; i++) {
         if (strcmp(n->op_type, dequantizing[i].op)) continue;
         int64_t axis = attribute_int(n, "axis", dequantizing[i].axis), block = attribute_int(n, "block_size", 0);
-        qs_told t = {input_weight(s, n, dequantizing[i].codes), input_weight(s, n, dequantizing[i].scale),
-                     input_weight(s, n, dequantizing[i].zero), axis >= -QS_MAXDIM && axis < QS_MAXDIM ? (int)axis : QS_MAXDIM,
-                     block > 0 ? (size_t)block : 0};
-        bool zero = n->n_input <= dequantizing[i].zero || !*n->input[dequantizing[i].zero] || t.zero;
-        if (t.codes && t.scale && zero && t.codes != t.scale) qs_join_told(r->m, &t);
+        qs_told t = {.codes = input_weight(s, n, dequantizing[i].codes), .scale = input_weight(s, n, dequantizing[i].scale),
+                     .zero = input_weight(s, n, dequantizing[i].zero),
+                     .axis = axis >= -QS_MAXDIM && axis < QS_MAXDIM ? (int)axis : QS_MAXDIM, .block = block > 0 ? (size_t)block : 0};
+        if (t.codes && t.scale && (t.zero || !has_input(n, dequantizing[i].zero)) && t.codes != t.scale) qs_join_told(r->m, &t);
     }
+}
+
+/* ONNX Runtime's product with codes that are packed into bytes. Weights that were prepared for one machine stay bytes. */
+static void tell_bits(reader *r, const scope *s, const Onnx__NodeProto *n)
+{
+    if (strcmp(n->op_type, "MatMulNBits") || attribute_int(n, "weight_prepacked", 0)) return;
+    int64_t bits = attribute_int(n, "bits", 4), block = attribute_int(n, "block_size", 0);
+    int64_t rows = attribute_int(n, "N", 0), inputs = attribute_int(n, "K", 0);
+    qs_told t = {.codes = input_weight(s, n, 1), .scale = input_weight(s, n, 2), .zero = input_weight(s, n, 3),
+                 .order = input_weight(s, n, 4), .bits = bits > 0 && bits <= 8 ? (int)bits : 1, .block = block > 0 ? (size_t)block : 0,
+                 .rows = rows > 0 ? (size_t)rows : 0, .inputs = inputs > 0 ? (size_t)inputs : 0};
+    bool known = (t.zero || !has_input(n, 3)) && (t.order || !has_input(n, 4));
+    if (t.codes && t.scale && known && t.codes != t.scale) qs_join_told(r->m, &t);
 }
 
 static void hand_on(scope *s, const Onnx__NodeProto *n)
@@ -383,6 +397,7 @@ static int walk_node(reader *r, scope *s, const Onnx__NodeProto *n, size_t numbe
                       : walk_attribute(r, s, n, number, n->attribute[i]);
     learn_axes(s, n);
     tell_codes(r, s, n);
+    tell_bits(r, s, n);
     hand_on(s, n);
     return rc;
 }

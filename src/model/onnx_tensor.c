@@ -13,22 +13,23 @@
 
 enum typed { NOTHING, FLOATS, INT32S, INT64S, DOUBLES, UINT64S };
 
-/* By the number ONNX gives the type: ours, or its name; and which of the typed fields holds it. */
-static const struct { const char *name; qs_dtype d; enum typed typed; } types[] = {
-    [0] = {"UNDEFINED", QS_UNKNOWN_DTYPE, NOTHING}, [1] = {"FLOAT", QS_F32, FLOATS},
-    [2] = {"UINT8", QS_U8, INT32S},                 [3] = {"INT8", QS_I8, INT32S},
-    [4] = {"UINT16", QS_U16, INT32S},               [5] = {"INT16", QS_I16, INT32S},
-    [6] = {"INT32", QS_I32, INT32S},                [7] = {"INT64", QS_I64, INT64S},
-    [8] = {"STRING", QS_UNKNOWN_DTYPE, NOTHING},    [9] = {"BOOL", QS_BOOL, INT32S},
-    [10] = {"FLOAT16", QS_F16, INT32S},             [11] = {"DOUBLE", QS_F64, DOUBLES},
-    [12] = {"UINT32", QS_U32, UINT64S},             [13] = {"UINT64", QS_U64, UINT64S},
-    [14] = {"COMPLEX64", QS_UNKNOWN_DTYPE, NOTHING}, [15] = {"COMPLEX128", QS_UNKNOWN_DTYPE, NOTHING},
-    [16] = {"BFLOAT16", QS_BF16, INT32S},           [17] = {"FLOAT8E4M3FN", QS_F8_E4M3, INT32S},
-    [18] = {"FLOAT8E4M3FNUZ", QS_UNKNOWN_DTYPE, NOTHING}, [19] = {"FLOAT8E5M2", QS_F8_E5M2, INT32S},
-    [20] = {"FLOAT8E5M2FNUZ", QS_UNKNOWN_DTYPE, NOTHING}, [21] = {"UINT4", QS_UNKNOWN_DTYPE, NOTHING},
-    [22] = {"INT4", QS_UNKNOWN_DTYPE, NOTHING},     [23] = {"FLOAT4E2M1", QS_UNKNOWN_DTYPE, NOTHING},
-    [24] = {"FLOAT8E8M0", QS_UNKNOWN_DTYPE, NOTHING}, [25] = {"UINT2", QS_UNKNOWN_DTYPE, NOTHING},
-    [26] = {"INT2", QS_UNKNOWN_DTYPE, NOTHING},
+/* By the number ONNX gives the type: ours, or its name; which of the typed fields holds it; where several are a byte (then
+ * d is that of the bytes), how they are read. */
+static const struct { const char *name; qs_dtype d; enum typed typed; const qs_packed_kind *bits; } types[] = {
+    [0] = {"UNDEFINED", QS_UNKNOWN_DTYPE, NOTHING, NULL},     [1] = {"FLOAT", QS_F32, FLOATS, NULL},
+    [2] = {"UINT8", QS_U8, INT32S, NULL},                     [3] = {"INT8", QS_I8, INT32S, NULL},
+    [4] = {"UINT16", QS_U16, INT32S, NULL},                   [5] = {"INT16", QS_I16, INT32S, NULL},
+    [6] = {"INT32", QS_I32, INT32S, NULL},                    [7] = {"INT64", QS_I64, INT64S, NULL},
+    [8] = {"STRING", QS_UNKNOWN_DTYPE, NOTHING, NULL},        [9] = {"BOOL", QS_BOOL, INT32S, NULL},
+    [10] = {"FLOAT16", QS_F16, INT32S, NULL},                 [11] = {"DOUBLE", QS_F64, DOUBLES, NULL},
+    [12] = {"UINT32", QS_U32, UINT64S, NULL},                 [13] = {"UINT64", QS_U64, UINT64S, NULL},
+    [14] = {"COMPLEX64", QS_UNKNOWN_DTYPE, NOTHING, NULL},    [15] = {"COMPLEX128", QS_UNKNOWN_DTYPE, NOTHING, NULL},
+    [16] = {"BFLOAT16", QS_BF16, INT32S, NULL},               [17] = {"FLOAT8E4M3FN", QS_F8_E4M3, INT32S, NULL},
+    [18] = {"FLOAT8E4M3FNUZ", QS_UNKNOWN_DTYPE, NOTHING, NULL},[19] = {"FLOAT8E5M2", QS_F8_E5M2, INT32S, NULL},
+    [20] = {"FLOAT8E5M2FNUZ", QS_UNKNOWN_DTYPE, NOTHING, NULL},[21] = {"UINT4", QS_U8, INT32S, &qs_bits_uint4},
+    [22] = {"INT4", QS_U8, INT32S, &qs_bits_int4},            [23] = {"FLOAT4E2M1", QS_U8, INT32S, &qs_bits_fp4},
+    [24] = {"FLOAT8E8M0", QS_UNKNOWN_DTYPE, NOTHING, NULL},   [25] = {"UINT2", QS_U8, INT32S, &qs_bits_uint2},
+    [26] = {"INT2", QS_U8, INT32S, &qs_bits_int2},
 };
 #define TYPES (int)(sizeof types / sizeof *types)
 
@@ -234,11 +235,14 @@ static qs_tensor *read_known(const char *name, const Onnx__TensorProto *p, qs_bl
     place at = {0};
     qs_tensor *t = NULL;
     qs_dtype d = types[p->data_type].d;
+    const qs_packed_kind *bits = types[p->data_type].bits;
     if (qs_shape_count((int)p->n_dims, p->dims, qs_dtype_size(d), &n, err)) return NULL;
-    size_t bytes = n * qs_dtype_size(d);
+    size_t bytes = bits ? qs_bits_bytes(bits, n) : n * qs_dtype_size(d);
     if (!find_data(p, bytes, model, path, files, &at, &swapped, err)) {
         if (at.size != bytes)
-            qs_fail(err, QS_EFORMAT, _("%zu elements of %s are %zu bytes, the file has %zu"), n, qs_dtype_name(d), bytes, at.size);
+            qs_fail(err, QS_EFORMAT, _("%zu elements of %s are %zu bytes, the file has %zu"), n, bits ? bits->name : qs_dtype_name(d), bytes, at.size);
+        else if (bits)
+            t = qs_bits_tensor(name, bits, (int)p->n_dims, p->dims, at.blob ? at.blob : model, at.data, err);
         else if ((t = qs_tensor_new(name, d, (int)p->n_dims, p->dims, at.blob ? at.blob : model, at.data, err)))
             t->swapped = swapped;
     }

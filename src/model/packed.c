@@ -59,6 +59,7 @@ int qs_packed_levels(const qs_tensor *t, size_t i, float *out)
     float scale, offset;
     if (!t->packed || i >= t->n) return 0;
     const qs_packed_kind *k = t->packed->kind;
+    if (k->levels > QS_PACKED_LEVELS) return 0;
     k->grid(t->packed, i, &scale, &offset);
     if (!isfinite(scale) || !isfinite(offset)) return 0;
     for (int j = 0; j < k->levels; j++) {

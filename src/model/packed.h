@@ -18,7 +18,7 @@
  */
 #include "model/tensor.h"
 
-#define QS_PACKED_LEVELS 256 /* the most a codebook has */
+#define QS_PACKED_LEVELS 256 /* the most that are listed, and that a codebook has */
 #define QS_PACKED_PARTS 4
 
 typedef struct qs_packed_kind {
@@ -26,7 +26,7 @@ typedef struct qs_packed_kind {
     const char *doc;         /* one line, N_() */
     int bits;                /* of a code */
     size_t run;              /* values in a row (C order) that share scale and offset; 0: shared otherwise, ask grid() */
-    int levels;              /* of the codebook, 2..QS_PACKED_LEVELS */
+    int levels;              /* of the codebook, at least 2; more than QS_PACKED_LEVELS are not listed */
     int lowest;              /* level[k] = lowest + k, where level is NULL */
     const float *level;      /* (levels) in units of the scale, ascending, or NULL */
     /* Values start .. start+n-1 of the tensor in C order, within its n. Any thread. Never fails: codes that mean
@@ -58,7 +58,7 @@ void qs_packed_unref(qs_packed *p);
 qs_tensor *qs_packed_tensor(const char *name, int ndim, const int64_t *shape, qs_packed *p, qs_err *err);
 
 /* The levels that value i could have had, ascending, into out (QS_PACKED_LEVELS). Returns how many; 0: not packed,
- * or the scale is not finite. */
+ * there are more, or the scale is not finite. */
 int qs_packed_levels(const qs_tensor *t, size_t i, float *out);
 
 #endif

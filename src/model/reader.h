@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "model/model.h"
+#include "model/packed.h"
 
 extern const qs_reader qs_reader_index, qs_reader_npz, qs_reader_torch, qs_reader_safetensors, qs_reader_npy, qs_reader_onnx, qs_reader_onnx_tensor,
                        qs_reader_gguf, qs_reader_imatrix;
@@ -18,12 +19,23 @@ qs_tensor *qs_tensor_unknown(const char *name, const char *text, int ndim, const
 /* The product of a shape and its size in bytes (size 0: any). EFORMAT where it is negative or overflows. */
 int qs_shape_count(int ndim, const int64_t *shape, size_t size, size_t *n, qs_err *err);
 
+/* ---- numbers of fewer than 8 bits, several a byte (bits.c) ---- */
+extern const qs_packed_kind qs_bits_int4, qs_bits_uint4, qs_bits_int2, qs_bits_uint2, qs_bits_fp4;
+size_t qs_bits_bytes(const qs_packed_kind *k, size_t n);   /* that n of them take */
+bool qs_bits_are(const qs_tensor *t);                      /* is t made of such numbers, under no scale? */
+/* As qs_packed_tensor; the caller has made sure that its bytes are at data. */
+qs_tensor *qs_bits_tensor(const char *name, const qs_packed_kind *k, int ndim, const int64_t *shape, qs_blob *blob,
+                          const unsigned char *data, qs_err *err);
+
 /* ---- quantized models (join.c) ---- */
 /* Codes whose scale and zero point (or NULL) a reader knows; borrowed from the model. */
 typedef struct qs_told {
     qs_tensor *codes, *scale, *zero;
     int axis;                   /* of the scales, where there are several; < 0: from the end */
     size_t block;               /* values along that axis that share a scale; 0: all of a channel */
+    int bits;                   /* of codes that lie one after the other in the bytes of `codes` (MatMulNBits); 0: they are elements */
+    size_t rows, inputs;        /* then: how many there are, every row in whole blocks */
+    qs_tensor *order;           /* then: the group of every input, or NULL */
 } qs_told;
 typedef struct qs_hints {
     qs_told *told;              /* (ntold) */

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libqsmodel.a
-libqsmodel_a_SOURCES = src/model/blob.c src/model/imatrix.c src/model/importance.c src/model/importance.h \
+libqsmodel_a_SOURCES = src/model/bits.c src/model/blob.c src/model/imatrix.c src/model/importance.c src/model/importance.h \
                         src/model/join.c src/model/joined.c src/model/joined.h src/model/match.c src/model/match.h \
                         src/model/model.c src/model/model.h src/model/npy.c src/model/npz.c src/model/folder.c \
                         src/model/json.c src/model/json.h \
@@ -48,7 +48,8 @@ tests_unit_t_join_SOURCES = tests/unit/t_join.c tests/tap.h tests/unit/files.h
 tests_unit_t_join_LDADD   = $(MODEL_LIBS)
 EXTRA_DIST += tests/golden/joined.py tests/golden/joined/model.safetensors tests/golden/joined/want.safetensors \
               tests/golden/joined/bad.safetensors tests/golden/joined/order.safetensors tests/golden/joined/qdq.onnx \
-              tests/golden/joined/qdq_want.safetensors
+              tests/golden/joined/qdq_want.safetensors tests/golden/joined_onnx.py tests/golden/joined/small.onnx \
+              tests/golden/joined/small_want.safetensors tests/golden/joined/small_bad.onnx
 tests_unit_t_open_big_SOURCES = tests/unit/t_open_big.c tests/tap.h tests/unit/files.h
 tests_unit_t_open_big_LDADD   = $(MODEL_LIBS)
 tests_hostile_t_hostile_SOURCES = tests/hostile/t_hostile.c tests/tap.h tests/unit/files.h

@@ -60,6 +60,8 @@ P
 run quantize small.safetensors -o c.safetensors --format int4@channel --tensor conv.weight --tensor fc.weight --codes
 run diff q.safetensors c.safetensors --tensor 'conv*' --csv; exits 0 "diff of floats and codes"
 has out '^conv.weight,conv.weight,"\[8,4,3,3\]",int4@channel,288,0,0,' "the codes are those floats"
+run diff q9.safetensors c9.safetensors --tensor 'conv*' --csv; exits 0 "diff of floats and codes of 16 bits"
+has out '^conv.weight,conv.weight,"\[8,4,3,3\]",int16,288,0,0,' "those too"
 run diff small.safetensors c.safetensors; has out '^5 tensors, [0-9]+ values: MSE .* bits a value' "a total"
 run diff small.safetensors; exits 2 "one model is not enough"
 run diff small.safetensors none.safetensors; exits 3 "a model that is not there"

@@ -117,7 +117,7 @@ def pb(*fields):
     return out
 
 
-FLOAT, UINT8, INT8, INT32, INT64, STRING, FLOAT16, DOUBLE, BFLOAT16 = 1, 2, 3, 6, 7, 8, 10, 11, 16
+FLOAT, UINT8, INT8, INT32, INT64, STRING, FLOAT16, DOUBLE, BFLOAT16, UINT4, INT4, FP4, INT2 = 1, 2, 3, 6, 7, 8, 10, 11, 16, 21, 22, 23, 26
 
 
 def tensor(name, kind, shape, *payload):
@@ -152,6 +152,17 @@ put("onnx", "codes.onnx", model([
     node("DequantizeLinear", ["q2", "s2"], ["w2"], pb((1, "axis"), (3, 0)), pb((1, "block_size"), (3, 2))), node("MatMul", ["y", "w2"], ["y2"])],
     [tensor("q", INT8, [2, 2], (9, bytes(range(4)))), tensor("s", FLOAT, [2], (9, floats(2))), tensor("z", INT8, [2], (9, bytes(2))),
      tensor("q2", UINT8, [3, 2], (9, bytes(range(6)))), tensor("s2", FLOAT, [2, 2], (9, floats(2, 2)))]))
+put("onnx", "small.onnx", model([
+    node("DequantizeLinear", ["q", "s", "z"], ["w"], pb((1, "axis"), (3, 0))), node("MatMul", ["x", "w"], ["y"]),
+    node("DequantizeLinear", ["q2", "s2"], ["w2"], pb((1, "axis"), (3, 1)), pb((1, "block_size"), (3, 2))), node("DequantizeLinear", ["q3", "s3"], ["w3"])],
+    [tensor("q", INT4, [3, 3], (9, bytes(range(5)))), tensor("s", FLOAT, [3], (9, floats(3))), tensor("z", INT4, [3], (9, bytes(2))),
+     tensor("q2", UINT4, [2, 3], (5, varint(0x12) + varint(0xff) + varint(0x30))), tensor("s2", FLOAT, [2, 2], (9, floats(2, 2))),
+     tensor("q3", 5, [2], (9, bytes(4))), tensor("s3", FLOAT, [], (9, floats(1))), tensor("f", FP4, [2], (9, b"\x97")), tensor("i2", INT2, [5], (9, b"\x1b\x02"))]))
+put("onnx", "nbits.onnx", model([
+    node("MatMulNBits", ["x", "b", "s", "z"], ["y"], *(pb((1, k), (3, v)) for k, v in (("K", 24), ("N", 2), ("bits", 4), ("block_size", 16)))),
+    node("MatMulNBits", ["y", "b8", "s8", "", "g"], ["v"], *(pb((1, k), (3, v)) for k, v in (("K", 16), ("N", 1), ("bits", 8), ("block_size", 16))))],
+    [tensor("b", UINT8, [2, 2, 8], (9, bytes(range(32)))), tensor("s", FLOAT, [4], (9, floats(4))), tensor("z", UINT8, [2], (9, b"\x17\x28")),
+     tensor("b8", UINT8, [1, 1, 16], (9, bytes(range(16)))), tensor("s8", FLOAT, [1], (9, floats(1))), tensor("g", INT32, [16], (5, bytes(15) + varint(7)))]))
 put("onnx", "sparse.onnx", pb((7, pb((15, pb((1, tensor("sparse", FLOAT, [2], (9, floats(2)))), (2, tensor("", INT64, [2], (7, varint(0) + varint(3)))), (3, 2), (3, 2))),
                                      (5, tensor("w", FLOAT, [1], (9, floats(1))))))))
 put("onnx", "external.onnx", model([], [tensor("w", FLOAT, [2, 2], (13, pb((1, "location"), (2, "codes.onnx"))), (13, pb((1, "offset"), (2, "8"))),

@@ -50,7 +50,7 @@ static void types(void)
         {"float8e5m2", QS_F8_E5M2, 1.5, -2},
     };
     static const struct { const char *name, *text; size_t n; } listed[] = {
-        {"string", "STRING", 2}, {"complex64", "COMPLEX64", 2}, {"int4", "INT4", 3}, {"odd", "type 99", 3}, {"deep", "FLOAT, 9 axes", 0},
+        {"string", "STRING", 2}, {"complex64", "COMPLEX64", 2}, {"odd", "type 99", 3}, {"deep", "FLOAT, 9 axes", 0},
     };
     qs_err e;
     qs_model *m = open_golden("types", &e);
@@ -64,6 +64,9 @@ static void types(void)
         const qs_tensor *t = qs_model_find(m, listed[i].name);
         ok(t && !t->dtype && !strcmp(t->dtype_text, listed[i].text) && t->n == listed[i].n, "%s is listed", listed[i].name);
     }
+    const qs_tensor *t = qs_model_find(m, "int4");
+    ok(t && !strcmp(t->dtype_text, "INT4") && t->n == 3 && qs_tensor_at(t, 0) == 1 && qs_tensor_at(t, 1) == 2 && qs_tensor_at(t, 2) == 3,
+       "integers of 4 bits are read");
     qs_model_unref(m);
 }
 
