@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* .npy: what NumPy wrote (tests/golden/npy.py) is read, or refused by name; damaged headers are named errors. */
 #include <dirent.h>
+#include <ftw.h>
+#include <sys/stat.h>
 
 #include "files.h"
 #include "../tap.h"
@@ -138,6 +140,47 @@ static void damaged(void)
     qs_model_unref(m);
 }
 
+/* ---- the files NumPy tests itself with (package python3-numpy) ---- */
+#define NUMPY "/usr/lib/python3/dist-packages/numpy"
+static size_t numpys, nameless;
+
+static int open_one(const char *file, const struct stat *st, int kind, struct FTW *f)
+{
+    (void)st, (void)f;
+    const char *dot = strrchr(file, '.');
+    if (kind != FTW_F || !dot || (strcmp(dot, ".npy") && strcmp(dot, ".npz"))) return 0;
+    qs_err e = {0};
+    qs_model *m = qs_model_open(file, &e);
+    numpys++;
+    nameless += !m && (!e.code || !strstr(e.msg, file) || strlen(e.msg) < strlen(file) + 10);
+    qs_model_unref(m);
+    return 0;
+}
+
+static void of_numpy(void)
+{
+    static const struct { const char *file, *type, *refused; } want[] = {
+        {"python3.npy", "F64", NULL},      {"win64python2.npy", "F64", NULL},     /* an integer of Python 2 in its shape */
+        {"py2-objarr.npz", "|O8", NULL},   {"py3-objarr.npz", "|O8", NULL},       /* one array of several: listed */
+        {"py2-objarr.npy", NULL, "an array of Python objects"}, {"py3-objarr.npy", NULL, "an array of Python objects"},
+    };
+    if (nftw(NUMPY, open_one, 8, FTW_PHYS) || !numpys) {
+        ok(true, "NumPy's own files # SKIP python3-numpy is not installed");
+        return;
+    }
+    ok(!nameless, "each of %zu files that come with NumPy opens, or is refused by name and with a reason", numpys);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        qs_err e = {0};
+        char *file = qs_xasprintf(NUMPY "/lib/tests/data/%s", want[i].file);
+        qs_model *m = qs_model_open(file, &e);
+        const qs_tensor *t = m && m->n == 1 ? m->tensors[0] : NULL;
+        if (want[i].refused) ok(!m && e.code == QS_EUNSUP && strstr(e.msg, want[i].refused), "%s", e.msg);
+        else ok(t && !strcmp(t->dtype_text, want[i].type) && (t->dtype ? t->n == 2 && qs_tensor_at(t, 1) == 1 : t->n == 4), "%s: %s", want[i].file, want[i].type);
+        qs_model_unref(m);
+        free(file);
+    }
+}
+
 int main(void)
 {
     dir = tmp_dir();
@@ -145,6 +188,7 @@ int main(void)
     arrays();
     refused();
     damaged();
+    of_numpy();
     unlink(path);
     rmdir(dir);
     free(path);
