@@ -49,14 +49,39 @@ static int name_failed(bool fresh, qs_err *err)
     return qs_fail(err, QS_EIO, "%s", strerror(errno));
 }
 
+/* A file in the folder of path that has no name yet, so that nothing is left of it however the program ends; *kept: the
+ * same, for call_it. -1: this file system has none. */
+static int open_nameless(const char *path, int *kept)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? qs_xasprintf("%.*s", (int)(slash - path) + 1, path) : qs_xstrdup(".");
+    int fd = access("/proc/self/fd", X_OK) ? -1 : open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    *kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    free(folder);
+    if (*kept >= 0) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static bool call_it(int kept, const char *name)
+{
+    char self[32];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", kept);
+    return linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
 static int write_beside(const char *path, const filling *w, bool fresh, qs_err *err)
 {
     static atomic_uint counter;
     char *tmp = qs_xasprintf("%s.tmp%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int kept, fd = open_nameless(path, &kept);
+    if (fd < 0) fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool named = fd >= 0 && kept < 0;
     int rc = fd < 0 ? qs_fail(err, QS_EIO, "%s", strerror(errno)) : fill_file(fd, w, err);
+    if (!rc && !named && !(named = call_it(kept, tmp))) rc = qs_fail(err, QS_EIO, "%s", strerror(errno));
     if (!rc && !give_name(tmp, path, fresh)) rc = name_failed(fresh, err);
-    if (fd >= 0 && rc) unlink(tmp);
+    if (named && rc) unlink(tmp);
+    if (kept >= 0) close(kept);
     free(tmp);
     return rc;
 }

@@ -10,7 +10,8 @@
 
 /*
  * Writes n bytes as the file path: beside it first, renamed when all is on its way, so that a failure (no such folder, no
- * right to write, disk full) leaves what was there before, and no half file. fresh: a file of that name is an error and stays.
+ * right to write, disk full) leaves what was there before, and no half file. Until then it has no name, where the file system
+ * can do that (ext4, xfs, btrfs, tmpfs): the end of the program, even kill -9, leaves nothing either. fresh: a file of that name is an error and stays.
  * What is no regular file (a terminal, /dev/full) is written straight.
  * Returns 0; EIO, with the path and the system's reason. ESTATE: fresh, and the name is taken.  Thread: any.  Test: t_paper
  */

@@ -123,6 +123,42 @@ assert rows[0]["init"] == "mse" or rows[0]["mse_ratio"] == 1, rows[0]
 P
 run compare small.safetensors --tensor half.weight --importance conv.weight; exits 3 "a file that is not there"
 
+# Ctrl-C in the middle, twice, and a death without a word: what was there stays, and nothing is beside it.
+cat >interrupt.py <<'P'
+import json, os, random, signal, struct, subprocess, sys, time
+random.seed(1)
+head = {"t%d" % i: {"dtype": "F32", "shape": [256, 256], "data_offsets": [i << 18, (i + 1) << 18]} for i in range(32)}
+text = json.dumps(head).encode()
+with open("many.safetensors", "wb") as f:
+    f.write(struct.pack("<Q", len(text)) + text)
+    block = struct.pack("<65536f", *(random.random() - .5 for i in range(65536)))
+    for i in range(32): f.write(block)
+
+def writing(pid):       # the new file is open, with or without a name
+    try: return any("/dir/" in os.readlink("/proc/%d/fd/%s" % (pid, f)) for f in os.listdir("/proc/%d/fd" % pid))
+    except FileNotFoundError: return False
+
+def end(signals, *command):
+    with open("out", "w") as out, open("err", "w") as err:
+        p = subprocess.Popen([sys.argv[1], *command, "--format", "int4@channel", "many.safetensors"], stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        while p.poll() is None and not writing(p.pid): time.sleep(.002)
+        for s in signals: p.send_signal(s)
+        p.wait()
+    assert os.listdir("dir") == ["o.safetensors"] and open("dir/o.safetensors").read() == "old", (command, os.listdir("dir"))
+    return p.returncode, open("out").read(), open("err").read()
+
+os.mkdir("dir")
+open("dir/o.safetensors", "w").write("old")
+C = signal.SIGINT
+for command in (["quantize", "--json"], ["quantize", "--codes"], ["init"]):
+    code, out, err = end([C], *command, "-o", "dir/o.safetensors")
+    assert code == 130 and "dir/o.safetensors" in err and err.endswith("interrupted\n"), (command, code, err)
+    if "--json" in command: json.loads(out)
+assert end([C, C], "quantize", "-o", "dir/o.safetensors")[0] in (130, -C)
+assert end([signal.SIGKILL], "quantize", "-o", "dir/o.safetensors")[0] == -signal.SIGKILL
+P
+python3 interrupt.py "$qs" >said 2>&1; code=$?; sed 's/^/# /' said; exits 0 "Ctrl-C, twice, kill -9: exit 130 and a message, the old file, nothing beside it"
+
 # The module that other trainers get.
 torch=
 for p in "$python" /usr/bin/python3; do "$p" -c 'from importlib.util import find_spec as f; assert f("torch")' 2>/dev/null && torch=$p && break; done

@@ -148,7 +148,7 @@ while p.poll() is None and "large.safetensors" not in open("/proc/%d/maps" % p.p
 if p.poll() is None: p.send_signal(signal.SIGINT)
 raise SystemExit(p.wait())
 P
-python3 interrupt.py "$qs" --json; code=$?; exits 130 "Ctrl-C"
+python3 interrupt.py "$qs" --json; code=$?; exits 130 "Ctrl-C"; has err 'interrupted$' "is said"
 [ ! -s out ]; verdict $? "nothing half printed"
 python3 interrupt.py "$qs" --html half.html; code=$?; exits 130 "Ctrl-C, of a page"
 [ -z "$(ls half* 2>/dev/null)" ]; verdict $? "no half page"
