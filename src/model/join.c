@@ -27,6 +27,7 @@ typedef struct found {
     qs_joined j;
     int ndim;
     int64_t shape[QS_MAXDIM];
+    bool blocks;               /* CODES have scales of their own: qs_scaled_tensor */
     char why[160];             /* it does not fit */
 } found;
 
@@ -381,6 +382,17 @@ static bool fit_compressed(found *f)
     return true;
 }
 
+/* GGUF: blocks that have scales of their own, and one more for all, each expert or each row. */
+static bool fit_blocks(found *f)
+{
+    const qs_tensor *c = f->part[CODES], *s = f->part[SCALE];
+    if (!c->packed || qs_bits_are(c) || !c->n) return false;
+    if (s->n != 1 && (c->ndim < 2 || s->n != dim(c, 0))) return no_shape(f, s);
+    f->blocks = true;
+    shape_of(f, c);
+    return true;
+}
+
 /* ---- what quantscope writes ------------------------------------------------------------------------------ */
 /* "int4:narrow+zp@group32": base, bits, size of a group. */
 static size_t read_format(qs_joined *j, const char *format)
@@ -519,6 +531,8 @@ static const struct rule {
     {"codes with scales", {".weight", ".scale", ".zero_point", ""}, ".weight", fit_scaled},
     {"bitsandbytes", {".weight", ".SCB", "", ""}, ".weight", fit_scb},
     {"8-bit floats with scales", {".weight", ".weight_scale_inv", "", ""}, ".weight", fit_square},
+    {"blocks under a scale", {".weight", ".scale", "", ""}, ".weight", fit_blocks},
+    {"blocks under a scale", {".weight", ".weight.scale", "", ""}, ".weight", fit_blocks},
 };
 static const struct rule onnx = {"DequantizeLinear", {"", "", "", ""}, "", fit_told};
 static const struct rule onnx_bits = {"MatMulNBits", {"", "", "", ""}, "", fit_told};
@@ -552,10 +566,11 @@ static void make(joining *w, size_t i, const struct rule *r, found *f)
 {
     char *name = qs_xasprintf("%s%s", f->stem, r->joined);
     qs_tensor *other = qs_model_find(w->m, name), *c = f->part[CODES];
-    qs_err err;
+    qs_err err = {0};
     if (other && other != c) {
         no(f, _("%s is there beside its codes"), name);
-    } else if (!(w->made[i] = qs_joined_tensor(name, f->ndim, f->shape, &f->j, f->part, &err))) {
+    } else if (!(w->made[i] = f->blocks ? qs_scaled_tensor(name, c, f->part[SCALE], &err)
+                                        : qs_joined_tensor(name, f->ndim, f->shape, &f->j, f->part, &err))) {
         no(f, "%s: %s", name, err.msg);
     } else {
         f->j.level = NULL;      /* taken over */

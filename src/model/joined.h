@@ -57,4 +57,7 @@ typedef struct qs_joined {
 qs_tensor *qs_joined_tensor(const char *name, int ndim, const int64_t *shape, const qs_joined *j, qs_tensor *const part[4],
                             qs_err *err);
 
+/* Packed blocks times a scale (scaled.c): one number, or as many as the first axis is long. Both borrowed, neither empty. */
+qs_tensor *qs_scaled_tensor(const char *name, qs_tensor *blocks, qs_tensor *scale, qs_err *err);
+
 #endif

@@ -7,7 +7,7 @@ libqsmodel_a_SOURCES = src/model/bits.c src/model/blob.c src/model/imatrix.c src
                         src/model/onnx_skim.c src/model/onnx_tensor.c src/model/packed.c src/model/packed.h src/model/pickle.c \
                         src/model/pickle.h src/model/reader.h \
                         src/model/gguf.c src/model/gguf_blocks.c src/model/gguf.h src/model/safetensors.c \
-                        src/model/save.c src/model/split.c src/model/tensor.c src/model/tensor.h \
+                        src/model/save.c src/model/scaled.c src/model/split.c src/model/tensor.c src/model/tensor.h \
                         src/model/torch.c src/model/zip.c src/model/zip.h
 nodist_libqsmodel_a_SOURCES = src/model/onnx.pb-c.c src/model/onnx.pb-c.h
 MODEL_LIBS = libqsmodel.a $(ZLIB_LIBS) $(JANSSON_LIBS) $(PROTOBUFC_LIBS) $(NUM_LIBS)
@@ -49,7 +49,8 @@ tests_unit_t_join_LDADD   = $(MODEL_LIBS)
 EXTRA_DIST += tests/golden/joined.py tests/golden/joined/model.safetensors tests/golden/joined/want.safetensors \
               tests/golden/joined/bad.safetensors tests/golden/joined/order.safetensors tests/golden/joined/qdq.onnx \
               tests/golden/joined/qdq_want.safetensors tests/golden/joined_onnx.py tests/golden/joined/small.onnx \
-              tests/golden/joined/small_want.safetensors tests/golden/joined/small_bad.onnx
+              tests/golden/joined/small_want.safetensors tests/golden/joined/small_bad.onnx \
+              tests/golden/joined_gguf.py tests/golden/joined/scaled.gguf tests/golden/joined/scaled_want.safetensors
 tests_unit_t_open_big_SOURCES = tests/unit/t_open_big.c tests/tap.h tests/unit/files.h
 tests_unit_t_open_big_LDADD   = $(MODEL_LIBS)
 tests_hostile_t_hostile_SOURCES = tests/hostile/t_hostile.c tests/tap.h tests/unit/files.h

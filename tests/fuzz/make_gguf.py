@@ -30,6 +30,8 @@ def main():
             g.pair("big", 10, 1 << 40), g.pair("real", 12, .5), g.pair("yes", 7, 1), g.pair("small", 1, -1)], alignment=64),
         "listed": g.build([("a", (256,), 16, bytes(66)), ("b", (5,), 99, bytes(8))]),
     }
+    files["scaled"] = g.build([("e.weight", (2, 1, 64), 40, 2 * block(40)[1]), ("e.scale", (2,), 0, bytes(range(8))),
+                               ("w.weight", (1, 32), 2, block(2)[1]), ("w.weight.scale", (1,), 0, bytes(4))])
     for k in BLOCKS:
         values, raw = block(k)
         files[f"type{k}"] = g.build([("w", (1, values), k, raw)])

@@ -162,4 +162,5 @@ def main():
         f.write(gguf_file.build(tensors))
 
 
-main()
+if __name__ == "__main__":
+    main()

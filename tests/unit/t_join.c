@@ -175,6 +175,8 @@ int main(void)
     golden("qdq.onnx", "qdq_want.safetensors", 13, "5 tensors are made of codes and their scales (DequantizeLinear); "
            "1 with codes stay as they are: misfit_s does not fit: F32 [4]");
     golden("small.onnx", "small_want.safetensors", 20, "18 tensors are made of codes and their scales (DequantizeLinear)");
+    golden("scaled.gguf", "scaled_want.safetensors", 7, "llama; 3 tensors are made of codes and their scales (blocks under a scale); "
+           "1 with codes stay as they are: blk.0.odd.scale does not fit: F32 [2]");
     types();
     onnx();
     misfits();
