@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/gguf.h"
 #include "model/json.h"
 
 /* The folder of a file, with the slash; "" where the path has none. */
@@ -185,6 +186,13 @@ static bool is_file(const char *path)
     return !stat(path, &st) && !S_ISDIR(st.st_mode);
 }
 
+/* A part of a split GGUF model that is not the first: that one stands for all. */
+static bool later_part(const char *name)
+{
+    unsigned no, of;
+    return qs_gguf_part(name, &no, &of) && no != 1;
+}
+
 /* The only file in the folder with that ending, NULL where there is none; *more: how many there are. */
 static char *only_file(const char *folder, const char *ending, size_t *n, qs_err *err)
 {
@@ -193,7 +201,7 @@ static char *only_file(const char *folder, const char *ending, size_t *n, qs_err
     *n = 0;
     if (!d) qs_fail(err, QS_EIO, "%s: %s", folder, strerror(errno));
     for (const struct dirent *e; d && (e = readdir(d));) {
-        char *path = e->d_name[0] != '.' && qs_ends_in(e->d_name, ending) ? qs_xasprintf("%s/%s", folder, e->d_name) : NULL;
+        char *path = e->d_name[0] != '.' && qs_ends_in(e->d_name, ending) && !later_part(e->d_name) ? qs_xasprintf("%s/%s", folder, e->d_name) : NULL;
         bool first = path && is_file(path) && !(*n)++;
         if (first) found = path;
         else free(path);

@@ -75,7 +75,7 @@ static const unsigned char value_size[VALUE_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0,
 typedef struct facts {
     text architecture, name;
     uint64_t alignment, file_type, split_no, split_count;
-    bool has_type;
+    bool has_type, whole;     /* whole: all parts were read */
 } facts;
 
 static int skip_value(cursor *c, uint32_t type, int depth);
@@ -326,7 +326,7 @@ static int read_tensors(qs_model *m, cursor *c, size_t n, qs_blob *blob, uint64_
     return rc;
 }
 
-/* "llama: tiny, mostly Q8_0; part 1 of 3" of what the file says about itself. */
+/* "llama: tiny, mostly Q8_0; 3 parts" of what the file says about itself. */
 static void note(qs_model *m, const facts *f)
 {
     qs_str s = {0};
@@ -336,7 +336,9 @@ static void note(qs_model *m, const facts *f)
     if (*name) qs_str_addf(&s, "%s%s", s.n ? ": " : "", qs_name_shown(name, buf, sizeof buf));
     if (f->has_type && f->file_type < FILE_TYPES && file_types[f->file_type])
         qs_str_addf(&s, _("%smostly %s"), s.n ? ", " : "", file_types[f->file_type]);
-    if (f->split_count > 1)
+    if (f->whole)
+        qs_str_addf(&s, _("%s%llu parts"), s.n ? "; " : "", (unsigned long long)f->split_count);
+    else if (f->split_count > 1)
         qs_str_addf(&s, _("%spart %llu of %llu"), s.n ? "; " : "", (unsigned long long)f->split_no + 1,
                     (unsigned long long)f->split_count);
     free(name);
@@ -344,20 +346,77 @@ static void note(qs_model *m, const facts *f)
     m->note = s.s;
 }
 
-static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
+static int read_one(qs_model *m, qs_blob *blob, facts *f, qs_err *err)
 {
     cursor c = {blob->data, 0, blob->size, err};
-    facts f = {.alignment = 32};
     uint64_t tensors, pairs;
+    *f = (facts){.alignment = 32};
     int rc = check_version(&c);
     if (rc || (rc = read_counts(&c, &tensors, &pairs))) return rc;
     for (uint64_t i = 0; i < pairs; i++)
-        if (read_pair(&c, &f)) return -QS_EFORMAT;
-    if (!f.alignment || f.alignment & (f.alignment - 1) || f.alignment > 1 << 20)
+        if (read_pair(&c, f)) return -QS_EFORMAT;
+    if (!f->alignment || f->alignment & (f->alignment - 1) || f->alignment > 1 << 20)
         return qs_fail(err, QS_EFORMAT, _("general.alignment is %llu: it must be a power of two, at most a MiB"),
-                       (unsigned long long)f.alignment);
-    note(m, &f);
-    return read_tensors(m, &c, (size_t)tensors, blob, f.alignment);
+                       (unsigned long long)f->alignment);
+    return read_tensors(m, &c, (size_t)tensors, blob, f->alignment);
+}
+
+/* ---- a model in several files ------------------------------------------------------------------- */
+#define PART "-00001-of-00002.gguf"
+
+size_t qs_gguf_part(const char *path, unsigned *no, unsigned *of)
+{
+    size_t n = strlen(path), digits = 0;
+    const char *end = n > strlen(PART) ? path + n - strlen(PART) : "";
+    for (const char *p = end, *like = PART; *p; p++, like++) {
+        bool digit = *like >= '0' && *like <= '9';
+        if (digit ? *p < '0' || *p > '9' : *p != *like) return 0;
+        digits += digit;
+    }
+    if (digits != 10) return 0;
+    *no = (unsigned)strtoul(end + 1, NULL, 10);
+    *of = (unsigned)strtoul(end + strlen("-00001-of-"), NULL, 10);
+    return n - strlen(PART);
+}
+
+/* Part number no (from 0) of as many as f says; what it says of itself must agree. */
+static int read_part(qs_model *m, const char *path, uint64_t no, const facts *f, qs_err *err)
+{
+    facts g = {0};
+    qs_blob *b = qs_blob_map(path, err);
+    if (!b) return err ? -err->code : -QS_EIO;
+    int rc = !probe(b->data, b->size, b->size) ? qs_fail(err, QS_EFORMAT, _("not a GGUF file")) : read_one(m, b, &g, err);
+    if (!rc && (g.split_no != no || g.split_count != f->split_count))
+        rc = qs_fail(err, QS_EFORMAT, _("says that it is part %llu of %llu"), (unsigned long long)g.split_no + 1, (unsigned long long)g.split_count);
+    if (rc) qs_fail_prefix(err, "%s", path);
+    if (!rc) rc = qs_blob_check(b, err);
+    qs_blob_unref(b);
+    return rc;
+}
+
+/* The other parts, beside the first: where that is called as llama.cpp calls it. Else it stays a part. */
+static int read_others(qs_model *m, const char *path, facts *f, qs_err *err)
+{
+    int rc = 0;
+    unsigned no, of;
+    size_t stem = path ? qs_gguf_part(path, &no, &of) : 0;
+    if (!stem || f->split_no || no != 1 || of != f->split_count) return 0;
+    for (unsigned k = 2; k <= of && !rc; k++) {
+        char *name = qs_xasprintf("%.*s-%05u-of-%05u.gguf", (int)stem, path, k, of);
+        rc = read_part(m, name, k - 1, f, err);
+        free(name);
+    }
+    f->whole = true;
+    return rc;
+}
+
+static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
+{
+    facts f;
+    int rc = read_one(m, blob, &f, err);
+    if (!rc) rc = read_others(m, blob->path, &f, err);
+    if (!rc) note(m, &f);
+    return rc;
 }
 
 const qs_reader qs_reader_gguf = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef QS_MODEL_GGUF_H
 #define QS_MODEL_GGUF_H
-/* The types of tensors in GGUF files, by number. Within this room only. */
+/* The types of tensors in GGUF files, by number, and how the files of a split model are called. Within this room only. */
 #include "model/packed.h"
 
 typedef struct qs_gguf_type {
@@ -13,5 +13,8 @@ typedef struct qs_gguf_type {
 
 /* NULL: no such number. */
 const qs_gguf_type *qs_gguf_type_of(uint32_t number);
+
+/* How long STEM is in "STEM-00002-of-00003.gguf", whose numbers are *no and *of; 0: a file that is not called like a part. */
+size_t qs_gguf_part(const char *path, unsigned *no, unsigned *of);
 
 #endif

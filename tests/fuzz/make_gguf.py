@@ -32,6 +32,9 @@ def main():
     }
     files["scaled"] = g.build([("e.weight", (2, 1, 64), 40, 2 * block(40)[1]), ("e.scale", (2,), 0, bytes(range(8))),
                                ("w.weight", (1, 32), 2, block(2)[1]), ("w.weight.scale", (1,), 0, bytes(4))])
+    for i in range(2):
+        files["part-%05d-of-00002" % (i + 1)] = g.build([("w%d.weight" % i, (2, 2), 0, bytes(range(16)))], [
+            g.pair("general.architecture", g.STRING, "llama"), g.pair("split.no", 2, i), g.pair("split.count", 2, 2)])
     for k in BLOCKS:
         values, raw = block(k)
         files[f"type{k}"] = g.build([("w", (1, values), k, raw)])

@@ -188,6 +188,43 @@ static void which(void)
     refused("a missing one", "nothing/", QS_EIO, "No such file");
 }
 
+/* ---- GGUF in parts ------------------------------------------------------------------------------------- */
+#define GGUF "tests/fuzz/corpus/gguf/"
+#define PART1 "part-00001-of-00002.gguf"
+#define PART2 "part-00002-of-00002.gguf"
+
+static void split(void)
+{
+    qs_err e;
+    copy(GGUF PART1, PART1);
+    refused("a part is missing", PART1, QS_EIO, PART2 ": No such file");
+    copy(GGUF PART2, PART2);
+    static const char *const names[] = {PART1, ""};
+    for (size_t i = 0; i < 2; i++) {
+        qs_model *m = open_in(names[i], &e);
+        ok(m && m->n == 2 && qs_model_find(m, "w0.weight") && qs_model_find(m, "w1.weight"), "%s is both parts %s", i ? "the folder" : "the first", e.msg);
+        ok(m && m->note && strstr(m->note, "llama; 2 parts"), "%s", m && m->note ? m->note : "no note");
+        qs_model_unref(m);
+    }
+    qs_model *m = open_in(PART2, &e);
+    ok(m && m->n == 1 && strstr(m->note, "part 2 of 2"), "a later one alone is a part %s", e.msg);
+    qs_model_unref(m);
+    copy(GGUF PART1, "one.gguf");
+    m = open_in("one.gguf", &e);
+    ok(m && m->n == 1 && strstr(m->note, "part 1 of 2"), "so is the first under another name %s", e.msg);
+    qs_model_unref(m);
+    refused("parts and another file", "", QS_EIO, "2 files that end in .gguf");
+    gone("one.gguf");
+    copy(GGUF PART1, PART2);
+    refused("the first twice", PART1, QS_EFORMAT, "two tensors are called w0.weight");
+    copy(GGUF "keys.gguf", PART2);
+    refused("a part of another model", PART1, QS_EFORMAT, PART2 ": says that it is part 2 of 3");
+    put(PART2, "text", 4);
+    refused("no part at all", PART1, QS_EFORMAT, PART2 ": not a GGUF file");
+    gone(PART1);
+    gone(PART2);
+}
+
 /* ---- files that are none ------------------------------------------------------------------------------------ */
 static void no_files(void)
 {
@@ -253,6 +290,7 @@ int main(void)
     damaged();
     links();
     which();
+    split();
     no_files();
     cut_short();
     gone("config.json");
