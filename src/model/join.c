@@ -710,6 +710,19 @@ void qs_join_told(qs_model *m, const qs_told *t)
     h->told[h->ntold++] = *t;
 }
 
+qs_tensor *qs_join_parts(const char *name, const char *scheme, const qs_told *told, qs_err *err)
+{
+    qs_tensor *t = NULL;
+    found f = {.told = told, .part = {told->codes, told->scale, told->zero}, .stem = told->codes->name,
+               .j = {.scheme = scheme, .inner = 1, .outer_block = 1, .axis_block = 1, .factor = 1}};
+    if (!is_scale(told->scale)) no_shape(&f, told->scale);
+    else if (fit_told(&f)) t = qs_joined_tensor(name, f.ndim, f.shape, &f.j, f.part, err);
+    else if (!*f.why) no_shape(&f, told->codes);
+    if (*f.why) qs_fail(err, QS_EFORMAT, "%s", f.why);
+    if (!t) free(f.j.level);
+    return t;
+}
+
 void qs_join_format(qs_model *m, const char *format)
 {
     qs_hints *h = hints_of(m);

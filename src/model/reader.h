@@ -45,6 +45,9 @@ typedef struct qs_hints {
 /* Called by readers for a model being read; copied. */
 void qs_join_told(qs_model *m, const qs_told *t);
 void qs_join_format(qs_model *m, const char *format);
+/* One tensor of parts that are in no model; told as above, its parts borrowed. scheme: whose layout, static. EFORMAT: they do
+ * not fit together, and why. */
+qs_tensor *qs_join_parts(const char *name, const char *scheme, const qs_told *told, qs_err *err);
 void qs_hints_free(qs_hints *h);   /* NULL allowed */
 /* Puts one tensor in place of codes and their scales, wherever it can; m->note says what it did and could not do.
  * Cost: names; of group orders and the first zero points their values. */

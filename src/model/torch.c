@@ -186,42 +186,47 @@ static int read_lengths(const source *s, const qs_py *x, int64_t *out, int *n)
     return 0;
 }
 
-static int add_unread(source *s, const char *name, const char *text, int ndim, const int64_t *shape)
+/* What makes tensors below returns NULL with the error set. */
+static qs_tensor *unread(const source *s, const char *name, const char *text, int ndim, const int64_t *shape)
 {
-    return qs_model_add(s->m, qs_tensor_unknown(name, text, ndim, shape, s->blob), s->err);
+    return qs_tensor_unknown(name, text, ndim, shape, s->blob);
 }
 
-static int add_strided(source *s, const char *name, const struct known *type, const storage *o, int64_t offset, int ndim,
-                       const int64_t *shape, const int64_t *stride)
+static qs_tensor *no_tensor(const source *s, const char *what)
+{
+    wrong(s, what);
+    return NULL;
+}
+
+static qs_tensor *make_strided(source *s, const char *name, const struct known *type, const storage *o, int64_t offset, int ndim,
+                               const int64_t *shape, const int64_t *stride)
 {
     place at = {0};
     size_t from, size = qs_dtype_size(type->d), steps[QS_MAXDIM];
-    if (ndim < 0) return add_unread(s, name, _("more than 8 axes"), -1, NULL);
-    if (!type->d) return add_unread(s, name, type->name, ndim, shape);
-    if (find_storage(s, o, &at)) return s->err ? -s->err->code : -QS_EFORMAT;
-    if (!qs_mul((size_t)offset, size, &from) || from > at.size) return wrong(s, _("it begins beyond its storage"));
+    if (ndim < 0) return unread(s, name, _("more than 8 axes"), -1, NULL);
+    if (!type->d) return unread(s, name, type->name, ndim, shape);
+    if (find_storage(s, o, &at)) return NULL;
+    if (!qs_mul((size_t)offset, size, &from) || from > at.size) return no_tensor(s, _("it begins beyond its storage"));
     for (int i = 0; i < ndim; i++) steps[i] = (size_t)stride[i];
     qs_tensor *t = qs_tensor_strided(name, type->d, ndim, shape, steps, at.in, at.data + from, at.size - from, s->err);
     if (!t && s->err) s->err->code = QS_EFORMAT;
-    if (!t) return -QS_EFORMAT;
-    t->swapped = s->swapped && size > 1;
-    return qs_model_add(s->m, t, s->err);
+    if (t) t->swapped = s->swapped && size > 1;
+    return t;
 }
 
 /* (storage, offset, shape, strides, ...): of _rebuild_tensor, _v2, _v3 (whose seventh is the type) and _rebuild_qtensor. */
-static int add_plain(source *s, const char *name, enum what what, const qs_py *args)
+static qs_tensor *make_plain(source *s, const char *name, enum what what, const qs_py *args)
 {
     storage o;
-    int ndim = 0, nstride = 0, rc;
+    int ndim = 0, nstride = 0;
     int64_t offset = 0, shape[QS_MAXDIM], stride[QS_MAXDIM];
-    if (args->n < 4 || !int_at(args, 1, &offset) || offset < 0) return wrong(s, _("a tensor without storage, offset, shape and strides"));
-    if ((rc = read_storage(s, args->item[0], &o)) || (rc = read_lengths(s, args->item[2], shape, &ndim)) ||
-        (rc = read_lengths(s, args->item[3], stride, &nstride)))
-        return rc;
+    if (args->n < 4 || !int_at(args, 1, &offset) || offset < 0) return no_tensor(s, _("a tensor without storage, offset, shape and strides"));
+    if (read_storage(s, args->item[0], &o) || read_lengths(s, args->item[2], shape, &ndim) || read_lengths(s, args->item[3], stride, &nstride))
+        return NULL;
     const struct known *type = what == TENSOR_3 ? args->n > 6 ? known_of(args->item[6]) : NULL : o.type;
-    if (!type || (type->what != STORAGE && type->what != DTYPE)) return wrong(s, _("a tensor of no type"));
-    if (ndim != nstride) return wrong(s, _("it has not as many strides as axes"));
-    return add_strided(s, name, type, &o, offset, ndim, shape, stride);
+    if (!type || (type->what != STORAGE && type->what != DTYPE)) return no_tensor(s, _("a tensor of no type"));
+    if (ndim != nstride) return no_tensor(s, _("it has not as many strides as axes"));
+    return make_strided(s, name, type, &o, offset, ndim, shape, stride);
 }
 
 /* A call that makes a tensor, without what may be around it: a parameter, a subclass. what NULL: nothing of sense. */
@@ -242,15 +247,48 @@ static making unwrapped(const qs_py *x)
     return (making){0};
 }
 
+/* A scale or a zero point: a number, or the tensor of one for each channel. */
+static qs_tensor *make_part(source *s, const char *name, const qs_py *x)
+{
+    making k = is_tensor(x) ? unwrapped(x) : (making){0};
+    if (k.what && k.what->what <= TENSOR_3) return make_plain(s, name, k.what->what, k.args);
+    if (x->kind != QS_PY_FLOAT && x->kind != QS_PY_INT) return no_tensor(s, _("a scale or zero point that is no number"));
+    float *mem, v = x->kind == QS_PY_INT ? (float)x->u.i : (float)x->u.f;
+    qs_tensor *t = qs_tensor_f32(name, 0, NULL, &mem, s->err);
+    if (t) *mem = v;
+    return t;
+}
+
+/* (codes as above ..., (scheme, scale, zero) or (scheme, scales, zeros, axis)) of _rebuild_qtensor. Integers of 32 bits stay as they are. */
+static qs_tensor *make_quantized(source *s, const char *name, const qs_py *args)
+{
+    const qs_py *q = args->n > 4 ? args->item[4] : NULL;
+    int64_t axis = 0;
+    qs_told told = {.codes = make_plain(s, name, QUANTIZED, args)};
+    if (!told.codes || (told.codes->dtype != QS_I8 && told.codes->dtype != QS_U8) || !told.codes->n) return told.codes;
+    qs_tensor *t = NULL;
+    bool good = q && q->kind == QS_PY_TUPLE && q->n >= 3 && (q->n == 3 || (int_at(q, 3, &axis) && axis >= 0 && axis < QS_MAXDIM));
+    told.axis = (int)axis;
+    if (!good) wrong(s, _("a quantized tensor without scale and zero point"));
+    if (good && (told.scale = make_part(s, name, q->item[1])) && (told.zero = make_part(s, name, q->item[2])))
+        t = qs_join_parts(name, "PyTorch", &told, s->err);
+    qs_tensor_unref(told.codes);
+    qs_tensor_unref(told.scale);
+    qs_tensor_unref(told.zero);
+    return t;
+}
+
 static int add_tensor(source *s, const char *name, const qs_py *x)
 {
     char shown[80];
     making k = unwrapped(x);
     s->names += strlen(name);
-    int rc = s->names > s->names_max   ? wrong(s, _("the names take more memory than the file"))
-             : !k.what                 ? wrong(s, _("it is made in a way that makes no tensor"))
-             : k.what->what == UNREAD  ? add_unread(s, name, k.what->name + strlen("_rebuild_"), -1, NULL)
-                                       : add_plain(s, name, k.what->what, k.args);
+    qs_tensor *t = s->names > s->names_max     ? no_tensor(s, _("the names take more memory than the file"))
+                   : !k.what                   ? no_tensor(s, _("it is made in a way that makes no tensor"))
+                   : k.what->what == UNREAD    ? unread(s, name, k.what->name + strlen("_rebuild_"), -1, NULL)
+                   : k.what->what == QUANTIZED ? make_quantized(s, name, k.args)
+                                               : make_plain(s, name, k.what->what, k.args);
+    int rc = t ? qs_model_add(s->m, t, s->err) : s->err ? -s->err->code : -QS_EFORMAT;
     if (rc) qs_fail_prefix(s->err, _("tensor %s"), qs_name_shown(name, shown, sizeof shown));
     return rc;
 }

@@ -26,7 +26,9 @@ base = values(2, 3)
 net = collections.OrderedDict(weight=values(3, 2), turned=base.t(), part=base[:, 1:], same=base)
 net["half"] = values(2, 2).to(torch.bfloat16)
 checkpoint = {"epoch": 7, "optimizer": {"lr": 0.1, "m": [values(2)]}, "state_dict": {"w": torch.nn.Parameter(values(2, 2))}}
-quantized = {"q": torch.quantize_per_tensor(values(2, 2), 0.1, 0, torch.qint8), "c": torch.zeros(1, dtype=torch.complex64)}
+quantized = {"q": torch.quantize_per_tensor(values(2, 2), 0.1, 0, torch.qint8),
+             "p": torch.quantize_per_channel(values(2, 2), torch.tensor([.5, 1]), torch.tensor([1, 2]), 1, torch.quint8),
+             "c": torch.zeros(1, dtype=torch.complex64)}
 for name, what, new, protocol in [
         ("zip.pt", net, True, 2), ("zip4.pt", net, True, 4), ("old.pt", net, False, 2), ("old4.pt", net, False, 4),
         ("checkpoint.pt", checkpoint, True, 2), ("checkpoint_old.pt", checkpoint, False, 2), ("quantized.pt", quantized, False, 2)]:
