@@ -534,6 +534,7 @@ static const struct rule {
     {"blocks under a scale", {".weight", ".scale", "", ""}, ".weight", fit_blocks},
     {"blocks under a scale", {".weight", ".weight.scale", "", ""}, ".weight", fit_blocks},
 };
+#define RULES (sizeof rules / sizeof *rules)
 static const struct rule onnx = {"DequantizeLinear", {"", "", "", ""}, "", fit_told};
 static const struct rule onnx_bits = {"MatMulNBits", {"", "", "", ""}, "", fit_told};
 
@@ -547,6 +548,8 @@ typedef struct joining {
     const char *scheme;        /* of the first */
     char why[160];             /* the first that does not fit */
     size_t failed;
+    bool may[RULES];           /* the model has scales of that name at all */
+    qs_str name;               /* kept from one to the next */
 } joining;
 
 static void take(joining *w, const qs_tensor *t)
@@ -596,20 +599,32 @@ static found start(const joining *w, const struct rule *r, const qs_told *told)
                    .j = {.scheme = r->scheme, .inner = 1, .outer_block = 1, .axis_block = 1, .factor = 1}};
 }
 
+/* Where in name what comes before ending is over; 0: it does not end like that, or is nothing else. */
+static size_t stem_of(const char *name, size_t n, const char *ending)
+{
+    size_t e = strlen(ending);
+    return n > e && !memcmp(name + n - e, ending, e) ? n - e : 0;
+}
+
+static qs_tensor *partner(joining *w, const char *stem, const char *ending)
+{
+    if (!*ending) return NULL;
+    w->name.n = 0;
+    qs_str_add(&w->name, stem);
+    qs_str_add(&w->name, ending);
+    return qs_model_find(w->m, w->name.s);
+}
+
 /* Tensor i by one rule. true: nothing more is to be tried. */
 static bool by_rule(joining *w, size_t i, const struct rule *r, char *why, size_t size)
 {
     qs_tensor *t = w->m->tensors[i];
-    size_t n = strlen(t->name), e = strlen(r->ending[CODES]);
-    if (n <= e || strcmp(t->name + n - e, r->ending[CODES])) return false;
+    size_t n = stem_of(t->name, strlen(t->name), r->ending[CODES]);
+    if (!n) return false;
     found f = start(w, r, NULL);
-    f.stem = qs_xasprintf("%.*s", (int)(n - e), t->name);
+    f.stem = qs_xasprintf("%.*s", (int)n, t->name);
     f.part[CODES] = t;
-    for (int k = SCALE; k <= EXTRA; k++) {
-        char *name = qs_xasprintf("%s%s", f.stem, r->ending[k]);
-        if (*r->ending[k]) f.part[k] = qs_model_find(w->m, name);
-        free(name);
-    }
+    for (int k = SCALE; k <= EXTRA; k++) f.part[k] = partner(w, f.stem, r->ending[k]);
     if (is_scale(f.part[SCALE]) && r->fit(&f)) make(w, i, r, &f);
     if (*f.why) snprintf(why, size, "%s", f.why);
     free(f.j.level);
@@ -617,12 +632,23 @@ static bool by_rule(joining *w, size_t i, const struct rule *r, char *why, size_
     return w->made[i];
 }
 
+/* Most models have no scales, and then no partner of a hundred thousand tensors is looked for. */
+static void look_for_scales(joining *w)
+{
+    for (size_t i = 0; i < w->m->n; i++) {
+        const char *name = w->m->tensors[i]->name;
+        size_t n = strlen(name);
+        for (size_t k = 0; k < RULES; k++) w->may[k] = w->may[k] || stem_of(name, n, rules[k].ending[SCALE]);
+    }
+}
+
 static void by_name(joining *w)
 {
+    look_for_scales(w);
     for (size_t i = 0; i < w->m->n; i++) {
         char why[160] = "";
         bool done = w->made[i] != NULL;
-        for (size_t k = 0; k < sizeof rules / sizeof *rules && !done; k++) done = by_rule(w, i, &rules[k], why, sizeof why);
+        for (size_t k = 0; k < RULES && !done; k++) done = w->may[k] && by_rule(w, i, &rules[k], why, sizeof why);
         if (!done && *why) fail(w, why);
     }
 }
@@ -690,6 +716,7 @@ void qs_model_join(qs_model *m)
     by_name(&w);
     if (w.joined) rebuild(&w);
     if (w.joined || w.failed) say(&w);
+    free(w.name.s);
     free(w.gone);
     free(w.made);
     qs_hints_free(m->hints);

@@ -25,12 +25,12 @@ static bool probe(const unsigned char *head, size_t n, size_t size)
 
 /* ---- the entries -------------------------------------------------------------- */
 typedef struct entry {
-    const char *name;   /* of the JSON object */
-    const char *dtype;
+    const char *name, *dtype;   /* strings of the walk */
     qs_dtype d;
-    json_t *shape;
-    size_t begin, end;  /* in the bytes after the header */
-    size_t order;       /* in the header */
+    size_t dims;
+    int64_t shape[QS_MAXDIM];   /* of more axes: the first ones */
+    size_t begin, end;          /* in the bytes after the header */
+    size_t order;               /* in the header */
 } entry;
 
 static qs_dtype dtype_of(const char *s)
@@ -40,67 +40,105 @@ static qs_dtype dtype_of(const char *s)
     return QS_UNKNOWN_DTYPE;
 }
 
-static int read_offset(const json_t *pair, size_t i, size_t size, size_t *out, qs_err *err)
+/* An array of whole numbers: how many, and the first `room` of them. wrong: what they must be, N_(). */
+static int read_numbers(qs_json_walk *w, int64_t *out, size_t room, size_t *n, const char *wrong, qs_err *err)
 {
-    const json_t *v = json_array_get(pair, i);
-    if (!json_is_integer(v) || json_integer_value(v) < 0)
-        return qs_fail(err, QS_EFORMAT, _("data_offsets must be two integers, 0 or more"));
-    if ((uint64_t)json_integer_value(v) > size)
-        return qs_fail(err, QS_EFORMAT, _("data_offsets %lld is beyond the end of the data (%zu bytes)"),
-                       (long long)json_integer_value(v), size);
-    *out = (size_t)json_integer_value(v);
-    return 0;
-}
-
-static int read_offsets(entry *e, const json_t *o, size_t size, qs_err *err)
-{
-    const json_t *pair = json_object_get(o, "data_offsets");
-    if (!json_is_array(pair) || json_array_size(pair) != 2)
-        return qs_fail(err, QS_EFORMAT, _("data_offsets must be two integers, 0 or more"));
-    if (read_offset(pair, 0, size, &e->begin, err) || read_offset(pair, 1, size, &e->end, err)) return -QS_EFORMAT;
-    if (e->end < e->begin) return qs_fail(err, QS_EFORMAT, _("data_offsets end before they begin"));
-    return 0;
-}
-
-static int read_fields(entry *e, json_t *o, size_t size, qs_err *err)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(o)) return qs_fail(err, QS_EFORMAT, _("must be an object with dtype, shape, data_offsets"));
-    json_object_foreach(o, key, value)
-        if (strcmp(key, "dtype") && strcmp(key, "shape") && strcmp(key, "data_offsets"))
-            return qs_fail(err, QS_EFORMAT, _("has a field other than dtype, shape, data_offsets"));
-    e->dtype = json_string_value(json_object_get(o, "dtype"));
-    if (!e->dtype) return qs_fail(err, QS_EFORMAT, _("dtype must be a string"));
-    e->d = dtype_of(e->dtype);
-    e->shape = json_object_get(o, "shape");
-    if (!json_is_array(e->shape)) return qs_fail(err, QS_EFORMAT, _("shape must be an array"));
-    for (size_t i = 0; i < json_array_size(e->shape); i++) {
-        const json_t *v = json_array_get(e->shape, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0)
-            return qs_fail(err, QS_EFORMAT, _("shape must hold integers, 0 or more"));
+    int more, rc;
+    int64_t x;
+    qs_json_take(w, '[');
+    for (*n = 0; (more = qs_json_more(w, ']', *n, err)) > 0; ++*n) {
+        if ((rc = qs_json_whole(w, &x, err)) <= 0) return rc ? rc : qs_fail(err, QS_EFORMAT, "%s", _(wrong));
+        if (*n < room) out[*n] = x;
     }
-    return read_offsets(e, o, size, err);
+    return more;
+}
+
+static int read_dtype(entry *e, qs_json_walk *w, size_t size, qs_err *err)
+{
+    (void)size;
+    e->dtype = qs_json_string(w, err);
+    if (!e->dtype) return -QS_EFORMAT;
+    e->d = dtype_of(e->dtype);
+    return 0;
+}
+
+static int read_shape(entry *e, qs_json_walk *w, size_t size, qs_err *err)
+{
+    (void)size;
+    return read_numbers(w, e->shape, QS_MAXDIM, &e->dims, N_("shape must hold integers, 0 or more"), err);
+}
+
+static int read_offsets(entry *e, qs_json_walk *w, size_t size, qs_err *err)
+{
+    int64_t at[2];
+    size_t n;
+    int rc = read_numbers(w, at, 2, &n, N_("data_offsets must be two integers, 0 or more"), err);
+    if (rc) return rc;
+    if (n != 2) return qs_fail(err, QS_EFORMAT, _("data_offsets must be two integers, 0 or more"));
+    for (size_t i = 0; i < 2; i++)
+        if ((uint64_t)at[i] > size)
+            return qs_fail(err, QS_EFORMAT, _("data_offsets %lld is beyond the end of the data (%zu bytes)"), (long long)at[i], size);
+    e->begin = (size_t)at[0];
+    e->end = (size_t)at[1];
+    return e->end < e->begin ? qs_fail(err, QS_EFORMAT, _("data_offsets end before they begin")) : 0;
+}
+
+#define FIELDS 3
+static const struct field {
+    const char *name;
+    char begins;               /* with */
+    const char *must;
+    int (*read)(entry *e, qs_json_walk *w, size_t size, qs_err *err);
+} fields[FIELDS] = {
+    {"dtype", '"', N_("dtype must be a string"), read_dtype},
+    {"shape", '[', N_("shape must be an array"), read_shape},
+    {"data_offsets", '[', N_("data_offsets must be two integers, 0 or more"), read_offsets},
+};
+
+static int read_field(entry *e, qs_json_walk *w, unsigned *seen, size_t size, qs_err *err)
+{
+    size_t k = 0;
+    const char *key = qs_json_key(w, err);
+    if (!key) return -QS_EFORMAT;
+    while (k < FIELDS && strcmp(key, fields[k].name)) k++;
+    if (k == FIELDS) return qs_fail(err, QS_EFORMAT, _("has a field other than dtype, shape, data_offsets"));
+    if (*seen & 1u << k) return qs_fail(err, QS_EFORMAT, _("has %s twice"), fields[k].name);
+    *seen |= 1u << k;
+    if (qs_json_peek(w) != (unsigned char)fields[k].begins) return qs_fail(err, QS_EFORMAT, "%s", _(fields[k].must));
+    return fields[k].read(e, w, size, err);
+}
+
+static int read_fields(entry *e, qs_json_walk *w, size_t size, qs_err *err)
+{
+    unsigned seen = 0;
+    int more;
+    if (!qs_json_take(w, '{')) return qs_fail(err, QS_EFORMAT, _("must be an object with dtype, shape, data_offsets"));
+    for (size_t i = 0; (more = qs_json_more(w, '}', i, err)) > 0; i++) {
+        int rc = read_field(e, w, &seen, size, err);
+        if (rc) return rc;
+    }
+    for (size_t k = 0; k < FIELDS && !more; k++)
+        if (!(seen & 1u << k)) return qs_fail(err, QS_EFORMAT, "%s", _(fields[k].must));
+    return more;
 }
 
 /* ---- from an entry to a tensor ------------------------------------------------- */
 static int make_tensor(qs_model *m, const entry *e, qs_blob *blob, const unsigned char *data, qs_err *err)
 {
-    int64_t shape[QS_MAXDIM];
-    size_t dims = json_array_size(e->shape), n, size = qs_dtype_size(e->d);
-    if (dims > QS_MAXDIM) {
-        char *text = qs_xasprintf("%.40s, %zu axes", e->dtype, dims);
+    size_t n, size = qs_dtype_size(e->d);
+    int dims = (int)e->dims;
+    if (e->dims > QS_MAXDIM) {
+        char *text = qs_xasprintf("%.40s, %zu axes", e->dtype, e->dims);
         qs_tensor *t = qs_tensor_unknown(e->name, text, -1, NULL, blob);
         free(text);
         return qs_model_add(m, t, err);
     }
-    for (size_t i = 0; i < dims; i++) shape[i] = json_integer_value(json_array_get(e->shape, i));
-    if (!size) return qs_model_add(m, qs_tensor_unknown(e->name, e->dtype, (int)dims, shape, blob), err);
-    if (qs_shape_count((int)dims, shape, size, &n, err)) return -QS_EFORMAT;
+    if (!size) return qs_model_add(m, qs_tensor_unknown(e->name, e->dtype, dims, e->shape, blob), err);
+    if (qs_shape_count(dims, e->shape, size, &n, err)) return -QS_EFORMAT;
     if (n * size != e->end - e->begin)
         return qs_fail(err, QS_EFORMAT, _("%zu elements of %s are %zu bytes, data_offsets say %zu"), n, e->dtype,
                        n * size, e->end - e->begin);
-    qs_tensor *t = qs_tensor_new(e->name, e->d, (int)dims, shape, blob, data + e->begin, err);
+    qs_tensor *t = qs_tensor_new(e->name, e->d, dims, e->shape, blob, data + e->begin, err);
     if (!t) return err ? -err->code : -QS_EFORMAT;
     t->swapped = qs_big_endian() && size > 1;
     return qs_model_add(m, t, err);
@@ -136,59 +174,88 @@ static int check_cover(const entry *e, size_t n, size_t size, qs_err *err)
 }
 
 /* What we wrote there ourselves says how codes are meant. */
-static int read_metadata(qs_model *m, const json_t *meta, qs_err *err)
+static int read_metadata(qs_model *m, qs_json_walk *w, qs_err *err)
 {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(meta)) return qs_fail(err, QS_EFORMAT, _("__metadata__ must be an object"));
-    json_object_foreach((json_t *)(uintptr_t)meta, key, value)
-        if (!json_is_string(value)) return qs_fail(err, QS_EFORMAT, _("__metadata__ must map strings to strings"));
-        else if (!strcmp(key, "quantscope.format")) qs_join_format(m, json_string_value(value));
-    return 0;
-}
-
-static int collect(qs_model *m, entry *e, size_t *n, json_t *root, size_t size, qs_err *err)
-{
-    const char *name;
-    json_t *o;
-    *n = 0;
-    json_object_foreach(root, name, o) {
-        if (!strcmp(name, "__metadata__")) {
-            if (read_metadata(m, o, err)) return -QS_EFORMAT;
-            continue;
-        }
-        e[*n].name = name;
-        e[*n].order = *n;
-        if (read_fields(&e[*n], o, size, err)) return fail_entry(&e[*n], err);
-        ++*n;
+    int more;
+    bool object = qs_json_peek(w) == '{';
+    size_t from = w->at;
+    if (!object) return qs_fail(err, QS_EFORMAT, _("__metadata__ must be an object"));
+    w->at++;
+    for (size_t i = 0; (more = qs_json_more(w, '}', i, err)) > 0; i++) {
+        const char *key = qs_json_key(w, err);
+        if (!key) return -QS_EFORMAT;
+        if (qs_json_peek(w) != '"') return qs_fail(err, QS_EFORMAT, _("__metadata__ must map strings to strings"));
+        const char *value = qs_json_string(w, err);
+        if (!value) return -QS_EFORMAT;
+        if (!strcmp(key, "quantscope.format")) qs_join_format(m, value);
     }
-    qsort(e, *n, sizeof *e, by_offset);
-    return check_cover(e, *n, size, err);
+    json_t *o = more ? NULL : qs_json_object(_("header"), w->p + from, w->at - from, err); /* are keys there twice? */
+    json_decref(o);
+    return o ? 0 : -QS_EFORMAT;
 }
 
-static int read_header(qs_model *m, json_t *root, qs_blob *blob, size_t data, qs_err *err)
+/* The entries of a header, in its order. */
+typedef struct entries { entry *e; size_t n, cap; } entries;
+
+static int read_entry(qs_model *m, entries *x, qs_json_walk *w, bool *meta, size_t size, qs_err *err)
 {
-    size_t n;
-    entry *e = qs_xcalloc(json_object_size(root), sizeof *e);
-    int rc = collect(m, e, &n, root, blob->size - data, err);
-    for (size_t i = 0; i < n && !rc; i++)
-        if (make_tensor(m, &e[i], blob, blob->data + data, err)) rc = fail_entry(&e[i], err);
-    free(e);
+    const char *name = qs_json_key(w, err);
+    if (!name) return -QS_EFORMAT;
+    if (!strcmp(name, "__metadata__")) {
+        if (*meta) return qs_fail(err, QS_EFORMAT, _("has %s twice"), name);
+        *meta = true;
+        return read_metadata(m, w, err);
+    }
+    if (x->n == x->cap) x->e = qs_xrealloc(x->e, (x->cap = 2 * x->cap + 16) * sizeof *x->e);
+    entry *e = &x->e[x->n];
+    *e = (entry){.name = name, .order = x->n++};
+    return read_fields(e, w, size, err) ? fail_entry(e, err) : 0;
+}
+
+static int read_entries(qs_model *m, entries *x, qs_json_walk *w, size_t size, qs_err *err)
+{
+    bool meta = false;
+    int more;
+    if (!qs_json_take(w, '{')) return qs_fail(err, QS_EFORMAT, _("%s: not a JSON object"), w->what);
+    for (size_t i = 0; (more = qs_json_more(w, '}', i, err)) > 0; i++) {
+        int rc = read_entry(m, x, w, &meta, size, err);
+        if (rc) return rc;
+    }
+    return more ? more : qs_json_over(w, err);
+}
+
+/* Most headers are in the order of the bytes. */
+static void sort(entries *x)
+{
+    size_t i = 1;
+    while (i < x->n && by_offset(&x->e[i - 1], &x->e[i]) < 0) i++;
+    if (i < x->n) qsort(x->e, x->n, sizeof *x->e, by_offset);
+}
+
+static int read_header(qs_model *m, qs_json_walk *w, qs_blob *blob, size_t data, qs_err *err)
+{
+    entries x = {0};
+    int rc = read_entries(m, &x, w, blob->size - data, err);
+    if (!rc) sort(&x);
+    if (!rc) rc = check_cover(x.e, x.n, blob->size - data, err);
+    for (size_t i = 0; i < x.n && !rc; i++)
+        if (make_tensor(m, &x.e[i], blob, blob->data + data, err)) rc = fail_entry(&x.e[i], err);
+    free(x.e);
     return rc;
 }
 
 static int read_file(qs_model *m, qs_blob *blob, qs_err *err)
 {
+    qs_json_walk w;
     uint64_t length = little64(blob->data);
     if (length > QS_JSON_MAX)
         return qs_fail(err, QS_EFORMAT, _("a header of %llu bytes: the format allows 100 MB"), (unsigned long long)length);
     if (length > blob->size - 8)
         return qs_fail(err, QS_EFORMAT, _("a header of %llu bytes in a file of %zu: cut short?"),
                        (unsigned long long)length, blob->size);
-    json_t *root = qs_json_object(_("header"), blob->data + 8, (size_t)length, err);
-    if (!root) return err ? -err->code : -QS_EFORMAT;
-    int rc = read_header(m, root, blob, 8 + (size_t)length, err);
-    json_decref(root);
+    int rc = qs_json_begin(&w, _("header"), blob->data + 8, (size_t)length, err);
+    if (!rc) rc = read_header(m, &w, blob, 8 + (size_t)length, err);
+    qs_json_end(&w);
     return rc;
 }
 

@@ -463,15 +463,29 @@ const char *qs_tensor_reason(const qs_tensor *t)
     return NULL;
 }
 
+/* The digits of a length at the end of room for 20; how many. */
+static size_t digits_of(int64_t x, char *end)
+{
+    size_t n = 0;
+    do end[-(ptrdiff_t)++n] = (char)('0' + x % 10);
+    while (x /= 10);
+    return n;
+}
+
 char *qs_tensor_shape_text(const qs_tensor *t, char *buf, size_t size)
 {
-    size_t at = 0;
-    if (!size) return buf;
-    buf[0] = '\0';
-    for (int i = 0; i <= t->ndim && at < size; i++) {
-        int n = i == t->ndim ? snprintf(buf + at, size - at, i ? "]" : "[]")
-                             : snprintf(buf + at, size - at, "%c%lld", i ? ',' : '[', (long long)t->shape[i]);
-        at += n > 0 ? (size_t)n : 0;
+    char text[QS_MAXDIM * 21 + 2], digits[20], *p = text;
+    *p++ = '[';
+    for (int i = 0; i < t->ndim; i++) {
+        size_t n = digits_of(t->shape[i], digits + sizeof digits);
+        if (i) *p++ = ',';
+        p = mempcpy(p, digits + sizeof digits - n, n);
     }
+    *p++ = ']';
+    size_t n = (size_t)(p - text);
+    if (!size) return buf;
+    if (n >= size) n = size - 1;
+    memcpy(buf, text, n);
+    buf[n] = '\0';
     return buf;
 }

@@ -80,9 +80,10 @@ static void join2(qs_pass2 *a, const qs_pass2 *b)
 static int read_all(struct job *j, int which, qs_pass1 *one, qs_pass2 *two, const qs_ctl *ctl, qs_err *err)
 {
     size_t pieces = (j->n + PIECE - 1) / PIECE;
+    const char *what = ctl && ctl->poll ? _("statistics") : ""; /* to translate takes longer than a small tensor */
     for (j->first = 0; j->first < pieces; j->first += SLAB) {
         size_t k = pieces - j->first < SLAB ? pieces - j->first : SLAB;
-        int rc = qs_ctl_check(ctl, _("statistics"), ((double)j->first / (double)pieces + which) / 2, err);
+        int rc = qs_ctl_check(ctl, what, ((double)j->first / (double)pieces + which) / 2, err);
         if (rc) return rc;
         qs_parallel(k, which ? run2 : run1, j);
         for (size_t p = 0; p < k; p++)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* safetensors: the sample file, and everything the format forbids, each with a message that names it. */
+#include <jansson.h>
+
 #include "files.h"
 #include "../tap.h"
 
@@ -24,7 +26,14 @@ static const struct { const char *what, *json; size_t data; uint64_t length; con
     {"a header beyond the limit", "{\"a\":1}", 4, 100000001, "100 MB"},
     {"a header beyond any limit", "{\"a\":1}", 4, UINT64_MAX, "100 MB"},
     {"a header cut in JSON", "{\"a\":" T("F32", "[1]", "0", "4") "}", 4, 20, "header"},
-    {"the same name twice", "{\"a\":" T("F32", "[1]", "0", "4") ",\"a\":" T("F32", "[1]", "4", "8") "}", 8, 0, "duplicate"},
+    {"the same name twice", "{\"a\":" T("F32", "[1]", "0", "4") ",\"a\":" T("F32", "[1]", "4", "8") "}", 8, 0, "two tensors are called a"},
+    {"metadata twice", "{\"__metadata__\":{},\"__metadata__\":{}}", 0, 0, "has __metadata__ twice"},
+    {"a field twice", "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, 0, "tensor a: has dtype twice"},
+    {"a key twice in metadata", "{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", 0, 0, "duplicate"},
+    {"an escaped name twice", "{\"a\":" T("F32", "[1]", "0", "4") ",\"\\u0061\":" T("F32", "[1]", "4", "8") "}", 8, 0, "two tensors are called a"},
+    {"a name that is not UTF-8", "{\"a\xff\":" T("F32", "[1]", "0", "4") "}", 4, 0, "header"},
+    {"a length with a zero before it", "{\"a\":" T("F32", "[01]", "0", "4") "}", 4, 0, "shape must hold"},
+    {"no comma", "{\"a\":" T("F32", "[1]", "0", "4") "\"b\":" T("F32", "[1]", "4", "8") "}", 8, 0, "must come here (byte 53)"},
     {"no object", "{\"a\":7}", 0, 0, "tensor a: must be an object"},
     {"dtype missing", "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, 0, "tensor a: dtype"},
     {"dtype a number", "{\"a\":{\"dtype\":4,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, 0, "dtype"},
@@ -68,12 +77,11 @@ static void damaged(void)
     ok(!open_header(deep.s, 0, 0, &e) && e.code == QS_EFORMAT, "brackets 100000 deep: %s", e.msg);
     free(deep.s);
     qs_str many = {0};
-    qs_str_add(&many, "{\"a\":{\"shape\":[1");
-    size_t start = many.n;
-    many.s = qs_xrealloc(many.s, many.n + 22000001);
-    for (int i = 0; i < 22000000; i++) many.s[start + (size_t)i] = i % 2 ? '1' : ',';
-    many.s[start + 22000000] = '\0';
-    ok(!open_header(many.s, 0, 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "more than"), "a header of 22 MB of numbers: %s", e.msg);
+    qs_str_add(&many, "{\"__metadata__\":{\"a\":\"");
+    many.s = qs_xrealloc(many.s, many.n + 11000004);
+    memset(many.s + many.n, ',', 11000000);
+    memcpy(many.s + many.n + 11000000, "\"}}", 4);
+    ok(!open_header(many.s, 0, 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "more than"), "11 MB of commas: %s", e.msg);
     free(many.s);
     ok(!open_bytes(path, "", 0, &e) && e.code == QS_EFORMAT && strstr(e.msg, "empty"), "%s", e.msg);
     ok(!open_bytes(path, "\x08\0\0\0\0\0\0", 7, &e) && e.code == QS_EFORMAT, "%s", e.msg);
@@ -81,6 +89,29 @@ static void damaged(void)
     unlink(path);
     ok(!qs_model_open(dir, &e) && e.code == QS_EIO && strstr(e.msg, "folder"), "%s", e.msg);
     ok(!qs_model_open("/nonexistent/x.safetensors", &e) && e.code == QS_EIO && strstr(e.msg, "/nonexistent/x"), "%s", e.msg);
+}
+
+/* Whatever is put in the place of any byte: a header that is taken is JSON, and no key of it comes twice. */
+static void as_strict_as_json(void)
+{
+    const char whole[] = "{\"__metadata__\":{\"k\":\"v\"},\"a\\n\":" T("F32", "[1]", "0", "4") ",\"\xc3\xa9\":" T("I8", "[ 1, 0 ]", "4", "4") "} ";
+    const char put[] = "\"\\{}[]:,019-.eutna \n\x01\x7f\x80\xc3";
+    size_t taken = 0, wrong = 0;
+    for (size_t at = 0; at < sizeof whole - 1; at++) {
+        for (size_t k = 0; k < sizeof put - 1; k++) {
+            char text[sizeof whole];
+            qs_err e;
+            memcpy(text, whole, sizeof text);
+            text[at] = put[k];
+            qs_model *m = open_header(text, 4, 0, &e);
+            json_t *j = m ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+            taken += m != NULL;
+            wrong += m && !j;
+            json_decref(j);
+            qs_model_unref(m);
+        }
+    }
+    ok(taken > 100 && !wrong, "%zu changed headers are taken, %zu of them are no JSON", taken, wrong);
 }
 
 static void valid(void)
@@ -146,6 +177,7 @@ int main(void)
     dir = tmp_dir();
     path = in_dir(dir, "t.safetensors");
     damaged();
+    as_strict_as_json();
     valid();
     sample();
     unlink(path);
