@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * quantscope list: tensors, types, shapes, statistics. Two reads of every
- * tensor, nothing sorted.
+ * tensor, nothing sorted. A file may have a hundred thousand small ones.
  */
 #include <math.h>
 #include <stdio.h>
@@ -47,10 +47,9 @@ static void put_numbers(qs_out_val *v, const qs_summary *s)
     v[INFS] = qs_out_count((int64_t)s->infs);
 }
 
-static int row(qs_out *o, const qs_tensor *t, const qs_ctl *ctl, bool *more, qs_err *err)
+static bool row(qs_out *o, const qs_tensor *t, const qs_summary *s)
 {
     char shape[128];
-    qs_summary s = {0};
     qs_out_val v[COLS] = {
         [TENSOR] = qs_out_text(t->name),
         [NAME] = qs_out_text(t->name),
@@ -60,15 +59,20 @@ static int row(qs_out *o, const qs_tensor *t, const qs_ctl *ctl, bool *more, qs_
         [AXIS] = t->out_axis >= 0 ? qs_out_count(t->out_axis) : (qs_out_val){0},
         [N] = qs_out_count((int64_t)t->n),
     };
-    if (t->dtype != QS_UNKNOWN_DTYPE) {
-        int rc = qs_summary_tensor(t, ctl, &s, err);
-        if (rc) return qs_fail_prefix(err, "%s", t->name);
-        put_numbers(v, &s);
-    }
+    if (t->dtype != QS_UNKNOWN_DTYPE) put_numbers(v, s);
     const char *why = qs_tensor_reason(t);
     if (why) v[REASON] = qs_out_text(_(why));
-    *more = qs_out_row(o, v);
-    return 0;
+    return qs_out_row(o, v);
+}
+
+/* Returns how many tensors were done, or an error. */
+static int some_rows(qs_out *o, qs_tensor *const *t, size_t n, const qs_ctl *ctl, bool *more, qs_err *err)
+{
+    qs_summary s[QS_SUMMARIES];
+    int k = qs_summary_some(t, n, ctl, s, err);
+    if (k < 0) return qs_fail_prefix(err, "%s", t[0]->name);
+    for (int i = 0; i < k && *more; i++) *more = row(o, t[i], &s[i]);
+    return k;
 }
 
 static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, size_t n)
@@ -76,7 +80,7 @@ static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, si
     qs_out o;
     qs_err err = {0};
     bool more = true;
-    int rc = 0;
+    int k = 0;
     for (size_t i = 0; i < n; i++) {
         int w = qs_out_width(t[i]->name);
         if (w > -cols[TENSOR].width) cols[TENSOR].width = w > 100 ? -100 : -w;
@@ -86,9 +90,9 @@ static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, si
                  m->weights, m->values);
     if (m->note) qs_out_title(&o, "%s", m->note);
     qs_out_head(&o);
-    for (size_t i = 0; i < n && more && !rc; i++) rc = row(&o, t[i], qs_session_ctl(h->session), &more, &err);
+    for (size_t i = 0; i < n && more && k >= 0; i += (size_t)k) k = some_rows(&o, t + i, n - i, qs_session_ctl(h->session), &more, &err);
     int end = qs_out_end(&o);
-    return rc ? qs_say_err(&err) : end;
+    return k < 0 ? qs_say_err(&err) : end;
 }
 
 int qs_cmd_list(const qs_args *a)

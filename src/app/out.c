@@ -16,6 +16,7 @@
 #include <wctype.h>
 
 #include "app/app.h"
+#include "base/digits.h"
 #include "base/mem.h"
 #include "base/sync.h"
 #include "base/text.h"
@@ -56,7 +57,7 @@ int qs_out_width(const char *s)
 static void put_clean(const char *s)
 {
     size_t ascii = plain(s);
-    fwrite(s, 1, ascii, stdout);
+    fwrite_unlocked(s, 1, ascii, stdout);
     for (s += ascii; *s;) {
         wchar_t w;
         size_t n = next_char(s, &w);
@@ -80,12 +81,22 @@ static void put_cell(const char *s, int width)
     if (width < 0) blanks(fill);
 }
 
+/* "%.4g": 4; any other format: 0. */
+static int digits_of(const char *fmt)
+{
+    bool short_g = fmt[0] == '%' && fmt[1] == '.' && fmt[2] >= '1' && fmt[2] <= '9' && !strcmp(fmt + 3, "g");
+    return short_g ? fmt[2] - '0' : 0;
+}
+
 static const char *number_text(double d, const char *fmt, char *buf, size_t size)
 {
     if (!isfinite(d)) return "-";
+    if (!fmt) fmt = "%.5g";
+    int digits = digits_of(fmt);
+    if (digits && qs_digits(d, digits, buf)) return buf;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(buf, size, fmt ? fmt : "%.5g", d);
+    snprintf(buf, size, fmt, d);
 #pragma GCC diagnostic pop
     return buf;
 }

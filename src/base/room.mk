@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libqsbase.a
-libqsbase_a_SOURCES = src/base/err.c src/base/err.h src/base/mem.c src/base/mem.h src/base/rng.c src/base/rng.h \
+libqsbase_a_SOURCES = src/base/digits.c src/base/digits.h src/base/err.c src/base/err.h src/base/mem.c src/base/mem.h \
+                       src/base/rng.c src/base/rng.h \
                        src/base/file.c src/base/file.h src/base/guard.c src/base/guard.h src/base/sha256.c src/base/sha256.h \
                        src/base/sync.c src/base/sync.h src/base/text.h
 # What a program that uses this room links; the rooms above add themselves in front.

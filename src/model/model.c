@@ -115,12 +115,7 @@ int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
     return 0;
 }
 
-int qs_model_check(const qs_model *m, qs_err *err)
-{
-    int rc = 0;
-    for (size_t i = 0; i < m->n && !rc; i++) rc = qs_tensor_check(m->tensors[i], err);
-    return rc;
-}
+int qs_model_check(const qs_model *m, qs_err *err) { return qs_tensors_check(m->tensors, m->n, err); }
 
 qs_model *qs_model_ref(qs_model *m)
 {

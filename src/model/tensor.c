@@ -440,12 +440,34 @@ double qs_tensor_at(const qs_tensor *t, size_t i)
     return types[t->dtype].at(raw);
 }
 
+/* last: the blob that was asked last. */
+static int check_blob(const qs_blob *b, const qs_blob **last, qs_err *err)
+{
+    if (!b || b == *last) return 0;
+    *last = b;
+    return qs_blob_check(b, err);
+}
+
+static int check(const qs_tensor *t, const qs_blob **last, qs_err *err)
+{
+    int rc = check_blob(t->blob, last, err);
+    if (!rc && t->packed) rc = check_blob(t->packed->blob, last, err);
+    for (int i = 0; i < QS_PACKED_PARTS && t->packed && !rc; i++)
+        if (t->packed->part[i]) rc = check(t->packed->part[i], last, err);
+    return rc;
+}
+
 int qs_tensor_check(const qs_tensor *t, qs_err *err)
 {
-    int rc = qs_blob_check(t->blob, err);
-    if (!rc && t->packed) rc = qs_blob_check(t->packed->blob, err);
-    for (int i = 0; i < QS_PACKED_PARTS && t->packed && !rc; i++)
-        if (t->packed->part[i]) rc = qs_tensor_check(t->packed->part[i], err);
+    const qs_blob *last = NULL;
+    return check(t, &last, err);
+}
+
+int qs_tensors_check(qs_tensor *const *t, size_t n, qs_err *err)
+{
+    const qs_blob *last = NULL;
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) rc = check(t[i], &last, err);
     return rc;
 }
 

@@ -98,6 +98,8 @@ double qs_tensor_at(const qs_tensor *t, size_t i);
 
 /* EIO where values were read that the file of t has lost meanwhile (qs_blob_check): asked after reading, by who has an err. */
 int qs_tensor_check(const qs_tensor *t, qs_err *err);
+/* Of several, each file once where those of one file stand together. */
+int qs_tensors_check(qs_tensor *const *t, size_t n, qs_err *err);
 
 /* NULL if the tensor is a weight to be quantized (floating, two or more dimensions, not empty), else the
  * reason why it is not, for people: N_("integers: an index or a shape"), N_("one dimension: a bias or a norm"), ... */

@@ -80,10 +80,9 @@ static void join2(qs_pass2 *a, const qs_pass2 *b)
 static int read_all(struct job *j, int which, qs_pass1 *one, qs_pass2 *two, const qs_ctl *ctl, qs_err *err)
 {
     size_t pieces = (j->n + PIECE - 1) / PIECE;
-    const char *what = ctl && ctl->poll ? _("statistics") : ""; /* to translate takes longer than a small tensor */
     for (j->first = 0; j->first < pieces; j->first += SLAB) {
         size_t k = pieces - j->first < SLAB ? pieces - j->first : SLAB;
-        int rc = qs_ctl_check(ctl, what, ((double)j->first / (double)pieces + which) / 2, err);
+        int rc = !ctl ? 0 : qs_ctl_check(ctl, _("statistics"), ((double)j->first / (double)pieces + which) / 2, err);
         if (rc) return rc;
         qs_parallel(k, which ? run2 : run1, j);
         for (size_t p = 0; p < k; p++)
@@ -139,6 +138,33 @@ int qs_summary_tensor(const qs_tensor *t, const qs_ctl *ctl, qs_summary *out, qs
         return qs_fail(err, QS_EUNSUP, _("%s: values of type %s cannot be read"), t->name, t->dtype_text ? t->dtype_text : "?");
     int rc = summarize(&j, ctl, out, err);
     return rc ? rc : qs_tensor_check(t, err);
+}
+
+struct some { qs_tensor *const *t; qs_summary *out; };
+
+static void run_one(void *arg, size_t i)
+{
+    const struct some *s = arg;
+    struct job j = {.t = s->t[i], .x = qs_tensor_floats(s->t[i]), .n = s->t[i]->n};
+    s->out[i] = (qs_summary){.n = j.n};
+    if (qs_dtype_size(s->t[i]->dtype)) summarize(&j, NULL, &s->out[i], NULL);
+}
+
+int qs_summary_some(qs_tensor *const *t, size_t n, const qs_ctl *ctl, qs_summary *out, qs_err *err)
+{
+    struct some s = {t, out};
+    size_t k = 0;
+    while (k < n && k < QS_SUMMARIES && t[k]->n <= PIECE) k++;
+    int rc = qs_ctl_check(ctl, _("statistics"), -1, err);
+    if (!rc && k) {
+        qs_parallel(k, run_one, &s);
+        rc = qs_tensors_check(t, k, err);
+    } else if (!rc && qs_dtype_size(t[0]->dtype)) {
+        rc = qs_summary_tensor(t[0], ctl, out, err);
+    } else if (!rc) {
+        *out = (qs_summary){.n = t[0]->n};
+    }
+    return rc ? rc : k ? (int)k : 1;
 }
 
 bool qs_summary_counted(const qs_index *ix, qs_summary *out)

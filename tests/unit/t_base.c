@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/digits.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -31,8 +33,34 @@ static int stop_at_half(void *ctx, const char *what, double done)
     return done >= 0.5;
 }
 
+/* Against printf: numbers of every size, those that are a few digits, and those in the middle of two. */
+static void digits(void)
+{
+    qs_rng r;
+    size_t wrong = 0, taken = 0, n = 0;
+    qs_rng_seed(&r, 11);
+    for (int i = 0; i < 120000; i++) {
+        char a[QS_DIGITS_ROOM] = "", b[64];
+        int d = 1 + i % 9;
+        double x = qs_rng_normal(&r) * pow(10, (double)(i % 15) - 5);
+        if (i % 4 == 1) x = nearbyint(x * 1000) / 1000;                        /* 0.5, 1.25, 100 */
+        if (i % 4 == 2) x = nextafter(nearbyint(x) + 0.5, i % 8 < 4 ? 0 : 1e9); /* beside the middle */
+        snprintf(b, sizeof b, "%.*g", d, x);
+        n++;
+        if (!qs_digits(x, d, a)) continue;
+        taken++;
+        if (strcmp(a, b) && !wrong++) printf("# %.17g with %d digits: %s, not %s\n", x, d, a, b);
+    }
+    ok(!wrong && taken > n / 2, "%zu of %zu numbers as printf writes them, %zu wrong", taken, n, wrong);
+    char buf[QS_DIGITS_ROOM];
+    ok(qs_digits(0.5, 9, buf) && !strcmp(buf, "0.5") && qs_digits(-99999.96, 6, buf) && !strcmp(buf, "-100000"), "0.5; -100000");
+    ok(!qs_digits(NAN, 4, buf) && !qs_digits(INFINITY, 4, buf) && !qs_digits(0, 4, buf) && !qs_digits(2.5, 1, buf),
+       "what printf must be asked for");
+}
+
 int main(void)
 {
+    digits();
     qs_err e = {0};
     ok(qs_fail(&e, QS_EFORMAT, "tensor %s", "w") == -QS_EFORMAT, "qs_fail returns the negative code");
     same(e.msg, "tensor w", "the message is formatted");

@@ -109,8 +109,42 @@ static void tensors(void)
     qs_blob_unref(b);
 }
 
+/* Small ones side by side, then one that is large: the same bits as one by one. */
+static void several(void)
+{
+    enum { N = 300, LARGE = 3 };
+    qs_tensor *t[N];
+    qs_summary s[QS_SUMMARIES], one;
+    qs_err e = {0};
+    qs_rng r;
+    qs_rng_seed(&r, 5);
+    for (int i = 0; i < N; i++) {
+        int64_t shape = i == LARGE ? 70001 : i % 50;
+        float *mem;
+        t[i] = qs_tensor_f32("w", 1, &shape, &mem, NULL);
+        for (int64_t k = 0; k < shape; k++) mem[k] = (float)qs_rng_normal(&r);
+    }
+    t[5]->dtype = QS_UNKNOWN_DTYPE;
+    size_t bad = 0, calls = 0;
+    for (size_t i = 0, k; i < N; i += k, calls++) {
+        k = (size_t)qs_summary_some(t + i, N - i, NULL, s, &e);
+        for (size_t j = 0; j < k; j++) {
+            one = (qs_summary){.n = t[i + j]->n};
+            if (i + j != 5) qs_summary_tensor(t[i + j], NULL, &one, NULL);
+            bad += memcmp(&one, &s[j], sizeof one) != 0;
+        }
+    }
+    ok(!bad && calls == 4, "300 tensors in %zu calls (3, the large one, 256, the rest): %zu are not as one by one", calls, bad);
+    double done;
+    qs_ctl ctl = {.poll = stop, .ctx = &done}, never = {.poll = NULL};
+    ok(qs_summary_some(t, N, &never, s, &e) == LARGE, "a large one waits");
+    ok(qs_summary_some(t + LARGE, N - LARGE, &ctl, s, &e) == -QS_ECANCEL, "and can be stopped on the way");
+    for (int i = 0; i < N; i++) qs_tensor_unref(t[i]);
+}
+
 int main(void)
 {
+    several();
     size_t n = 300007;
     float *x = qs_xmalloc(n * sizeof *x);
     qs_rng r;
