@@ -39,4 +39,3 @@ QS_LUA_TESTS = tests/lua/t_doc.lua tests/lua/t_error.lua tests/lua/t_format.lua 
 TESTS += $(QS_LUA_TESTS)
 dist_check_SCRIPTS += tests/lua/run
 EXTRA_DIST += $(QS_LUA_TESTS) tests/lua/tap.lua tests/golden/results.py tests/golden/results/v1.db
-LUA_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/lua/run

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libqsquant.a
 libqsquant_a_SOURCES = src/quant/allot.c src/quant/allot.h src/quant/book.h src/quant/budget.c src/quant/budget.h src/quant/codebook.c src/quant/compare.c src/quant/curve.c src/quant/diff.c src/quant/diff.h src/quant/error.c src/quant/error.h \
+                        src/quant/exact.c src/quant/exact.h src/quant/exact_buckets.c src/quant/exact_offset.c \
                         src/quant/format.c src/quant/format.h src/quant/grad.c src/quant/grid.h src/quant/init.c \
                         src/quant/init.h src/quant/init_lp.c src/quant/init_mse.c src/quant/init_stat.c src/quant/lloyd.c src/quant/quantizer.c \
                         src/quant/init_scale.c src/quant/quantizer.h src/quant/rows.h src/quant/scale.c src/quant/scale.h \
