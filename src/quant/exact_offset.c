@@ -73,22 +73,30 @@ static int refine(qs_exact *b, struct affine *p, const qs_ctl *ctl, qs_err *err)
 
 /*
  * METHODS 9 B: for a step, the error at every offset is the correlation of the histogram with the error profile of the
- * quantizer. One FFT of the histogram, two a step. Cells are 1/MAP of the range wide; offsets from one range below the
- * smallest value to one above the largest.
+ * quantizer. One FFT of the histogram, two a step. Offsets go from one range below the smallest value to one above the largest,
+ * in as many cells of the range as there are values to tell apart, from MAP_LEAST to MAP_MOST.
  */
-#define MAP ((size_t)512)
+#define MAP_LEAST ((size_t)64)
+#define MAP_MOST ((size_t)512)
 #define MAP_STEPS 48
 
-static double profile(const qs_exact *b, double s, double x)
+struct map {
+    size_t cells, half, n; /* of the range; on either side of 0 in a profile; length of the transforms */
+    double lo, d;          /* the smallest value, width of a cell */
+    double *h, *fh, *cx;   /* (n) a row, (n+2) transform of the histogram, (n+2) scratch */
+};
+
+/* h[k] = E(x - beta) at x - beta = (k - half) d; the histogram's cell i and offset j need k = i - j + half. */
+static void profile(const qs_exact *b, double s, struct map *m)
 {
-    size_t lo = 0, hi = b->n - 1;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (x >= b->t[mid] * s) lo = mid + 1;
-        else hi = mid;
+    size_t level = 0;
+    for (size_t k = 0; k < 2 * m->half; k++) {
+        double x = ((double)k - (double)m->half + 0.5) * m->d;
+        while (level + 1 < b->n && x >= b->t[level] * s) level++;
+        double e = x - b->c[level] * s;
+        m->h[k] = e * e;
     }
-    double e = x - b->c[lo] * s;
-    return e * e;
+    memset(m->h + 2 * m->half, 0, (m->n - 2 * m->half) * sizeof *m->h);
 }
 
 /* The MINIMA smallest local minima of a row; at[] in cells, least[] ascending, infinity where there are fewer. */
@@ -110,47 +118,62 @@ static void row_minima(const double *row, size_t n, size_t *at, double *least)
     }
 }
 
-static int map_row(const qs_exact *b, double s, double d, const double *fh, double *re, double *cx, qs_err *err)
+static int map_row(const qs_exact *b, double s, struct map *m, qs_err *err)
 {
-    const size_t n = 8 * MAP, half = 2 * MAP;
-    /* re[k] = E(x - beta) at x - beta = (k - half) d; the histogram's cell i and offset j need k = i - j + half. */
-    for (size_t k = 0; k < n; k++) re[k] = k < 2 * half ? profile(b, s, ((double)k - (double)half + 0.5) * d) : 0;
-    int rc = qs_fft_forward(n, re, cx, err);
-    for (size_t k = 0; k <= n / 2 && !rc; k++) {   /* times the conjugate of the histogram's transform */
+    double *cx = m->cx;
+    const double *fh = m->fh;
+    profile(b, s, m);
+    int rc = qs_fft_forward(m->n, m->h, cx, err);
+    for (size_t k = 0; k <= m->n / 2 && !rc; k++) {   /* times the conjugate of the histogram's transform */
         double r = cx[2 * k] * fh[2 * k] + cx[2 * k + 1] * fh[2 * k + 1];
         cx[2 * k + 1] = cx[2 * k + 1] * fh[2 * k] - cx[2 * k] * fh[2 * k + 1];
         cx[2 * k] = r;
     }
-    return rc ? rc : qs_fft_inverse(n, cx, re, err);
+    return rc ? rc : qs_fft_inverse(m->n, cx, m->h, err);
+}
+
+static int map_init(struct map *m, const qs_index *ix, qs_err *err)
+{
+    size_t cells = MAP_LEAST;
+    while (cells < MAP_MOST && cells < 4 * qs_index_entries(ix)) cells *= 2;
+    double lo = qs_index_min(ix), hi = qs_index_max(ix);
+    *m = (struct map){.cells = cells, .half = 2 * cells, .n = 8 * cells, .lo = lo, .d = (hi - lo) / (double)cells};
+    m->h = qs_fft_alloc(m->n);
+    m->fh = qs_fft_alloc(m->n + 2);
+    m->cx = qs_fft_alloc(m->n + 2);
+    memset(m->h, 0, m->n * sizeof *m->h);
+    qs_sums last = {0};
+    for (size_t i = 0; i < cells; i++) {
+        qs_sums to = i + 1 < cells ? qs_index_below(ix, (float)(lo + m->d * (double)(i + 1))) : qs_index_total(ix);
+        m->h[i] = to.w - last.w;
+        last = to;
+    }
+    return qs_fft_forward(m->n, m->h, m->fh, err);
+}
+
+static void map_clear(struct map *m)
+{
+    qs_fft_free(m->h);
+    qs_fft_free(m->fh);
+    qs_fft_free(m->cx);
 }
 
 /* The best offsets at each of MAP_STEPS steps: start values. */
 static int offset_map(const qs_exact *b, struct affine *out, size_t *count, qs_err *err)
 {
-    const size_t n = 8 * MAP, half = 2 * MAP;
-    double lo = qs_index_min(b->ix), hi = qs_index_max(b->ix), d = (hi - lo) / MAP, width = b->c[b->n - 1] - b->c[0];
-    double *h = qs_fft_alloc(n), *fh = qs_fft_alloc(n + 2), *cx = qs_fft_alloc(n + 2);
-    int rc = 0;
-    memset(h, 0, n * sizeof *h);
-    qs_sums last = {0};
-    for (size_t i = 0; i < MAP; i++) {
-        qs_sums to = i + 1 < MAP ? qs_index_below(b->ix, (float)(lo + d * (double)(i + 1))) : qs_index_total(b->ix);
-        h[i] = to.w - last.w;
-        last = to;
-    }
-    rc = qs_fft_forward(n, h, fh, err);
+    struct map m;
+    double range = qs_index_max(b->ix) - (double)qs_index_min(b->ix), width = b->c[b->n - 1] - b->c[0];
+    int rc = map_init(&m, b->ix, err);
     for (int i = 0; i < MAP_STEPS && !rc; i++) {
-        double s = (hi - lo) / width * pow(0.02, (double)i / MAP_STEPS) * 1.2, least[MINIMA];
-        size_t m[MINIMA] = {0};
-        rc = map_row(b, s, d, fh, h, cx, err);
+        double s = range / width * pow(0.02, (double)i / MAP_STEPS) * 1.2, least[MINIMA];
+        size_t at[MINIMA] = {0};
+        rc = map_row(b, s, &m, err);
         if (rc) break;
-        row_minima(h, 2 * half - MAP + 1, m, least);   /* m = half - j */
+        row_minima(m.h, 2 * m.half - m.cells + 1, at, least);   /* at = half - j */
         for (int k = 0; k < MINIMA && least[k] < INFINITY; k++)
-            out[(*count)++] = (struct affine){s, lo + ((double)half - (double)m[k]) * d, least[k]};
+            out[(*count)++] = (struct affine){s, m.lo + ((double)m.half - (double)at[k]) * m.d, least[k]};
     }
-    qs_fft_free(h);
-    qs_fft_free(fh);
-    qs_fft_free(cx);
+    map_clear(&m);
     return rc;
 }
 
