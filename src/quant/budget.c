@@ -112,7 +112,8 @@ struct search {
     const struct way *w;
     double most, rate, best; /* best: an error that is known */
     double *rest;            /* (n+1) what the rows from here on cost at least, at this price */
-    struct state *all;       /* (STATES) of all rows, one after the other */
+    struct state *all;       /* (room, at most STATES) of all rows, one after the other */
+    size_t room;
     size_t *at;              /* (n+1) where a row's begin */
 };
 
@@ -137,21 +138,31 @@ static int by_bits_then_error(const void *a, const void *b)
     return (x->error > y->error) - (x->error < y->error);
 }
 
+/* Room for state i; false: that would be too many. */
+static bool make_room(struct search *s, size_t i)
+{
+    if (i < s->room) return true;
+    if (s->room == STATES) return false;
+    s->room = s->room ? 4 * s->room : 1024;
+    s->all = qs_xrealloc(s->all, s->room * sizeof *s->all);
+    return true;
+}
+
 /* The states of row r from those before it. Returns how many; 0: too many, or none that is better than what is known. */
 static size_t extend(struct search *s, size_t r)
 {
     const struct way *w = s->w;
     size_t from = s->at[r], to = s->at[r + 1], made = 0, kept = 0;
-    struct state *out = s->all + to;
     for (size_t j = from; j < to; j++)
         for (size_t i = 0; i < w->k; i++) {
             const qs_choice *c = &w->c[r * w->k + i];
             struct state n = {s->all[j].bits + c->bits, s->all[j].error + c->error, (uint32_t)j, (uint32_t)i};
             if (!usable(c) || n.bits > s->most * SLACK) continue;
             if (n.error + s->rest[r + 1] - s->rate * (s->most - n.bits) >= s->best) continue;
-            if (to + made == STATES) return 0;
-            out[made++] = n;
+            if (!make_room(s, to + made)) return 0;
+            s->all[to + made++] = n;
         }
+    struct state *out = s->all + to;
     qsort(out, made, sizeof *out, by_bits_then_error);
     for (size_t j = 0; j < made; j++)
         if (!kept || out[j].error < out[kept - 1].error) out[kept++] = out[j];
@@ -176,9 +187,9 @@ static void search(const struct way *w, double most, double rate, size_t *pick)
     for (size_t i = 0; i < n * w->k; i++) c[i] = w->c[row[i / w->k] * w->k + i % w->k];
     rows.c = c;
     struct search s = {.w = &rows, .most = most, .rate = rate, .best = sum_of(w, pick, false) * (1 - 1e-12),
-                       .rest = qs_xcalloc(n + 1, sizeof *s.rest), .all = qs_xmalloc(STATES * sizeof *s.all),
-                       .at = qs_xcalloc(n + 2, sizeof *s.at)};
+                       .rest = qs_xcalloc(n + 1, sizeof *s.rest), .at = qs_xcalloc(n + 2, sizeof *s.at)};
     prices(&s);
+    make_room(&s, 0);
     s.all[0] = (struct state){0, 0, 0, 0};
     s.at[1] = 1;
     for (size_t made = 1; r < n && made; r++) {

@@ -13,7 +13,7 @@
 #include "../tap.h"
 
 #define READ_MAX 5000 /* values read of a tensor at either end */
-#define OFTEN (TAP_THREADS_ONLY ? 10 : TAP_SANITIZED ? 3 : 1) /* slow there; readers have one thread: every tenth of all this is enough for threads */
+#define OFTEN (TAP_THREADS_ONLY ? 10 : TAP_SANITIZED ? 5 : 1) /* slow there; readers have one thread: every tenth of all this is enough for threads */
 
 static size_t opened, refused, nameless, partial, whole;
 

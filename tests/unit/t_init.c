@@ -162,9 +162,10 @@ static void degenerate(void)
             "fp8e4m3", "fp8e5m2", "codebook(-1;1)",
         "codebook(0)", "codebook(2)", "codebook(1;2)", "codebook(-3;-1)"};
     int cases = 0, bad = 0, notes = 0;
+    const size_t every = TAP_SANITIZED ? 4 : 1;    /* slow there */
     for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
         qs_index *ix = qs_index_new(data[d].x, data[d].n, NULL, NULL, NULL);
-        for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        for (size_t i = d % every; i < sizeof formats / sizeof *formats; i += every)
             for (size_t k = 0; k < qs_init_count() + 2; k++)
                 for (int role = 0; role < 2; role++) {
                     const char *init = k < qs_init_count() ? qs_init_at(k)->name : k == qs_init_count() ? "lp:1" : "lp:4";
@@ -203,7 +204,7 @@ static void degenerate(void)
                 }
         qs_index_unref(ix);
     }
-    ok(cases > 5000 && bad == 0, "%d degenerate cases give a quantizer that works", cases);
+    ok(cases > 5000 / (int)every && bad == 0, "%d degenerate cases give a quantizer that works", cases);
     ok(notes == 0, "and say what is odd about the data");
 }
 
