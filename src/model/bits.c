@@ -9,8 +9,8 @@
 
 static size_t a_byte(const qs_packed_kind *k) { return 8 / (size_t)k->bits; }
 
-/* What a pattern means: levels of a float are a sign and a magnitude, integers are two's complement or unsigned. */
-static float value_of(const qs_packed_kind *k, int code)
+/* Levels of a float are a sign and a magnitude, integers are two's complement or unsigned. */
+float qs_bits_value(const qs_packed_kind *k, int code)
 {
     int sign = 1 << (k->bits - 1);
     if (k->level) return k->level[code & sign ? sign - 1 - (code & (sign - 1)) : sign - 1 + code];
@@ -22,7 +22,7 @@ static void read_bits(const qs_packed *p, size_t start, size_t n, float *out)
     const qs_packed_kind *k = p->kind;
     size_t each = a_byte(k);
     float value[16];
-    for (int c = 0; c < 1 << k->bits; c++) value[c] = value_of(k, c);
+    for (int c = 0; c < 1 << k->bits; c++) value[c] = qs_bits_value(k, c);
     for (size_t i = 0; i < n; i++) {
         size_t at = start + i;
         out[i] = value[p->data[at / each] >> (size_t)k->bits * (at % each) & ((1 << k->bits) - 1)];

@@ -239,7 +239,12 @@ static bool plain_codes(found *f)
     return c->n > 0;
 }
 
-static bool fit_scaled(found *f) { return plain_codes(f) && plain_zero(f) && by_shapes(f, 0); }
+static bool fit_scaled(found *f)
+{
+    if (named(f, ".weight_scale_2")) return false;      /* NVFP4: two codes a byte */
+    return plain_codes(f) && plain_zero(f) && by_shapes(f, 0);
+}
+
 static bool fit_square(found *f) { return plain_codes(f) && (f->part[SCALE]->n == 1 ? by_tensor(f) : by_square(f)); }
 
 /* bitsandbytes: SCB is the largest magnitude of a row, which has the code 127. */
@@ -382,6 +387,75 @@ static bool fit_compressed(found *f)
     return true;
 }
 
+/* ---- floats of 4 bits (E2M1), two a byte, the first in the low half ------------------------------------- */
+static bool fp4_rows(found *f, size_t outer, size_t row, size_t block)
+{
+    small(&f->j, &qs_bits_fp4);
+    f->j.small = &qs_bits_fp4;
+    f->j.codes = QS_CODES_BYTES;
+    f->j.row = row;
+    f->j.outer = outer;
+    f->j.axis = 2 * row;
+    f->j.axis_block = block;
+    f->j.outer_step = 2 * row / block;
+    f->j.axis_step = 1;
+    snprintf(f->j.granularity, sizeof f->j.granularity, "group%zu", block);
+    return true;
+}
+
+/* [..., inputs / 2] bytes, a scale for each `block` inputs. */
+static bool fit_fp4(found *f, size_t block)
+{
+    const qs_tensor *c = f->part[CODES], *s = f->part[SCALE];
+    size_t row = dim(c, c->ndim - 1), outer = product(c, 0, c->ndim - 1);
+    if (row * 2 % block || s->n != outer * (row * 2 / block)) return no_shape(f, s);
+    shape_of(f, c);
+    f->shape[c->ndim - 1] *= 2;
+    return fp4_rows(f, outer, row, block);
+}
+
+/* One more scale for the tensor, in the place of the zero point. */
+static bool take_global(found *f, double *to)
+{
+    qs_tensor *g = f->part[ZERO];
+    if (!is_scale(g) || g->n != 1) return no_shape(f, g);
+    *to = qs_tensor_at(g, 0);
+    f->also = g;
+    f->part[ZERO] = NULL;
+    return true;
+}
+
+static bool is_nvfp4(const found *f)
+{
+    const qs_tensor *c = f->part[CODES];
+    return c->dtype == QS_U8 && c->ndim >= 2 && c->n && f->part[SCALE]->dtype == QS_F8_E4M3 && f->part[ZERO];
+}
+
+/* NVIDIA's ModelOpt multiplies by the global scale, compressed-tensors divides. */
+static bool fit_modelopt(found *f) { return is_nvfp4(f) && fit_fp4(f, 16) && take_global(f, &f->j.factor); }
+static bool fit_nvfp4(found *f) { return is_nvfp4(f) && fit_fp4(f, 16) && take_global(f, &f->j.divisor); }
+
+static bool fit_mxfp4(found *f)
+{
+    const qs_tensor *c = f->part[CODES];
+    f->j.powers = true;
+    return c->dtype == QS_U8 && c->ndim >= 2 && c->n && fit_fp4(f, 32);
+}
+
+/* gpt-oss: [..., rows, blocks, 16] bytes, scales [..., rows, blocks]. */
+static bool fit_oss(found *f)
+{
+    const qs_tensor *c = f->part[CODES], *s = f->part[SCALE];
+    int last = c->ndim - 2;
+    if (c->dtype != QS_U8 || c->ndim < 3 || !c->n || dim(c, c->ndim - 1) != 16) return false;
+    if (s->ndim != c->ndim - 1 || s->n != c->n / 16 || dim(s, last) != dim(c, last)) return no_shape(f, s);
+    shape_of(f, c);
+    f->ndim = c->ndim - 1;
+    f->shape[last] *= 32;
+    f->j.powers = true;
+    return fp4_rows(f, product(c, 0, last), dim(c, last) * 16, 32);
+}
+
 /* GGUF: blocks that have scales of their own, and one more for all, each expert or each row. */
 static bool fit_blocks(found *f)
 {
@@ -522,21 +596,26 @@ static const struct rule {
     const char *ending[4];     /* of codes, scale, zero point, extra; "": none. Codes and scale must be there */
     const char *joined;        /* the ending of the one tensor */
     bool (*fit)(found *f);     /* false with f->why: it does not fit; false without: these are no codes */
+    bool powers;               /* scales are bytes, else floats */
 } rules[] = {
-    {"quantscope", {".codes", ".scale", ".zero_point", ".codebook"}, "", fit_ours},
-    {"GPTQ", {".qweight", ".scales", ".qzeros", ".g_idx"}, ".weight", fit_gptq},
-    {"AWQ", {".qweight", ".scales", ".qzeros", ""}, ".weight", fit_awq},
-    {"compressed-tensors", {".weight_packed", ".weight_scale", ".weight_shape", ".weight_g_idx"}, ".weight", fit_compressed},
-    {"codes with scales", {".weight", ".weight_scale", ".weight_zero_point", ""}, ".weight", fit_scaled},
-    {"codes with scales", {".weight", ".scale", ".zero_point", ""}, ".weight", fit_scaled},
-    {"bitsandbytes", {".weight", ".SCB", "", ""}, ".weight", fit_scb},
-    {"8-bit floats with scales", {".weight", ".weight_scale_inv", "", ""}, ".weight", fit_square},
-    {"blocks under a scale", {".weight", ".scale", "", ""}, ".weight", fit_blocks},
-    {"blocks under a scale", {".weight", ".weight.scale", "", ""}, ".weight", fit_blocks},
+    {"quantscope", {".codes", ".scale", ".zero_point", ".codebook"}, "", fit_ours, false},
+    {"NVFP4", {".weight", ".weight_scale", ".weight_scale_2", ""}, ".weight", fit_modelopt, false},
+    {"NVFP4", {".weight_packed", ".weight_scale", ".weight_global_scale", ""}, ".weight", fit_nvfp4, false},
+    {"MXFP4", {".weight_packed", ".weight_scale", "", ""}, ".weight", fit_mxfp4, true},
+    {"MXFP4", {"_blocks", "_scales", "", ""}, "", fit_oss, true},
+    {"GPTQ", {".qweight", ".scales", ".qzeros", ".g_idx"}, ".weight", fit_gptq, false},
+    {"AWQ", {".qweight", ".scales", ".qzeros", ""}, ".weight", fit_awq, false},
+    {"compressed-tensors", {".weight_packed", ".weight_scale", ".weight_shape", ".weight_g_idx"}, ".weight", fit_compressed, false},
+    {"codes with scales", {".weight", ".weight_scale", ".weight_zero_point", ""}, ".weight", fit_scaled, false},
+    {"codes with scales", {".weight", ".scale", ".zero_point", ""}, ".weight", fit_scaled, false},
+    {"bitsandbytes", {".weight", ".SCB", "", ""}, ".weight", fit_scb, false},
+    {"8-bit floats with scales", {".weight", ".weight_scale_inv", "", ""}, ".weight", fit_square, false},
+    {"blocks under a scale", {".weight", ".scale", "", ""}, ".weight", fit_blocks, false},
+    {"blocks under a scale", {".weight", ".weight.scale", "", ""}, ".weight", fit_blocks, false},
 };
 #define RULES (sizeof rules / sizeof *rules)
-static const struct rule onnx = {"DequantizeLinear", {"", "", "", ""}, "", fit_told};
-static const struct rule onnx_bits = {"MatMulNBits", {"", "", "", ""}, "", fit_told};
+static const struct rule onnx = {"DequantizeLinear", {"", "", "", ""}, "", fit_told, false};
+static const struct rule onnx_bits = {"MatMulNBits", {"", "", "", ""}, "", fit_told, false};
 
 /* ---- going over a model ------------------------------------------------------------------------------------------ */
 typedef struct joining {
@@ -625,7 +704,8 @@ static bool by_rule(joining *w, size_t i, const struct rule *r, char *why, size_
     f.stem = qs_xasprintf("%.*s", (int)n, t->name);
     f.part[CODES] = t;
     for (int k = SCALE; k <= EXTRA; k++) f.part[k] = partner(w, f.stem, r->ending[k]);
-    if (is_scale(f.part[SCALE]) && r->fit(&f)) make(w, i, r, &f);
+    bool scales = r->powers ? f.part[SCALE] && f.part[SCALE]->dtype == QS_U8 : is_scale(f.part[SCALE]);
+    if (scales && r->fit(&f)) make(w, i, r, &f);
     if (*f.why) snprintf(why, size, "%s", f.why);
     free(f.j.level);
     free(f.stem);

@@ -83,7 +83,7 @@ static void levels_at(const own *w, const qs_tensor *t, size_t start, size_t n, 
     case QS_CODES_BYTES: codes_of_bytes(t, o * j->row, j->bits, a, n, code); break;
     }
     for (size_t i = 0; i < n && j->codes != QS_CODES_PLAIN; i++)
-        level[i] = (float)(code[i] + j->shift);
+        level[i] = j->small ? qs_bits_value(j->small, code[i]) : (float)(code[i] + j->shift);
     for (size_t i = 0; i < n && j->book; i++)
         level[i] = level[i] >= 0 && level[i] < (float)j->levels ? j->level[(int)level[i]] : NAN;
 }
@@ -138,7 +138,9 @@ static grid grid_of(const qs_packed *p, size_t part)
     grid g = {NAN, 0, 0};
     if (part >= p->part[QS_JOINED_SCALE]->n) return g;
     qs_tensor_read(p->part[QS_JOINED_SCALE], part, 1, &g.scale);
+    if (w->j.powers) g.scale = g.scale == 255 ? NAN : ldexpf(1, (int)g.scale - 127);
     if (w->j.factor != 1) g.scale = (float)((double)g.scale * w->j.factor);
+    if (w->j.divisor != 0) g.scale = (float)((double)g.scale / w->j.divisor);
     if (zero && w->j.zeros == QS_ZERO_BYTES) g.zero = zero_bytes(w, zero, part);
     else if (zero && w->j.zeros != QS_ZERO_PLAIN) g.zero = zero_bits(w, zero, part);
     else if (zero) qs_tensor_read(zero, zero->n == 1 ? 0 : part, 1, &g.zero);

@@ -38,6 +38,7 @@ typedef struct qs_joined {
     int lowest, levels;               /* of the codes, as integers; a codebook has level 0 .. levels-1 */
     float *level;                     /* (levels) ascending, owned; NULL: integers */
     bool book;                        /* codes are numbers of those levels */
+    const qs_packed_kind *small;      /* QS_CODES_BYTES: codes are patterns of such numbers (bits.c); NULL: integers */
     size_t outer, axis, inner;
     size_t outer_block, axis_block, outer_step, axis_step, inner_step;
     qs_codes_layout codes;
@@ -45,7 +46,8 @@ typedef struct qs_joined {
     size_t row;                       /* QS_CODES_BYTES: bytes of a row */
     int zero_plus;                    /* added to every zero that is stored, and the zero where none is */
     qs_extra extra;
-    double factor;                    /* times the scale */
+    double factor, divisor;           /* of every scale; divisor 0: none */
+    bool powers;                      /* scales are U8: exponents of two, with 127 added (E8M0); 255 is NaN */
     int shift;                        /* added to every code as stored: -8 for unsigned nibbles that mean -8..7 */
     char granularity[32];             /* "channel", "group128": for the name of the format */
 } qs_joined;

@@ -21,6 +21,7 @@ int qs_shape_count(int ndim, const int64_t *shape, size_t size, size_t *n, qs_er
 
 /* ---- numbers of fewer than 8 bits, several a byte (bits.c) ---- */
 extern const qs_packed_kind qs_bits_int4, qs_bits_uint4, qs_bits_int2, qs_bits_uint2, qs_bits_fp4;
+float qs_bits_value(const qs_packed_kind *k, int code);     /* what a pattern of k->bits means */
 size_t qs_bits_bytes(const qs_packed_kind *k, size_t n);   /* that n of them take */
 bool qs_bits_are(const qs_tensor *t);                      /* is t made of such numbers, under no scale? */
 /* As qs_packed_tensor; the caller has made sure that its bytes are at data. */

@@ -50,7 +50,9 @@ EXTRA_DIST += tests/golden/joined.py tests/golden/joined/model.safetensors tests
               tests/golden/joined/bad.safetensors tests/golden/joined/order.safetensors tests/golden/joined/qdq.onnx \
               tests/golden/joined/qdq_want.safetensors tests/golden/joined_onnx.py tests/golden/joined/small.onnx \
               tests/golden/joined/small_want.safetensors tests/golden/joined/small_bad.onnx \
-              tests/golden/joined_gguf.py tests/golden/joined/scaled.gguf tests/golden/joined/scaled_want.safetensors
+              tests/golden/joined_gguf.py tests/golden/joined/scaled.gguf tests/golden/joined/scaled_want.safetensors \
+              tests/golden/joined_fp4.py tests/golden/joined/fp4.safetensors tests/golden/joined/fp4_want.safetensors \
+              tests/golden/joined/fp4_bad.safetensors
 tests_unit_t_open_big_SOURCES = tests/unit/t_open_big.c tests/tap.h tests/unit/files.h
 tests_unit_t_open_big_LDADD   = $(MODEL_LIBS)
 tests_hostile_t_hostile_SOURCES = tests/hostile/t_hostile.c tests/tap.h tests/unit/files.h

@@ -64,6 +64,10 @@ put("joined", "scaled.safetensors", safetensors({
     "row.weight": some("I8", 3, 4), "row.weight_scale": some("F32", 3, 1), "all.weight": some("U8", 3, 4), "all.scale": some("F32"),
     "all.zero_point": some("U8"), "bnb.weight": some("I8", 3, 4), "bnb.SCB": some("F32", 3),
     "fp8.weight": some("F8_E4M3", 3, 4), "fp8.weight_scale_inv": some("F32", 1, 1)}))
+put("joined", "fp4.safetensors", safetensors({
+    "m.weight": some("U8", 2, 8), "m.weight_scale": some("F8_E4M3", 2, 1), "m.weight_scale_2": some("F32"),
+    "c.weight_packed": some("U8", 1, 16), "c.weight_scale": some("F8_E4M3", 1, 2), "c.weight_global_scale": some("F32", 1),
+    "x.weight_packed": some("U8", 1, 16), "x.weight_scale": some("U8", 1, 1), "o_blocks": some("U8", 1, 2, 1, 16), "o_scales": some("U8", 1, 2, 1)}))
 put("joined", "ours.safetensors", safetensors({"a.codes": some("I8", 2, 8), "a.scale": some("F32", 2, 2), "a.zero_point": some("I8", 2, 2)},
                                               {"quantscope.format": "int8+zp@group4"}))
 book = {"a.codes": ("U8", [2, 4], bytes([0, 1, 2, 3, 3, 2, 1, 0])), "a.scale": some("F32"),

@@ -161,8 +161,13 @@ static void onnx(void)
     t = m ? qs_model_find(m, "int4") : NULL;
     ok(t && t->out_axis == 1 && t->in_axes == 1, "codes of 4 bits have the axes of the product they are used in");
     qs_model_unref(m);
-    m = open_golden("small_bad.onnx", &e);
+    m = open_golden("fp4_bad.safetensors", &e);
     size_t packed = 0;
+    for (size_t i = 0; m && i < m->n; i++) packed += m->tensors[i]->packed != NULL;
+    ok(m && m->n == 12 && !packed, "what is like 4-bit floats and does not fit stays as it was: %s", e.msg);
+    ok(m && m->note && strstr(m->note, "4 with codes stay as they are: a.weight_scale does not fit"), "and the note says why: %s", m && m->note ? m->note : "");
+    qs_model_unref(m);
+    m = open_golden("small_bad.onnx", &e);
     for (size_t i = 0; m && i < m->n; i++) packed += m->tensors[i]->packed != NULL;
     ok(m && m->n == 19 && packed == 1, "what does not fit stays as it was: %s", e.msg);
     ok(m && m->note && strstr(m->note, "8 with codes stay as they are: a does not fit"), "and the note says why: %s", m && m->note ? m->note : "");
@@ -175,6 +180,7 @@ int main(void)
     golden("qdq.onnx", "qdq_want.safetensors", 13, "5 tensors are made of codes and their scales (DequantizeLinear); "
            "1 with codes stay as they are: misfit_s does not fit: F32 [4]");
     golden("small.onnx", "small_want.safetensors", 20, "18 tensors are made of codes and their scales (DequantizeLinear)");
+    golden("fp4.safetensors", "fp4_want.safetensors", 5, "4 tensors are made of codes and their scales (NVFP4)");
     golden("scaled.gguf", "scaled_want.safetensors", 7, "llama; 3 tensors are made of codes and their scales (blocks under a scale); "
            "1 with codes stay as they are: blk.0.odd.scale does not fit: F32 [2]");
     types();
