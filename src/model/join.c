@@ -659,7 +659,7 @@ static void make(joining *w, size_t i, const struct rule *r, found *f)
         if (f->told && f->told->bits) {
             w->made[i]->out_axis = 0;
             w->made[i]->in_axes = 1u << 1;
-            w->made[i]->use = r->scheme;
+            w->made[i]->use = f->told->use;
         } else if (f->ndim == c->ndim) {
             w->made[i]->out_axis = c->out_axis;
             w->made[i]->in_axes = c->in_axes;

@@ -190,7 +190,7 @@ static roles gemm_right(const Onnx__NodeProto *n, int d)
 /* An embedding: every row is a vector of its own. */
 static roles gather(const Onnx__NodeProto *n, int d)
 {
-    return attribute_int(n, "axis", 0) ? (roles){-1, 0} : (roles){0, but(d, 0)};
+    return attribute_int(n, "axis", 0) || attribute_int(n, "gather_axis", 0) ? (roles){-1, 0} : (roles){0, but(d, 0)};
 }
 
 static const struct use {
@@ -208,7 +208,7 @@ static const struct use {
     {"LSTM", 1, 3, 3, recurrent},                {"LSTM", 2, 3, 3, recurrent},
     {"GRU", 1, 3, 3, recurrent},                 {"GRU", 2, 3, 3, recurrent},
     {"RNN", 1, 3, 3, recurrent},                 {"RNN", 2, 3, 3, recurrent},
-    {"Gather", 0, 2, QS_MAXDIM, gather},
+    {"Gather", 0, 2, QS_MAXDIM, gather},         {"GatherBlockQuantized", 0, 2, QS_MAXDIM, gather},
 };
 
 /* Writes what a node says about a weight; nodes that disagree leave it unknown. */
@@ -353,10 +353,25 @@ static void tell_bits(reader *r, const scope *s, const Onnx__NodeProto *n)
     int64_t bits = attribute_int(n, "bits", 4), block = attribute_int(n, "block_size", 0);
     int64_t rows = attribute_int(n, "N", 0), inputs = attribute_int(n, "K", 0);
     qs_told t = {.codes = input_weight(s, n, 1), .scale = input_weight(s, n, 2), .zero = input_weight(s, n, 3),
-                 .order = input_weight(s, n, 4), .bits = bits > 0 && bits <= 8 ? (int)bits : 1, .block = block > 0 ? (size_t)block : 0,
+                 .order = input_weight(s, n, 4), .use = "MatMulNBits", .bits = bits > 0 && bits <= 8 ? (int)bits : 1, .block = block > 0 ? (size_t)block : 0,
                  .rows = rows > 0 ? (size_t)rows : 0, .inputs = inputs > 0 ? (size_t)inputs : 0};
     bool known = (t.zero || !has_input(n, 3)) && (t.order || !has_input(n, 4));
     if (t.codes && t.scale && known && t.codes != t.scale) qs_join_told(r->m, &t);
+}
+
+/* Its embeddings: integers of 4 bits with an axis, or bytes that hold a row each, as above. */
+static void tell_gathered(reader *r, const scope *s, const Onnx__NodeProto *n)
+{
+    if (strcmp(n->op_type, "GatherBlockQuantized")) return;
+    int64_t axis = attribute_int(n, "quantize_axis", 1), bits = attribute_int(n, "bits", 4), block = attribute_int(n, "block_size", 128);
+    qs_told t = {.codes = input_weight(s, n, 0), .scale = input_weight(s, n, 2), .zero = input_weight(s, n, 3), .use = "Gather",
+                 .axis = axis >= -QS_MAXDIM && axis < QS_MAXDIM ? (int)axis : QS_MAXDIM, .block = block > 0 ? (size_t)block : 0};
+    if (t.codes && t.codes->dtype == QS_U8 && t.codes->ndim == 2) {
+        t.bits = bits == 2 || bits == 4 || bits == 8 ? (int)bits : 1;
+        t.rows = (size_t)t.codes->shape[0];
+        t.inputs = (size_t)t.codes->shape[1] * (size_t)(8 / t.bits);
+    }
+    if (t.codes && t.scale && (t.zero || !has_input(n, 3)) && t.codes != t.scale) qs_join_told(r->m, &t);
 }
 
 static void hand_on(scope *s, const Onnx__NodeProto *n)
@@ -398,6 +413,7 @@ static int walk_node(reader *r, scope *s, const Onnx__NodeProto *n, size_t numbe
     learn_axes(s, n);
     tell_codes(r, s, n);
     tell_bits(r, s, n);
+    tell_gathered(r, s, n);
     hand_on(s, n);
     return rc;
 }

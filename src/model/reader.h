@@ -37,6 +37,7 @@ typedef struct qs_told {
     int bits;                   /* of codes that lie one after the other in the bytes of `codes` (MatMulNBits); 0: they are elements */
     size_t rows, inputs;        /* then: how many there are, every row in whole blocks */
     qs_tensor *order;           /* then: the group of every input, or NULL */
+    const char *use;            /* then: what kind of node uses them, static */
 } qs_told;
 typedef struct qs_hints {
     qs_told *told;              /* (ntold) */

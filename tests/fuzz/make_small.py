@@ -164,8 +164,10 @@ put("onnx", "small.onnx", model([
      tensor("q3", 5, [2], (9, bytes(4))), tensor("s3", FLOAT, [], (9, floats(1))), tensor("f", FP4, [2], (9, b"\x97")), tensor("i2", INT2, [5], (9, b"\x1b\x02"))]))
 put("onnx", "nbits.onnx", model([
     node("MatMulNBits", ["x", "b", "s", "z"], ["y"], *(pb((1, k), (3, v)) for k, v in (("K", 24), ("N", 2), ("bits", 4), ("block_size", 16)))),
+    node("GatherBlockQuantized", ["e", "i", "es"], ["u"], pb((1, "block_size"), (3, 16))),
     node("MatMulNBits", ["y", "b8", "s8", "", "g"], ["v"], *(pb((1, k), (3, v)) for k, v in (("K", 16), ("N", 1), ("bits", 8), ("block_size", 16))))],
     [tensor("b", UINT8, [2, 2, 8], (9, bytes(range(32)))), tensor("s", FLOAT, [4], (9, floats(4))), tensor("z", UINT8, [2], (9, b"\x17\x28")),
+     tensor("e", UINT8, [2, 8], (9, bytes(range(16)))), tensor("es", FLOAT, [2, 1], (9, floats(2))),
      tensor("b8", UINT8, [1, 1, 16], (9, bytes(range(16)))), tensor("s8", FLOAT, [1], (9, floats(1))), tensor("g", INT32, [16], (5, bytes(15) + varint(7)))]))
 put("onnx", "sparse.onnx", pb((7, pb((15, pb((1, tensor("sparse", FLOAT, [2], (9, floats(2)))), (2, tensor("", INT64, [2], (7, varint(0) + varint(3)))), (3, 2), (3, 2))),
                                      (5, tensor("w", FLOAT, [1], (9, floats(1))))))))

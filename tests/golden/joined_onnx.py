@@ -154,6 +154,25 @@ nbits("nb8", 8, 4, 48, 16, "packed")
 nbits("nb8_middle", 8, 4, 16, 32)                            # one block, longer than a row
 nbits("nb2", 2, 4, 32, 16, "packed")
 nbits("nb3", 3, 4, 32, 16, "packed")                         # codes over the edges of bytes
+
+
+# ---- GatherBlockQuantized: bytes, or integers of 4 bits ------------------------------------------------
+def gathered(name, width, n, k, block, zero):
+    q, s = rng.integers(0, 1 << width, (n, k)), single(n, k // block)
+    inputs = [add(name, np.frombuffer(b"".join(bits(row, width) for row in q), np.uint8).reshape(n, -1)), "ids", add(name + "_s", s)]
+    z = np.full(s.shape, 1 << width - 1)
+    if zero:
+        z = rng.integers(0, 1 << width, s.shape)
+        inputs.append(add(name + "_z", np.frombuffer(b"".join(bits(row, width) for row in z), np.uint8).reshape(n, -1)))
+    node("GatherBlockQuantized", inputs, name + "_y", bits=width, block_size=block, gather_axis=0, quantize_axis=1)
+    want[name] = s.repeat(block, 1) * (f32(q) - f32(z).repeat(block, 1))
+
+
+gathered("emb4", 4, 6, 48, 16, True)
+gathered("emb8", 8, 3, 32, 16, False)
+q, s = rng.integers(0, 16, (5, 40)), single(5, 3)
+node("GatherBlockQuantized", [add("emb", q, UINT4), "ids", add("emb_s", s)], "emb_y", block_size=16)
+want["emb"] = s.repeat(16, 1)[:, :40] * f32(q)
 save("small.onnx")
 save_want("small_want.safetensors")
 

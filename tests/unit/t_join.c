@@ -156,6 +156,8 @@ static void onnx(void)
     }
     const qs_tensor *t = m ? qs_model_find(m, "nb4") : NULL;
     ok(t && t->out_axis == 0 && t->in_axes == 2 && t->use && !strcmp(t->use, "MatMulNBits"), "the axes of a product");
+    t = m ? qs_model_find(m, "emb4") : NULL;
+    ok(t && t->out_axis == 0 && t->use && !strcmp(t->use, "Gather"), "and of an embedding");
     t = m ? qs_model_find(m, "int16") : NULL;
     ok(t && t->packed->kind->levels == 65536 && !qs_packed_levels(t, 0, lv), "65536 levels are not listed");
     t = m ? qs_model_find(m, "int4") : NULL;
@@ -179,7 +181,7 @@ int main(void)
     golden("model.safetensors", "want.safetensors", 17, "14 tensors are made of codes and their scales (GPTQ)");
     golden("qdq.onnx", "qdq_want.safetensors", 13, "5 tensors are made of codes and their scales (DequantizeLinear); "
            "1 with codes stay as they are: misfit_s does not fit: F32 [4]");
-    golden("small.onnx", "small_want.safetensors", 20, "18 tensors are made of codes and their scales (DequantizeLinear)");
+    golden("small.onnx", "small_want.safetensors", 23, "21 tensors are made of codes and their scales (DequantizeLinear)");
     golden("fp4.safetensors", "fp4_want.safetensors", 5, "4 tensors are made of codes and their scales (NVFP4)");
     golden("scaled.gguf", "scaled_want.safetensors", 7, "llama; 3 tensors are made of codes and their scales (blocks under a scale); "
            "1 with codes stay as they are: blk.0.odd.scale does not fit: F32 [2]");
