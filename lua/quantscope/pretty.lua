@@ -59,7 +59,7 @@ local function tensor_lines(t)
         for i = 1, #t do values[i] = number(t[i]) end
         lines[#lines + 1] = "  {" .. table.concat(values, ", ") .. "}"
     end
-    if t.reason then lines[#lines + 1] = "  not quantized: " .. t.reason end
+    if t.reason then lines[#lines + 1] = "  left as it is: " .. t.reason end
     return lines
 end
 

@@ -34,7 +34,7 @@ static qs_out_col cols[COLS] = {
     [ZEROS] = {"zeros", NULL, QS_COL_DATA, 0, NULL},
     [NANS] = {"nans", NULL, QS_COL_DATA, 0, NULL},
     [INFS] = {"infs", NULL, QS_COL_DATA, 0, NULL},
-    [REASON] = {"reason", N_("not quantized because"), QS_COL_ALL, 0, NULL},
+    [REASON] = {"reason", N_("left as it is because"), QS_COL_ALL, 0, NULL},
 };
 
 static void put_numbers(qs_out_val *v, const qs_summary *s)

@@ -175,7 +175,7 @@ static int nothing_chosen(const char *p, const qs_model *m)
     for (size_t i = 0; i < m->n; i++) {
         const qs_tensor *t = m->tensors[i];
         if (fnmatch(p, t->name, 0)) continue;
-        qs_say(_("%s: --tensor %s matches only tensors that are not quantized, as %s (%s); a whole name takes it"),
+        qs_say(_("%s: --tensor %s matches only tensors that are left as they are, as %s (%s); a whole name takes it"),
                m->path, p, t->name, _(qs_tensor_reason(t)));
         return QS_EXIT_FAIL;
     }

@@ -43,7 +43,7 @@ static bool reordered(const qs_pair *p)
     return p->how == QS_MATCH_GGUF && rotary && p->d.nmse > 0.5;
 }
 
-int qs_pairing_measure(qs_pairing *w, qs_pair *p, const qs_ctl *ctl, qs_err *err)
+int qs_pair_measure(qs_pair *p, const qs_ctl *ctl, qs_err *err)
 {
     qs_err mine = {0};
     int rc = qs_diff_tensors(p->a, p->b, ctl, &p->d, &mine);
@@ -51,6 +51,13 @@ int qs_pairing_measure(qs_pairing *w, qs_pair *p, const qs_ctl *ctl, qs_err *err
     p->measured = !rc;
     if (rc) snprintf(p->note, sizeof p->note, "%.190s", mine.msg);
     else if (reordered(p)) snprintf(p->note, sizeof p->note, "%s", _("not counted: llama.cpp has the rows in another order"));
+    return 0;
+}
+
+int qs_pairing_measure(qs_pairing *w, qs_pair *p, const qs_ctl *ctl, qs_err *err)
+{
+    int rc = qs_pair_measure(p, ctl, err);
+    if (rc) return rc;
     w->sum.measured += p->measured;
     if (*p->note) w->sum.left++;
     else qs_diff_add(&w->sum.total, &p->d);

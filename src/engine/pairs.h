@@ -33,12 +33,14 @@ typedef struct qs_pairing {
     qs_pairs_sum sum;
 } qs_pairing;
 
+/* Fills measured, note and d of a, b and how. A pair that has no numbers (shapes differ, nothing finite) is no error: p->note.
+ * Nor is one that llama.cpp stores in another order of its rows (attn_q, attn_k of Llama, when names were translated). ECANCEL. */
+int qs_pair_measure(qs_pair *p, const qs_ctl *ctl, qs_err *err);
+
 void qs_pairing_init(qs_pairing *w, const qs_model *a, const qs_model *b, bool every);
 /* The next tensor of a that has a partner in b, in the order of a. false: there is none. */
 bool qs_pairing_next(qs_pairing *w, qs_pair *p);
-/* Fills p->d and adds it to the sum. A pair that has no numbers (shapes differ, nothing finite) is no error: p->note. Nor
- * is one that llama.cpp stores in another order of its rows (attn_q, attn_k of Llama, when names were translated): it is
- * measured and not counted. ECANCEL. */
+/* qs_pair_measure, and adds it to the sum; one in another order of its rows is not counted. */
 int qs_pairing_measure(qs_pairing *w, qs_pair *p, const qs_ctl *ctl, qs_err *err);
 
 #endif

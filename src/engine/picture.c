@@ -155,6 +155,8 @@ qs_snapshot *picture(qs_session *s, bool force)
     put_summary(&s->view, o);
     put_hist(&s->view, &o->hist);
     o->own = (qs_snap_own){s->view.own.nlevel, doubles(s->view.own.level, s->view.own.nlevel), copy(s->view.own.note)};
+    o->versus = s->view.versus.s;
+    o->versus.bins = s->view.versus.bins_made == s->view.hist_seq ? doubles(s->view.versus.s.bins, s->view.hist.bins) : NULL;
     put_side(&s->view, &s->view.a, &o->a);
     if (s->pin.there) put_side(&s->view, &s->view.b, &o->b);
     put_curve(&s->view, &o->curve);

@@ -7,7 +7,7 @@ libqsengine_a_SOURCES = src/engine/job.c src/engine/job.h src/engine/snapshot.c 
                          src/engine/sample.c src/engine/bins.c src/engine/training.c src/engine/train_look.c \
                          src/engine/train_snap.c src/engine/results.c src/engine/race.c src/engine/race.h \
                          src/engine/race_file.c src/engine/own.c src/engine/quantize.c src/engine/quantize.h src/engine/steps.c \
-                         src/engine/pairs.c src/engine/pairs.h
+                         src/engine/pairs.c src/engine/pairs.h src/engine/versus.c
 ENGINE_LIBS = libqsengine.a $(TRAIN_LIBS)
 
 check_PROGRAMS += tests/unit/t_job tests/unit/t_board tests/unit/t_session tests/unit/t_view tests/unit/t_training tests/unit/t_race

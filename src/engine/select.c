@@ -322,7 +322,7 @@ static int check_numbers(const struct change *c, qs_err *err)
     const char *why = sel_reason(c->n), *what = c->p->set & QS_PICK_STEP ? "step" : "offset";
     const qs_format *f = c->n->f->f;
     const char *name = c->n->t ? c->n->t->name : "-";
-    if (why) return qs_fail(err, QS_EUNSUP, _("%s: %s is not quantized: %s"), what, name, _(why));
+    if (why) return qs_fail(err, QS_EUNSUP, _("%s: %s is left as it is: %s"), what, name, _(why));
     if (c->p->set & QS_PICK_STEP && !(isfinite(c->p->step) && (c->p->step > 0 || (f->flip && c->p->step != 0))))
         return qs_fail(err, QS_EARG, _("step: %g is not above 0"), c->p->step);
     if (c->p->set & QS_PICK_OFFSET && !isfinite(c->p->offset))

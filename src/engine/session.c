@@ -127,7 +127,7 @@ qs_quantizer *qs_session_cur_quantizer(qs_session *s, const qs_ctl *ctl, qs_err 
     if (!s->sel.t) {
         qs_fail(err, QS_ESTATE, "%s", _(why));
     } else if (why) {
-        qs_fail(err, QS_EUNSUP, _("%s is not quantized: %s"), s->sel.t->name, _(why));
+        qs_fail(err, QS_EUNSUP, _("%s is left as it is: %s"), s->sel.t->name, _(why));
     } else if (s->sel.hand) {
         return s->sel.hand;
     } else if (s->q_err.code) {

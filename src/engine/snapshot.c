@@ -169,7 +169,7 @@ void qs_snapshot_unref(qs_snapshot *s)
     clear_quant(&s->b);
     clear_compare(s);
     for (size_t i = 0; i < s->nlog; i++) free(s->log[i]);
-    void *const own[] = {s->reason, s->axes_note, s->index_kind, s->hist.count, s->hist.density, s->own.level, s->own.note, s->curve.step,
+    void *const own[] = {s->reason, s->axes_note, s->index_kind, s->hist.count, s->hist.density, s->own.level, s->own.note, s->versus.bins, s->curve.step,
                          s->curve.error, s->curve.clip, s->curve.round, s->curve.mark, s->log, s->status};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) free(own[i]);
     qs_snap_list_unref(s->list);

@@ -96,6 +96,16 @@ typedef struct qs_snap_own {
     char *note;               /* a line for people */
 } qs_snap_own;
 
+/* The tensor, which is quantized, against the float one it was made of in another open model; as qs_diff. */
+typedef struct qs_snap_versus {
+    bool there;               /* measured */
+    char model[256], tensor[256];  /* path and name of the float one; "": none is open */
+    char note[200];           /* why it is not measured, or what to know; "": nothing */
+    double n, mse, energy, sqnr, max_abs, bias, bpw;
+    size_t levels, used;      /* 0: not known */
+    double *bins;             /* (hist.bins) the float values on the bins of `hist`, or NULL */
+} qs_snap_versus;
+
 typedef struct qs_snap_hist {
     size_t bins;              /* 0: none yet */
     double lo, hi;
@@ -302,6 +312,7 @@ typedef struct qs_snapshot {
     qs_snap_list *list;       /* a reference; NULL: no model */
     qs_snap_hist hist;
     qs_snap_own own;
+    qs_snap_versus versus;
     qs_snap_quant a;          /* the current quantizer */
     qs_snap_quant b;          /* the pinned one (Space); there = false: none */
     qs_snap_curve curve;

@@ -7,6 +7,7 @@
  * session.c  models, log, ctl, serving         select.c  the selection, undo, pin
  * view.c     what the panes show, in stages    compare.c rows of the comparison, kept
  * bins.c     where a quantizer puts the values
+ * versus.c   a quantized tensor against the float one
  * picture.c  all of it as a snapshot           list.c    rows of the list, as an object to share
  * background.c  the numbers of those rows      sample.c  the same from a few values
  * training.c runs, steps between jobs          train_snap.c  runs as a part of a snapshot
@@ -89,6 +90,14 @@ struct cmp {                   /* rows of the comparison of one tensor (or part)
     double best_step, best_mse;/* of its first part; of all; NaN: not known */
 };
 
+struct versus {
+    uint64_t made;             /* gens.tensor it was measured for */
+    size_t models;             /* how many were open then */
+    uint64_t bins_made;        /* hist_seq its bins are for */
+    qs_tensor *a;              /* the float one, a reference; NULL: none, or not measured */
+    qs_snap_versus s;          /* as it goes into snapshots */
+};
+
 struct view {
     uint64_t summary_made, index_made, hist_made, curve_made, compare_made;
     uint64_t hist_seq;         /* grows whenever hist was made anew */
@@ -104,6 +113,7 @@ struct view {
     double left_out;
     bool zoomed;
     qs_snap_own own;           /* made with the summary */
+    struct versus versus;
     struct side a, b;
     qs_curve curve;
     struct cmp *cmp;           /* of what is looked at, in the cache; NULL: none */
@@ -281,6 +291,12 @@ void clear_snap_quant(qs_snap_quant *q);
 /* own.c */
 void own_look(const qs_tensor *t, const qs_split *s, size_t part, qs_snap_own *o);   /* nothing where t is not packed */
 void own_clear(qs_snap_own *o);
+
+/* versus.c */
+bool versus_wanted(const qs_session *s);                     /* the tensor looked at is quantized */
+int versus_measure(qs_session *s, qs_err *err);
+int versus_bins(qs_session *s, const qs_split *split, size_t part, qs_err *err);   /* of the part looked at */
+void versus_clear(struct versus *v);
 
 /* bins.c */
 int side_qbins(qs_session *s, struct side *x, qs_err *err);  /* the quantized histogram of a side */

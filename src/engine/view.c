@@ -64,6 +64,7 @@ static void look_clear(struct view *v)
 void view_clear(struct view *v)
 {
     look_clear(v);
+    versus_clear(&v->versus);
     side_clear(&v->a);
     side_clear(&v->b);
     curve_clear(v);
@@ -74,6 +75,7 @@ void view_stale(qs_session *s, const struct gens *old)
 {
     struct view *v = &s->view;
     if (s->gen.look != old->look) look_clear(v);
+    if (s->gen.tensor != old->tensor) versus_clear(&v->versus);
     if (s->gen.quant != old->quant) side_clear(&v->a);
     if (s->gen.pin != old->pin || s->gen.look != old->look) side_clear(&v->b);
     if (s->gen.format != old->format) {
@@ -383,6 +385,16 @@ static int stage_b(qs_session *s, qs_err *err)
 static int stage_qa(qs_session *s, qs_err *err) { return side_qbins(s, &s->view.a, err); }
 static int stage_qb(qs_session *s, qs_err *err) { return side_qbins(s, &s->view.b, err); }
 
+static int stage_versus(qs_session *s, qs_err *err) { return versus_measure(s, err); }
+
+static int stage_versus_bins(qs_session *s, qs_err *err)
+{
+    qs_split split;
+    size_t part;
+    int rc = looked_at(s, &split, &part, err);
+    return rc ? rc : versus_bins(s, &split, part, err);
+}
+
 /* ---- the curve ------------------------------------------------------------------------------------------ */
 /* What the curve holds fixed: the offset of the quantizer there is, as qs_curve_opts wants it. */
 static double curve_offset(const qs_session *s)
@@ -476,6 +488,19 @@ static bool open_qb(const qs_session *s, bool nested)
     return s->view.b.made && s->view.b.qbins_made != s->view.hist_seq;
 }
 
+/* A model that was opened since may have it. */
+static bool open_versus(const qs_session *s, bool nested)
+{
+    (void)nested;
+    return versus_wanted(s) && (s->view.versus.made != s->gen.tensor || s->view.versus.models != s->nmodel);
+}
+
+static bool open_versus_bins(const qs_session *s, bool nested)
+{
+    (void)nested;
+    return s->view.versus.a && s->view.hist_made == s->gen.look && s->view.versus.bins_made != s->view.hist_seq;
+}
+
 static bool open_curve(const qs_session *s, bool nested)
 {
     (void)nested;
@@ -504,6 +529,8 @@ static const struct stage {
     {open_qa, stage_qa, MOVED | QS_PICK_FORMAT | QS_PICK_INIT | QS_PICK_STEP | QS_PICK_OFFSET, false, NULL},
     {open_b, stage_b, MOVED | QS_PICK_PIN, false, N_("quantizer B of %s")},
     {open_qb, stage_qb, MOVED | QS_PICK_PIN | QS_PICK_STEP | QS_PICK_OFFSET, false, NULL},
+    {open_versus, stage_versus, MOVED, false, N_("compare %s with the float model")},
+    {open_versus_bins, stage_versus_bins, MOVED, false, NULL},
     {open_curve, stage_curve, ~0u, false, N_("curve of %s")},
     {open_compare, stage_compare, ~0u, true, N_("compare on %s")},
 };

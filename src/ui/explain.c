@@ -185,6 +185,58 @@ static void t_round(const facts *f, qs_str *o)
     qs_str_addf(o, _("%s; a uniform error would give step^2 / 12 = %s; clipping adds %s\n"), sig(a, q->round_mse), sig(b, q->step * q->step / 12), sig(c, q->clip_mse));
 }
 
+/* ---- of a quantized tensor against the float one ------------------------------------------------- */
+/* Which they are: x and y of the formulas. */
+static void versus_names(const facts *f, qs_str *o)
+{
+    const qs_snap_versus *v = &f->s->versus;
+    qs_str_addf(o, _("x: %s in %s; y: the values stored here; of the whole tensor\n"), v->tensor, v->model);
+    if (*v->note) qs_str_addf(o, "%s\n", v->note);
+}
+
+static void t_v_sqnr(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_versus *v = &f->s->versus;
+    qs_str_add(o, _("SQNR = -10 log10( mean((x - y)^2) / mean(x^2) )   signal to quantization noise; 6.02 dB is one bit\n"));
+    qs_str_addf(o, "-10 log10( %s / %s ) = %s dB\n", sig(a, v->mse), sig(b, v->energy), qs_fmt_fixed(c, v->sqnr, 2));
+    versus_names(f, o);
+}
+
+static void t_v_mse(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    const qs_snap_versus *v = &f->s->versus;
+    qs_str_add(o, _("mse = (1/n) sum (x - y)^2 over the pairs that are finite\n"));
+    qs_str_addf(o, _("%s over %s pairs; mean of y - x %s\n"), sig(a, v->mse), qs_fmt_count(b, v->n, 14), sig(c, v->bias));
+    versus_names(f, o);
+}
+
+static void t_v_max(const facts *f, qs_str *o)
+{
+    char a[QS_FMT];
+    qs_str_add(o, _("max = the greatest |x - y|\n"));
+    qs_str_addf(o, "%s\n", sig(a, f->s->versus.max_abs));
+    versus_names(f, o);
+}
+
+static void t_v_levels(const facts *f, qs_str *o)
+{
+    const qs_snap_versus *v = &f->s->versus;
+    if (v->levels) qs_str_add(o, _("levels of the codebook that occur anywhere in the tensor, whatever the scales / levels of the codebook\n"));
+    else qs_str_add(o, _("the most different values in one row of the tensor\n"));
+    if (v->levels) qs_str_addf(o, "%zu / %zu\n", v->used, v->levels);
+    else qs_str_addf(o, "%zu\n", v->used);
+}
+
+static void t_v_bits(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT];
+    const qs_snap_versus *v = &f->s->versus;
+    qs_str_add(o, _("bits a value as the file has it: codes, scales and offsets together\n"));
+    qs_str_addf(o, _("%s; the tensor takes %s\n"), qs_fmt_fixed(a, v->bpw, 3), qs_fmt_bytes(b, v->bpw * (double)f->s->n / 8));
+}
+
 /* ---- of a run ---------------------------------------------------------------------------------- */
 static const qs_snap_look *look(const facts *f) { return &f->s->train->look; }
 
@@ -378,6 +430,9 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
     [QS_N_CLIP] = {N_("Clip range"), t_clip},           [QS_N_CLIPPED] = {N_("Clipped"), t_clipped},
     [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_bin},
     [QS_N_LEVELS] = {N_("Levels"), t_levels},           [QS_N_SIZE] = {N_("Size"), t_size},
+    [QS_N_V_SQNR] = {N_("SQNR against the float model"), t_v_sqnr}, [QS_N_V_MSE] = {N_("Error against the float model"), t_v_mse},
+    [QS_N_V_MAX] = {N_("Greatest error"), t_v_max},     [QS_N_V_LEVELS] = {N_("Levels"), t_v_levels},
+    [QS_N_V_BITS] = {N_("Bits a value"), t_v_bits},
     [QS_N_ACCURACY] = {N_("Accuracy"), t_accuracy},     [QS_N_RUN_STEP] = {N_("Step"), t_run_step},
     [QS_N_RUN_ERROR] = {N_("Error against the least"), t_run_error}, [QS_N_RUN_CLIPPED] = {N_("Clipped"), t_run_clipped},
     [QS_N_RUN_LEVELS] = {N_("Levels"), t_run_levels},   [QS_N_RUN_ENTROPY] = {N_("Entropy"), t_run_entropy},

@@ -19,6 +19,8 @@ enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_
 enum qs_num {
     QS_N_COUNT, QS_N_STD, QS_N_KURT, QS_N_SQNR, QS_N_MSE, QS_N_MSE_RATIO, QS_N_STEP, QS_N_STEP_RATIO, QS_N_CLIP,
     QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
+    /* of a quantized tensor against the float one */
+    QS_N_V_SQNR, QS_N_V_MSE, QS_N_V_MAX, QS_N_V_LEVELS, QS_N_V_BITS,
     /* of a run and of its quantizer that is looked at */
     QS_N_ACCURACY, QS_N_RUN_STEP, QS_N_RUN_ERROR, QS_N_RUN_CLIPPED, QS_N_RUN_LEVELS, QS_N_RUN_ENTROPY, QS_N_OSCILLATE, QS_N_LSQ_R,
     QS_N_PULL, QS_N_SLOPE, QS_N_PROBES,

@@ -33,18 +33,19 @@ static double highest(const double *v, size_t n, int cols)
     return m;
 }
 
-/* The density is given a bin; as a line it needs the middle of each and the scale of the bars. */
-static size_t density_line(const qs_ui *u, int cols, double **x, double **y)
+/* The density, or the float values a quantized tensor was made of, are given a bin; as a line they need the middle of each
+ * and the scale of the bars. */
+static size_t line_over(const qs_ui *u, const double *bin, int cols, double **x, double **y)
 {
     const qs_snap_hist *h = &u->s->hist;
     qs_axis a = x_axis(u);
-    if (!h->density) return 0;
+    if (!bin) return 0;
     double per = h->bins > (size_t)cols ? (double)h->bins / cols : 1;
     *x = qs_xmalloc(h->bins * sizeof **x);
     *y = qs_xmalloc(h->bins * sizeof **y);
     for (size_t i = 0; i < h->bins; i++) {
         (*x)[i] = qs_axis_value(&a, ((double)i + 0.5) / (double)h->bins);
-        (*y)[i] = h->density[i] * per;
+        (*y)[i] = bin[i] * per;
     }
     return h->bins;
 }
@@ -68,13 +69,16 @@ static void draw_bars(qs_ui *u, qs_rect r, bool quantized, qs_rect *area)
     const qs_snap_quant *a = &u->s->a, *b = &u->s->b;
     int cols = r.w * qs_plot_bins_per_cell(u->cs), role = a->there ? qs_init_role(a->init) : QS_ROLE_LEVEL;
     double *dx = NULL, *dy = NULL;
-    size_t nd = quantized ? 0 : density_line(u, cols, &dx, &dy);
+    const double *other = u->s->versus.bins, *over = quantized ? NULL : other ? other : h->density;
+    size_t nd = line_over(u, over, cols, &dx, &dy);
     const double *count = quantized ? a->qbins : h->count;
     double top = highest(count, h->bins, cols);
+    if (other) top = fmax(top, highest(other, h->bins, cols));
     if (quantized && !u->hist.log_y && top > 0) top = fmax(top, highest(h->count, h->bins, cols));   /* the same scale */
     qs_series s[2] = {{.kind = QS_PLOT_BARS, .y = count, .n = h->bins, .role = (unsigned char)(quantized ? role : QS_ROLE_BARS),
                        .label = quantized ? _("quantized") : _("weights")},
-                      {.kind = QS_PLOT_LINE, .x = dx, .y = dy, .n = nd, .role = QS_ROLE_DENSITY, .label = _("density")}};
+                      {.kind = QS_PLOT_LINE, .x = dx, .y = dy, .n = nd, .role = other ? QS_ROLE_B : QS_ROLE_DENSITY,
+                       .label = other ? _("float") : _("density")}};
     qs_ruler rulers[2];
     qs_limit limits[3];
     size_t nr = 0, nl = 0;
@@ -123,6 +127,30 @@ static void title(const qs_ui *u, char *t, size_t size, int w)
     }
     qs_name_short(qs_tensor_label(s), w - qs_text_width(ch), name, sizeof name);
     snprintf(t, size, "%s%s", name, ch);
+}
+
+/* A quantized tensor against the float one. */
+static void draw_versus(qs_ui *u, qs_rect r, int y)
+{
+    const qs_snap_versus *v = &u->s->versus;
+    char a[QS_FMT], b[QS_FMT], t[5][80];
+    const struct { enum qs_num kind; double value; int role; } part[5] = {
+        {QS_N_V_SQNR, v->sqnr, QS_ROLE_TEXT}, {QS_N_V_MSE, v->mse, QS_ROLE_TEXT}, {QS_N_V_LEVELS, (double)v->used, QS_ROLE_DIM},
+        {QS_N_V_BITS, v->bpw, QS_ROLE_DIM}, {QS_N_V_MAX, v->max_abs, QS_ROLE_DIM},
+    };
+    snprintf(t[0], sizeof t[0], _("%s dB"), qs_fmt_fixed(a, v->sqnr, 2));
+    snprintf(t[1], sizeof t[1], "%s %s", _("MSE"), qs_fmt_sig(a, v->mse, 4));
+    if (v->levels) snprintf(t[2], sizeof t[2], _("%zu of %zu levels used"), v->used, v->levels);
+    else if (v->used) snprintf(t[2], sizeof t[2], _("%zu values a row"), v->used);
+    else *t[2] = '\0';
+    snprintf(t[3], sizeof t[3], _("%s bits"), qs_fmt_fixed(b, v->bpw, 3));
+    snprintf(t[4], sizeof t[4], "%s %s", _("max"), qs_fmt_sig(a, v->max_abs, 3));
+    for (int i = 0, x = r.x; i < 5; i++) {
+        int w = qs_text_width(t[i]);
+        if (!w || x + w > r.x + r.w) continue;
+        qs_ui_number(u, QS_V_HIST, y, x, w, t[i], part[i].kind, SIZE_MAX, part[i].value, part[i].role, 0);
+        x += w + 3;
+    }
 }
 
 static void draw_note(qs_ui *u, qs_rect r, int y)
@@ -176,6 +204,11 @@ static void foot(const qs_ui *u, char *t, size_t size)
     else if (h->left_out > 0) snprintf(t, size, _("%s outliers not shown (0 shows all)"), qs_fmt_count(a, h->left_out, 9));
     else if (h->under + h->over > 0) snprintf(t, size, _("%s below, %s above"), qs_fmt_count(a, h->under, 9), qs_fmt_count(b, h->over, 9));
     if (h->skipped > 0) snprintf(t + strlen(t), size - strlen(t), _("  %s not finite"), qs_fmt_count(a, h->skipped, 9));
+    const qs_snap_versus *v = &u->s->versus;
+    const char *slash = strrchr(v->model, '/');
+    if (*v->note && !t[0]) snprintf(t, size, _("float model: %s"), v->note);
+    else if (*v->tensor && !t[0])
+        snprintf(t, size, v->bins ? _("line: %.90s in %.90s") : _("against %.90s in %.90s"), v->tensor, slash ? slash + 1 : v->model);
     if (u->s->a.note && !t[0] && !u->s->own.note) snprintf(t, size, "%s", u->s->a.note);
 }
 
@@ -224,7 +257,8 @@ static void draw(qs_ui *u, qs_rect r)
         qs_cells_text(&u->g, in.y + in.h / 2, in.x + (in.w - qs_text_width(why)) / 2, in.w, why, QS_ROLE_DIM, 0);
         return;
     }
-    int note = in.h >= 5 ? 1 : 0;
+    bool versus = u->s->versus.there;
+    int note = in.h < 5 ? 0 : versus && in.h >= 8 ? 2 : 1;
     qs_rect left = {in.y, in.x, in.h - note, each};
     bool quant = u->hist.quant && !two && u->s->a.there && u->s->a.qbins;
     draw_bars(u, left, quant, &u->hist.area);
@@ -234,7 +268,8 @@ static void draw(qs_ui *u, qs_rect r)
         for (int y = in.y; y < in.y + in.h - note; y++) qs_cells_put(&u->g, y, in.x + each + 1, L'│', QS_ROLE_FRAME, 0);
         qs_cells_right(&u->g, in.y, right_half.x, right_half.w, _("quantized"), QS_ROLE_DIM, 0);
     }
-    if (note) draw_note(u, in, in.y + in.h - 1);
+    if (note && versus) draw_versus(u, in, in.y + in.h - note);
+    if (note > versus) draw_note(u, in, in.y + in.h - 1);
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------- */

@@ -80,6 +80,45 @@ has screen 'nosuch' "an error is shown"
 has xdg/quantscope/history 't\.name' "the history is kept"
 has screen 'mine runs' "an initialization of config.lua is there"
 
+# A quantized tensor beside the float one it was made of, which is opened later.
+run quantize small.safetensors --tensor 'conv*' --tensor 'fc.w*' --format int4@channel --codes -o codes.safetensors
+exits 0 "writes codes"
+run diff small.safetensors codes.safetensors --tensor conv.weight --json
+measure=$(python3 -c 'import json; r = json.load(open("out"))[0]; print("%.2f dB +MSE %.4g +%d of %d levels used +%.3f bits" % (r["sqnr_db"], r["mse"], r["used"], r["levels"], r["bpw"]))' | sed 's/\./\\./g; s/e-0/e-0*/')
+cat >script.txt <<'S'
+wait idle
+key :
+type qs.select{tensor="conv.weight"}
+key Enter
+wait idle
+capture alone
+type m2 = qs.load "small.safetensors"
+key Enter
+wait idle
+key Escape
+key Tab
+wait idle
+capture screen
+key ?
+wait idle
+capture why
+key Escape
+key :
+type qs.select{tensor="fc.weight", channel=1}
+key Enter
+wait idle
+capture other
+key q
+key Escape
+key q
+S
+more='' drive 130x44 codes.safetensors; exits 0 "a quantized tensor is looked at"
+hasnt alone ' dB .*levels used' "alone it is measured against nothing"; has alone 'its own 16 levels' "and shows its own levels"
+has screen "$measure" "once the float model is open it is measured against it, as diff does: $measure"
+has screen 'line: conv\.weight in small\.safetensors' "whose histogram is the line"
+has why 'SQNR against the float model +conv\.weight' "? explains the number"; has why 'x: conv\.weight in small\.safetensors' "and says what it is against"
+has other 'line: fc\.weight in small' "the next tensor is measured too"
+
 cat >script.txt <<'S'
 wait idle
 key :
