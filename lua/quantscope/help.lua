@@ -119,6 +119,7 @@ help.groups = {
     {"tensor.name", 't.name', "Its name in the model."},
     {"tensor.shape", 't.shape', "An array of integers, outermost axis first; {} for a scalar."},
     {"tensor.dtype", 't.dtype', 'The type as safetensors spells it: "F32", "BF16", "I64", ...; of codes with scales the name of their kind: "Q4_K".'},
+    {"tensor.bpw", 't.bpw', "Bits a value as it is stored: of codes with their scales and offsets; nil of an unknown type."},
     {"tensor.out_axis", 't.out_axis', "The axis of output channels, 0-based, from the node that uses the " ..
      "tensor; nil where unknown (then @channel takes axis 0)."},
     {"tensor.in_axes", 't.in_axes', "The input axes, 0-based, along which @groupN runs; nil where unknown " ..
@@ -251,7 +252,7 @@ help.groups = {
     {"qs.compare", 'qs.compare(t, format, {name, ...}, {role=, ...}) -> rows',
      "All initializations side by side. One row for each that applies and keeps the format (or is named), " ..
      "sorted by mse: {init, step, offset, clip, mse, nmse, sqnr_db, step_ratio, mse_ratio, clipped, ms, " ..
-     "formula, source, note, quantizer}. step_ratio and mse_ratio are against the least-squares optimum of the " ..
+     "bpw, formula, source, note, quantizer}. bpw: bits a weight with its steps. step_ratio and mse_ratio are against the least-squares optimum of the " ..
      "same tensor and format. @channel and @group: step, offset, clip are medians, step_ratio the geometric " ..
      "mean, steps, offsets, clips the arrays. A named one that cannot run: {init=, error=, code=}.",
      errors = "EFORMAT; ERANGE no finite value.", cost = "an index, then all of them."},

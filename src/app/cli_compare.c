@@ -18,12 +18,13 @@
 
 #define DEFAULT_FORMAT "int4"
 
-enum { TENSOR, FORMAT, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS,
+enum { TENSOR, FORMAT, BPW, INIT, STEP, STEP_RATIO, OFFSET, CLIP, MSE, MSE_RATIO, NMSE, SQNR, CLIPPED, CLIPPED_PC, MS,
        FORMULA, SOURCE, NOTE, STEPS, OFFSETS, CLIPS, ERROR, COLS };
 
 static const qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", NULL, QS_COL_DATA, 0, NULL},
     [FORMAT] = {"format", NULL, QS_COL_DATA, 0, NULL},
+    [BPW] = {"bpw", NULL, QS_COL_DATA, 0, NULL},
     [INIT] = {"init", N_("init"), QS_COL_ALL, -14, NULL},
     [STEP] = {"step", N_("step"), QS_COL_ALL, 10, "%.5g"},
     [STEP_RATIO] = {"step_ratio", N_("step/min"), QS_COL_ALL, 8, "%.3f"},
@@ -102,6 +103,7 @@ static void put_row(job *j, const qs_tensor *t, const char *format, const qs_com
         v[ERROR] = qs_out_text(r->error);
     } else {
         put_numbers(v, r);
+        if (r->q) v[BPW] = qs_out_real(qs_format_bpw(r->q->f, t));
         v[FORMULA] = qs_out_text(r->q && r->q->formula ? r->q->formula : init ? init->formula : NULL);
         v[NOTE] = qs_out_text(r->q ? r->q->note : NULL);
         if (r->q) put_parts(v, r->q, &clips);
@@ -150,8 +152,8 @@ static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_
     qs_session *s = j->h.session;
     char shape[128];
     if (j->o.rows) qs_out_title(&j->o, "%s", "");
-    qs_out_title(&j->o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
-                 t->n, format);
+    qs_out_title(&j->o, _("%s %s %s n=%zu  %s, %.3f bits a weight"), t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
+                 t->n, format, qs_format_bpw(f, t));
     qs_tensor *weights;
     int rc = find_importance(j, t, &weights, err);
     if (rc) return rc;

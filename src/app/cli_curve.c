@@ -15,11 +15,12 @@
 
 #define DEFAULT_FORMAT "int4"
 
-enum { TENSOR, FORMAT, CHANNEL, STEP, ERROR, CLIP, ROUND, COLS };
+enum { TENSOR, FORMAT, BPW, CHANNEL, STEP, ERROR, CLIP, ROUND, COLS };
 
 static const qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", NULL, QS_COL_DATA, 0, NULL},
     [FORMAT] = {"format", NULL, QS_COL_DATA, 0, NULL},
+    [BPW] = {"bpw", NULL, QS_COL_DATA, 0, NULL},
     [CHANNEL] = {"channel", NULL, QS_COL_DATA | QS_COL_OPTIONAL, 0, NULL},
     [STEP] = {"step", N_("step"), QS_COL_ALL, 12, "%.6g"},
     [ERROR] = {"error", N_("error"), QS_COL_ALL, 12, "%.5e"},
@@ -31,10 +32,11 @@ static int print(const qs_args *a, const qs_tensor *t, const qs_format *f, const
 {
     qs_out o;
     char *format = qs_format_print(f), shape[128];
+    double bpw = qs_format_bpw(f, t);
     bool more = true;
     qs_out_begin(&o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
-    qs_out_title(&o, "%s %s %s n=%zu  %s", t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n,
-                 format);
+    qs_out_title(&o, _("%s %s %s n=%zu  %s, %.3f bits a weight"), t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text, t->n,
+                 format, bpw);
     if (a->channel >= 0) qs_out_title(&o, _("channel or group %ld"), a->channel);
     qs_out_title(&o, c->p == 2 ? _("error: mean squared error") : _("error: mean |error|^%g"), c->p);
     qs_out_head(&o);
@@ -42,6 +44,7 @@ static int print(const qs_args *a, const qs_tensor *t, const qs_format *f, const
         qs_out_val v[COLS] = {
             [TENSOR] = qs_out_text(t->name),
             [FORMAT] = qs_out_text(format),
+            [BPW] = qs_out_real(bpw),
             [CHANNEL] = a->channel >= 0 ? qs_out_count(a->channel) : (qs_out_val){0},
             [STEP] = qs_out_real(c->step[i]),
             [ERROR] = qs_out_real(c->error[i]),

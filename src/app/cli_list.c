@@ -13,13 +13,14 @@
 #include "base/text.h"
 #include "stat/summary.h"
 
-enum { TENSOR, NAME, DTYPE, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS,
+enum { TENSOR, NAME, DTYPE, BPW, SHAPE, SHAPE_TEXT, AXIS, N, MIN, MAX, ABSMAX, MEAN, STD, SKEW, KURT, ZEROS, NANS, INFS,
        REASON, COLS };
 
 static qs_out_col cols[COLS] = {
     [TENSOR] = {"tensor", N_("tensor"), QS_COL_ALL, -6, NULL},
     [NAME] = {"name", NULL, QS_COL_JSON, 0, NULL},
     [DTYPE] = {"dtype", N_("type"), QS_COL_ALL, -7, NULL},
+    [BPW] = {"bpw", N_("bits"), QS_COL_ALL, 5, "%.4g"},
     [SHAPE] = {"shape", NULL, QS_COL_JSON, 0, NULL},
     [SHAPE_TEXT] = {"shape", N_("shape"), QS_COL_TABLE | QS_COL_CSV, -16, NULL},
     [AXIS] = {"out_axis", NULL, QS_COL_DATA, 0, NULL},
@@ -59,7 +60,10 @@ static bool row(qs_out *o, const qs_tensor *t, const qs_summary *s)
         [AXIS] = t->out_axis >= 0 ? qs_out_count(t->out_axis) : (qs_out_val){0},
         [N] = qs_out_count((int64_t)t->n),
     };
-    if (t->dtype != QS_UNKNOWN_DTYPE) put_numbers(v, s);
+    if (t->dtype != QS_UNKNOWN_DTYPE) {
+        v[BPW] = qs_out_real(qs_tensor_bpw(t));
+        put_numbers(v, s);
+    }
     const char *why = qs_tensor_reason(t);
     if (why) v[REASON] = qs_out_text(_(why));
     return qs_out_row(o, v);
@@ -75,6 +79,13 @@ static int some_rows(qs_out *o, qs_tensor *const *t, size_t n, const qs_ctl *ctl
     return k;
 }
 
+/* A column of text is as wide as what is in it, up to a limit. */
+static void widen(qs_out_col *c, const char *text, int most)
+{
+    int w = qs_out_width(text);
+    if (w > -c->width) c->width = w > most ? -most : -w;
+}
+
 static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, size_t n)
 {
     qs_out o;
@@ -82,8 +93,8 @@ static int rows(qs_headless *h, const qs_args *a, qs_model *m, qs_tensor **t, si
     bool more = true;
     int k = 0;
     for (size_t i = 0; i < n; i++) {
-        int w = qs_out_width(t[i]->name);
-        if (w > -cols[TENSOR].width) cols[TENSOR].width = w > 100 ? -100 : -w;
+        widen(&cols[TENSOR], t[i]->name, 100);
+        widen(&cols[DTYPE], t[i]->dtype_text, 30);
     }
     qs_out_begin(&o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
     qs_out_title(&o, _("%s: %s, %zu tensors, %zu of them quantized with %zu values"), m->path, m->format, m->n,

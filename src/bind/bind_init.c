@@ -219,7 +219,7 @@ static void push_failed_row(lua_State *L, const qs_compare_row *r)
     qs_set_text(L, "code", qs_code_name(r->code));
 }
 
-static void push_compare_row(lua_State *L, const qs_compare_row *r)
+static void push_compare_row(lua_State *L, const qs_tensor *t, const qs_compare_row *r)
 {
     const qs_init *row = qs_init_named(r->init);
     lua_createtable(L, 0, 18);
@@ -232,6 +232,7 @@ static void push_compare_row(lua_State *L, const qs_compare_row *r)
     qs_set_text(L, "formula", r->q && r->q->formula ? r->q->formula : row ? row->formula : NULL);
     qs_set_text(L, "source", r->q && r->q->source ? r->q->source : row ? row->source : NULL);
     if (!r->q) return;
+    qs_set_number(L, "bpw", qs_format_bpw(r->q->f, t));
     qs_set_text(L, "note", r->q->note);
     if (r->q->parts > 1) {
         qs_push_steps(L, r->q);
@@ -280,7 +281,7 @@ static int compare(lua_State *L)
     lua_createtable(L, (int)c->n, 0);
     for (size_t i = 0; i < c->n; i++) {
         if (c->row[i].code) push_failed_row(L, &c->row[i]);
-        else push_compare_row(L, &c->row[i]);
+        else push_compare_row(L, t, &c->row[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     qs_scratch_done(L, slot);

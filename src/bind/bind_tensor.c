@@ -220,6 +220,14 @@ static int tensor_in_axes(lua_State *L)
 
 static int tensor_use(lua_State *L) { lua_pushstring(L, check_tensor(L, 1)->use); return 1; }
 
+static int tensor_bpw(lua_State *L)
+{
+    double bpw = qs_tensor_bpw(check_tensor(L, 1));
+    if (bpw > 0) lua_pushnumber(L, bpw);
+    else lua_pushnil(L);
+    return 1;
+}
+
 static int tensor_reason(lua_State *L)
 {
     const char *reason = qs_tensor_reason(check_tensor(L, 1));
@@ -536,7 +544,7 @@ static const luaL_Reg tensor_methods[] = {
     {"totable", tensor_totable}, {"summary", tensor_summary}, {"index", tensor_index}, {"histogram", histogram},
     {NULL, NULL}};
 static const luaL_Reg tensor_fields[] = {
-    {"name", tensor_name}, {"shape", tensor_shape}, {"dtype", tensor_dtype}, {"out_axis", tensor_out_axis},
+    {"name", tensor_name}, {"shape", tensor_shape}, {"dtype", tensor_dtype}, {"bpw", tensor_bpw}, {"out_axis", tensor_out_axis},
     {"in_axes", tensor_in_axes}, {"use", tensor_use}, {"reason", tensor_reason}, {NULL, NULL}};
 static const luaL_Reg tensor_meta[] = {{"__len", tensor_len}, {"__tostring", tensor_tostring}, {NULL, NULL}};
 const qs_type qs_type_tensor = {"qs.tensor", tensor_ref, tensor_unref, tensor_methods, tensor_fields, tensor_meta,

@@ -30,6 +30,7 @@ static void put_tensor(const qs_session *s, qs_snapshot *o)
     qs_tensor_shape_text(t, o->shape, sizeof o->shape);
     snprintf(o->dtype, sizeof o->dtype, "%s", t->dtype_text ? t->dtype_text : qs_dtype_name(t->dtype));
     o->reason = why ? qs_xstrdup(_(why)) : NULL;
+    o->bpw = why ? NAN : qs_format_bpw(s->sel.f->f, t);
     o->n = s->view.summary_there ? s->view.n : t->n;
     if (t->out_axis < 0 && t->ndim > 1 && !why) o->axes_note = qs_xstrdup(_("output axis unknown: axis 0 is taken"));
     if (s->view.ix) o->index_kind = qs_xstrdup(qs_index_kind_text(s->view.ix));

@@ -23,7 +23,7 @@ qs_snapshot *qs_snapshot_new(void)
 {
     qs_snapshot *s = qs_xcalloc(1, sizeof *s);
     double *const unknown[] = {&s->min, &s->max, &s->mean, &s->std, &s->skewness, &s->kurtosis,
-                               &s->zeros, &s->nans, &s->infs, &s->distinct, &s->sel.step, &s->sel.offset};
+                               &s->zeros, &s->nans, &s->infs, &s->distinct, &s->sel.step, &s->sel.offset, &s->bpw};
     atomic_init(&s->refs, 1);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
     no_numbers(&s->a);

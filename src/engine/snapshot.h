@@ -306,6 +306,7 @@ typedef struct qs_snapshot {
     /* the tensor looked at */
     char label[256];          /* its name as rows are labelled; "": the name itself */
     char shape[48], dtype[16], *reason, *axes_note, *index_kind;
+    double bpw;               /* bits a value in the format of `sel`, steps and offsets too; NaN: it is left as it is */
     size_t n;
     double min, max, mean, std, skewness, kurtosis;
     double zeros, nans, infs, distinct;

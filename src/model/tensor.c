@@ -129,6 +129,8 @@ bool qs_dtype_float(qs_dtype d)
     return types[d].kind == FLOAT || types[d].kind == FLOAT8 || types[d].kind == CODES;
 }
 
+double qs_tensor_bpw(const qs_tensor *t) { return t->packed ? t->packed->bpw : 8 * (double)types[t->dtype].size; }
+
 /* ---- making ------------------------------------------------------------------ */
 const char *qs_name_shown(const char *name, char *buf, size_t size)
 {

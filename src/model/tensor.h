@@ -89,6 +89,8 @@ qs_tensor *qs_tensor_renamed(const qs_tensor *t, const char *name);
 qs_tensor *qs_tensor_ref(qs_tensor *t);
 void qs_tensor_unref(qs_tensor *t);
 
+/* Bits a value as it is stored: of codes with their scales and offsets. 0: an unknown type. */
+double qs_tensor_bpw(const qs_tensor *t);
 /* Elements start .. start+n-1 in C order as float32. Cost: one pass. Any thread. Unknown types: zeros. */
 void qs_tensor_read(const qs_tensor *t, size_t start, size_t n, float *out);
 /* The values in place, where they are native float32 in C order; else NULL. */

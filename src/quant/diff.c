@@ -173,7 +173,7 @@ int qs_diff_tensors(const qs_tensor *a, const qs_tensor *b, const qs_ctl *ctl, q
     out->levels = b->packed ? (size_t)b->packed->kind->levels : 0;
     for (size_t k = 0; k < out->levels && k < QS_PACKED_LEVELS; k++) out->used += all.used[k];
     if (!b->packed) out->used = most_values(b);
-    out->bpw = b->packed ? b->packed->bpw : 8.0 * (double)qs_dtype_size(b->dtype);
+    out->bpw = qs_tensor_bpw(b);
     return 0;
 }
 

@@ -194,7 +194,7 @@ static void sum_up(qs_survey *s)
     }
     for (size_t i = 0; i < s->n; i++) {
         const qs_tensor *t = s->row[i].t;
-        s->stored += (t->packed ? t->packed->bpw : 8.0 * (double)qs_dtype_size(t->dtype)) * (double)t->n;
+        s->stored += qs_tensor_bpw(t) * (double)t->n;
     }
 }
 

@@ -158,6 +158,14 @@ static void t_levels(const facts *f, qs_str *o)
                 qs_fmt_fixed(c, q->entropy, 3));
 }
 
+static void t_bits(const facts *f, qs_str *o)
+{
+    char a[QS_FMT], b[QS_FMT], c[QS_FMT];
+    qs_str_add(o, _("bits a weight = bits of a code + (bits of a step and its offset) * parts / n, of the tensor looked at\n"));
+    qs_str_addf(o, ngettext("%s: %s with %s step over %s values\n", "%s: %s with %s steps over %s values\n", f->s->sel.parts), f->format,
+                qs_fmt_fixed(a, f->v, 3), qs_fmt_count(b, (double)f->s->sel.parts, 14), qs_fmt_count(c, (double)f->s->n, 14));
+}
+
 static void t_size(const facts *f, qs_str *o)
 {
     char a[QS_FMT], b[QS_FMT], c[QS_FMT];
@@ -430,6 +438,7 @@ static const struct { const char *title; void (*text)(const facts *, qs_str *); 
     [QS_N_CLIP] = {N_("Clip range"), t_clip},           [QS_N_CLIPPED] = {N_("Clipped"), t_clipped},
     [QS_N_MS] = {N_("Time"), t_ms},                     [QS_N_BIN] = {N_("Count"), t_bin},
     [QS_N_LEVELS] = {N_("Levels"), t_levels},           [QS_N_SIZE] = {N_("Size"), t_size},
+    [QS_N_BITS] = {N_("Bits a weight"), t_bits},
     [QS_N_V_SQNR] = {N_("SQNR against the float model"), t_v_sqnr}, [QS_N_V_MSE] = {N_("Error against the float model"), t_v_mse},
     [QS_N_V_MAX] = {N_("Greatest error"), t_v_max},     [QS_N_V_LEVELS] = {N_("Levels"), t_v_levels},
     [QS_N_V_BITS] = {N_("Bits a value"), t_v_bits},

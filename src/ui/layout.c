@@ -134,12 +134,13 @@ static const char *file_name(const char *path)
 static void draw_top(qs_ui *u)
 {
     const qs_snapshot *s = u->s;
-    char a[QS_FMT], b[QS_FMT], right[300], mid[120] = "";
+    char a[QS_FMT], b[QS_FMT], right[300], bits[40] = "", mid[120] = "";
     int x = 1;
     x += qs_cells_text(&u->g, 0, x, 12, "quantscope", QS_ROLE_FOCUS, QS_BOLD) + 2;
     if (!s) return;
     const char *f = qs_cur_format(u), *init = s->sel.init;
-    snprintf(right, sizeof right, "%s · %s%s%s", *f ? f : "…", *init ? init : "…", *s->sel.learn ? " · learn " : "", s->sel.learn);
+    if (isfinite(s->bpw) && !strcmp(f, s->sel.format)) snprintf(bits, sizeof bits, _("%s bits · "), qs_fmt_fixed(a, s->bpw, 3));
+    snprintf(right, sizeof right, "%s · %s%s%s%s", *f ? f : "…", bits, *init ? init : "…", *s->sel.learn ? " · learn " : "", s->sel.learn);
     int rn = qs_text_width(right), rx = u->w - rn - 1;
     if (s->list)
         snprintf(mid, sizeof mid, ngettext("%s weight tensor · %s values", "%s weight tensors · %s values", s->list->weights),
@@ -150,7 +151,10 @@ static void draw_top(qs_ui *u)
     if (rx < 14) return;
     qs_cells_text(&u->g, 0, rx, rn, right, QS_ROLE_DIM, 0);
     qs_cells_text(&u->g, 0, rx, qs_text_width(f), f, QS_ROLE_TITLE, 0);
-    qs_cells_text(&u->g, 0, rx + qs_text_width(f) + 3, qs_text_width(init), init, qs_init_role(init), QS_BOLD);
+    rx += qs_text_width(f) + 3;
+    if (*bits) qs_ui_spot(u, -1, 0, rx, qs_text_width(bits) - 3, QS_N_BITS, SIZE_MAX, s->bpw);
+    rx += qs_text_width(bits);
+    qs_cells_text(&u->g, 0, rx, qs_text_width(init), init, qs_init_role(init), QS_BOLD);
 }
 
 /* ---- console ------------------------------------------------------------------------------------- */

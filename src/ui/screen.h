@@ -18,7 +18,7 @@ enum { QS_V_LIST, QS_V_HIST, QS_V_CURVE, QS_V_COMPARE, QS_V_MAP, QS_V_TRAIN, QS_
 /* ---- numbers on screen that can be explained ------------------------------------------- */
 enum qs_num {
     QS_N_COUNT, QS_N_STD, QS_N_KURT, QS_N_SQNR, QS_N_MSE, QS_N_MSE_RATIO, QS_N_STEP, QS_N_STEP_RATIO, QS_N_CLIP,
-    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
+    QS_N_CLIPPED, QS_N_MS, QS_N_BIN, QS_N_LEVELS, QS_N_BITS, QS_N_SIZE, QS_N_GAIN, QS_N_ROUND,
     /* of a quantized tensor against the float one */
     QS_N_V_SQNR, QS_N_V_MSE, QS_N_V_MAX, QS_N_V_LEVELS, QS_N_V_BITS,
     /* of a run and of its quantizer that is looked at */

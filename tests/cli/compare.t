@@ -7,6 +7,7 @@ m=small.safetensors
 run compare $m --tensor fc.weight --format int4; exits 0 "compare"
 has out 'init +step +step/min' "the table has headings"
 has out '^mse ' "and a row for mse"
+has out 'int4, 4\.267 bits a weight$' "and how many bits a weight takes"
 has out 'least-squares minimum' "says what the ratios are against"
 hasnt out '[^a-z]nan|[^a-z]inf( |$)' "no NaN"
 

@@ -6,6 +6,7 @@ m=small.safetensors
 
 run curve $m --tensor fc.weight --format int4; exits 0 "curve"
 has out 'step +error +clipping +rounding' "the table has headings"
+has out '^fc\.weight .*int4, 4\.267 bits a weight$' "and says how many bits a weight takes, with its step"
 run curve $m --tensor fc.weight --format int4 --points 50 --json; exits 0 "curve --json"
 py "one object a point" <<'P'
 assert len(rows) == 50

@@ -5,7 +5,7 @@
 
 run list small.safetensors; exits 0 "list"
 has out '8 tensors' "counts the tensors"
-has out 'conv\.weight +F32 +\[8,4,3,3\] +288 ' "type, shape, number of values"
+has out 'conv\.weight +F32 +32 +\[8,4,3,3\] +288 ' "type, bits a value, shape, number of values"
 has out 'steps +I64 .*integers' "an integer tensor is listed, with the reason why it is not quantized"
 has out 'fc\.bias .*dimension' "a bias too"
 hasnt out 'nan( |$)' "no NaN in the table"

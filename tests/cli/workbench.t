@@ -73,6 +73,7 @@ mkdir -p xdg/quantscope
 echo 'qs.register_init{name = "mine", doc = "a test", fn = function(index) return index:mean_abs() end}' >xdg/quantscope/config.lua
 more='' drive 120x60 small.safetensors; exits 5 "os.exit in the console ends the workbench with its code"
 has screen 'int5' "a key changed the bits"
+has screen 'int5 · 5\.111 bits · ' "and how many a weight takes, with its step"
 has screen 'qs\.select' "and its call is echoed"
 has screen 'conv\.weight.*5' "globals follow the selection"
 has screen 'line.*2' "statements over several lines run"
@@ -117,6 +118,7 @@ hasnt alone ' dB .*levels used' "alone it is measured against nothing"; has alon
 has screen "$measure" "once the float model is open it is measured against it, as diff does: $measure"
 has screen 'line: conv\.weight in small\.safetensors' "whose histogram is the line"
 has why 'SQNR against the float model +conv\.weight' "? explains the number"; has why 'x: conv\.weight in small\.safetensors' "and says what it is against"
+hasnt alone ' bits · mse' "the bits of a format are not said of what is left as it is"
 has other 'line: fc\.weight in small' "the next tensor is measured too"
 
 cat >script.txt <<'S'
