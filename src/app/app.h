@@ -135,9 +135,21 @@ qs_model *qs_headless_other(qs_headless *h, const char *path, int *code);
 int qs_choose_tensors(const qs_args *a, const qs_model *m, bool every, qs_tensor ***out, size_t *n);
 /* Cuts at commas outside parentheses; malloc'd NULL-terminated array in one block with its strings. */
 char **qs_cut_list(const char *s, size_t *n);
-/* --format and --init: lists with commas. An exit code, the mistake said. *f: malloc'd with (*nf) formats; *init: as qs_cut_list,
- * left as it is where list is NULL. Both counts begin at 0. */
-int qs_args_formats(const char *list, qs_format ***f, size_t *nf);
-int qs_args_inits(const char *list, char ***init, size_t *ninit);
+/* What a command that tries formats and initializations on tensors is asked. */
+typedef struct qs_asked {
+    qs_headless h;                /* with Lua: config.lua may add initializations */
+    qs_model *m;
+    qs_tensor **t;                /* (nt) may be none: qs_asked_nothing */
+    size_t nt;
+    qs_format **f;                /* (nf) */
+    size_t nf;
+    char **init;                  /* (ninit); NULL: all that apply */
+    size_t ninit;
+} qs_asked;
+/* formats: where --format says none; most: so many at most. Returns an exit code; to be closed either way. */
+int qs_asked_open(qs_asked *q, const qs_args *a, const char *formats, size_t most);
+/* Says that no tensor was chosen; an exit code. */
+int qs_asked_nothing(const qs_asked *q, const qs_args *a);
+void qs_asked_close(qs_asked *q);
 
 #endif

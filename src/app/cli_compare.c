@@ -47,13 +47,7 @@ static const qs_out_col cols[COLS] = {
 };
 
 typedef struct job {
-    qs_headless h;
-    qs_tensor **t;        /* (nt) */
-    size_t nt;
-    qs_format **f;        /* (nf) */
-    size_t nf;
-    char **init;          /* (ninit); NULL: all that apply */
-    size_t ninit;
+    qs_asked q;
     qs_model *importance; /* or NULL */
     qs_model *acts;       /* recorded activations, or NULL */
     qs_out o;
@@ -127,11 +121,11 @@ static void put_failure(job *j, const qs_tensor *t, const char *format, const ch
 static int take_activations(job *j)
 {
     size_t n = 0;
-    for (size_t i = 0; i < j->nt; i++) {
-        qs_tensor *t = qs_model_match(j->acts, j->t[i]->name, NULL);
-        if (t) j->t[n++] = t;
+    for (size_t i = 0; i < j->q.nt; i++) {
+        qs_tensor *t = qs_model_match(j->acts, j->q.t[i]->name, NULL);
+        if (t) j->q.t[n++] = t;
     }
-    j->nt = n;
+    j->q.nt = n;
     if (n) return 0;
     qs_say(_("%s: no tensor is called like a layer of the model"), j->acts->path);
     return QS_EXIT_FAIL;
@@ -149,7 +143,7 @@ static int find_importance(const job *j, const qs_tensor *t, qs_tensor **out, qs
 static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_err *err)
 {
     qs_compare c = {0};
-    qs_session *s = j->h.session;
+    qs_session *s = j->q.h.session;
     char shape[128];
     if (j->o.rows) qs_out_title(&j->o, "%s", "");
     qs_out_title(&j->o, _("%s %s %s n=%zu  %s, %.3f bits a weight"), t->name, qs_tensor_shape_text(t, shape, sizeof shape), t->dtype_text,
@@ -158,7 +152,7 @@ static int one(job *j, qs_tensor *t, const qs_format *f, const char *format, qs_
     int rc = find_importance(j, t, &weights, err);
     if (rc) return rc;
     const qs_init_opts with = {.role = j->acts ? QS_ROLE_ACT : QS_ROLE_WEIGHT, .weights = weights};
-    rc = qs_compare_tensor(t, f, (const char *const *)j->init, j->ninit, &with, qs_session_cache(s), qs_session_ctl(s), &c, err);
+    rc = qs_compare_tensor(t, f, (const char *const *)j->q.init, j->q.ninit, &with, qs_session_cache(s), qs_session_ctl(s), &c, err);
     qs_tensor_unref(weights);
     if (rc == -QS_ECANCEL) return rc;
     qs_progress_clear();
@@ -175,10 +169,10 @@ static int all(job *j, const qs_args *a)
     int rc = 0;
     j->more = true;
     qs_out_begin(&j->o, a->json ? QS_OUT_JSON : a->csv ? QS_OUT_CSV : QS_OUT_TABLE, cols, COLS);
-    for (size_t i = 0; i < j->nt && j->more && !rc; i++) {
-        for (size_t k = 0; k < j->nf && j->more && !rc; k++) {
-            char *format = qs_format_print(j->f[k]);
-            rc = one(j, j->t[i], j->f[k], format, &err);
+    for (size_t i = 0; i < j->q.nt && j->more && !rc; i++) {
+        for (size_t k = 0; k < j->q.nf && j->more && !rc; k++) {
+            char *format = qs_format_print(j->q.f[k]);
+            rc = one(j, j->q.t[i], j->q.f[k], format, &err);
             free(format);
         }
     }
@@ -192,33 +186,15 @@ static int all(job *j, const qs_args *a)
     return end ? end : j->more && !j->good ? QS_EXIT_FAIL : 0;
 }
 
-/* ---- what was asked for --------------------------------------------------------------------- */
-static int nothing_to_compare(const qs_args *a, const qs_model *m)
-{
-    if (a->json) puts("[]");
-    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"),
-           m->path);
-    return QS_EXIT_FAIL;
-}
-
 int qs_cmd_compare(const qs_args *a)
 {
     job j = {0};
-    int code = qs_headless_open(&j.h);
-    if (!code) code = qs_headless_lua(&j.h, !a->no_config);
-    if (!code) code = qs_args_formats(a->format ? a->format : DEFAULT_FORMAT, &j.f, &j.nf);
-    if (!code) code = qs_args_inits(a->init, &j.init, &j.ninit);
-    qs_model *m = code ? NULL : qs_headless_model(&j.h, a, &code);
-    if (m) code = qs_choose_tensors(a, m, false, &j.t, &j.nt);
-    if (m && !code && a->importance && a->activations) code = qs_usage(_("--importance and --activations: choose one"));
-    if (m && !code) j.importance = qs_headless_other(&j.h, a->importance, &code);
-    if (m && !code) j.acts = qs_headless_other(&j.h, a->activations, &code);
+    int code = qs_asked_open(&j.q, a, DEFAULT_FORMAT, SIZE_MAX);
+    if (!code && a->importance && a->activations) code = qs_usage(_("--importance and --activations: choose one"));
+    if (!code) j.importance = qs_headless_other(&j.q.h, a->importance, &code);
+    if (!code) j.acts = qs_headless_other(&j.q.h, a->activations, &code);
     if (j.acts && !code) code = take_activations(&j);
-    if (m && !code) code = j.nt ? all(&j, a) : nothing_to_compare(a, m);
-    for (size_t i = 0; i < j.nf; i++) qs_format_free(j.f[i]);
-    free(j.f);
-    free(j.t);
-    free(j.init);
-    qs_headless_close(&j.h);
+    if (!code) code = j.q.nt ? all(&j, a) : qs_asked_nothing(&j.q, a);
+    qs_asked_close(&j.q);
     return code;
 }

@@ -242,17 +242,7 @@ static int print_table(const qs_args *a, const qs_model *m, const qs_survey *s, 
 }
 
 /* ---- what was asked for -------------------------------------------------------------------------- */
-typedef struct job {
-    qs_headless h;
-    qs_tensor **t;       /* (nt) */
-    size_t nt;
-    qs_format **f;       /* (nf) */
-    size_t nf;
-    char **init;         /* (ninit); NULL: all that apply */
-    size_t ninit;
-} job;
-
-static int run(job *j, const qs_args *a, const qs_model *m)
+static int run(qs_asked *j, const qs_args *a)
 {
     qs_err err = {0};
     qs_survey s;
@@ -267,18 +257,11 @@ static int run(job *j, const qs_args *a, const qs_model *m)
     }
     qs_progress_clear();
     if (rc) code = qs_say_err(&err);
-    else code = a->json || a->csv ? print_rows(a, &s, format) : print_table(a, m, &s, format);
+    else code = a->json || a->csv ? print_rows(a, &s, format) : print_table(a, j->m, &s, format);
     for (size_t k = 0; k < j->nf; k++) free(format[k]);
     free(format);
     qs_survey_clear(&s);
     return code ? code : good ? 0 : QS_EXIT_FAIL;
-}
-
-static int nothing(const qs_args *a, const qs_model *m)
-{
-    if (a->json) puts("[]");
-    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"), m->path);
-    return QS_EXIT_FAIL;
 }
 
 /* The page: what was typed goes to Lua, which asks for the report and writes the file. */
@@ -312,21 +295,11 @@ static int check(const qs_args *a)
 
 int qs_cmd_report(const qs_args *a)
 {
-    job j = {0};
+    qs_asked q;
     int code = check(a);
     if (code || a->html) return code ? code : page(a);
-    code = qs_headless_open(&j.h);
-    if (!code) code = qs_headless_lua(&j.h, !a->no_config);
-    if (!code) code = qs_args_formats(a->format ? a->format : DEFAULT_FORMATS, &j.f, &j.nf);
-    if (!code && j.nf > MOST_FORMATS) code = qs_usage(_("--format: at most %d"), MOST_FORMATS);
-    if (!code) code = qs_args_inits(a->init, &j.init, &j.ninit);
-    qs_model *m = code ? NULL : qs_headless_model(&j.h, a, &code);
-    if (m) code = qs_choose_tensors(a, m, false, &j.t, &j.nt);
-    if (m && !code) code = j.nt ? run(&j, a, m) : nothing(a, m);
-    for (size_t i = 0; i < j.nf; i++) qs_format_free(j.f[i]);
-    free(j.f);
-    free(j.t);
-    free(j.init);
-    qs_headless_close(&j.h);
+    code = qs_asked_open(&q, a, DEFAULT_FORMATS, MOST_FORMATS);
+    if (!code) code = q.nt ? run(&q, a) : qs_asked_nothing(&q, a);
+    qs_asked_close(&q);
     return code;
 }

@@ -228,7 +228,9 @@ char **qs_cut_list(const char *s, size_t *n)
     return list;
 }
 
-int qs_args_formats(const char *list, qs_format ***f, size_t *nf)
+/* ---- formats and initializations on tensors --------------------------------------------------- */
+/* --format and --init: lists with commas. An exit code, the mistake said. */
+static int read_formats(const char *list, qs_format ***f, size_t *nf)
 {
     qs_err err = {0};
     size_t n;
@@ -244,7 +246,7 @@ int qs_args_formats(const char *list, qs_format ***f, size_t *nf)
     return code;
 }
 
-int qs_args_inits(const char *list, char ***init, size_t *ninit)
+static int read_inits(const char *list, char ***init, size_t *ninit)
 {
     if (!list) return 0;
     *init = qs_cut_list(list, ninit);
@@ -257,4 +259,33 @@ int qs_args_inits(const char *list, char ***init, size_t *ninit)
         return code;
     }
     return 0;
+}
+
+int qs_asked_open(qs_asked *q, const qs_args *a, const char *formats, size_t most)
+{
+    *q = (qs_asked){0};
+    int code = qs_headless_open(&q->h);
+    if (!code) code = qs_headless_lua(&q->h, !a->no_config);
+    if (!code) code = read_formats(a->format ? a->format : formats, &q->f, &q->nf);
+    if (!code && q->nf > most) code = qs_usage(_("--format: at most %zu"), most);
+    if (!code) code = read_inits(a->init, &q->init, &q->ninit);
+    if (!code) q->m = qs_headless_model(&q->h, a, &code);
+    if (q->m) code = qs_choose_tensors(a, q->m, false, &q->t, &q->nt);
+    return code;
+}
+
+int qs_asked_nothing(const qs_asked *q, const qs_args *a)
+{
+    if (a->json) puts("[]");
+    qs_say(_("%s: no tensor here is quantized (floating, two or more dimensions); --tensor NAME takes one anyway"), q->m->path);
+    return QS_EXIT_FAIL;
+}
+
+void qs_asked_close(qs_asked *q)
+{
+    for (size_t i = 0; i < q->nf; i++) qs_format_free(q->f[i]);
+    free(q->f);
+    free(q->t);
+    free(q->init);
+    qs_headless_close(&q->h);
 }
