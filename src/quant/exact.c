@@ -163,7 +163,8 @@ static double bound(const struct point *lo, const struct point *hi)
 /* Entries on the far side of every threshold at step s. */
 static void ranks(const qs_exact *b, double s, size_t *r)
 {
-    for (size_t k = 0; k + 1 < b->n; k++) r[k] = qs_index_rank(b->ev, qs_exact_cut(b, b->t[k], s));
+    for (size_t k = 0; k + 1 < b->n; k++) b->v[k] = qs_exact_cut(b, b->t[k], s);
+    qs_index_rank_many(b->ev, b->v, b->n - 1, r);
 }
 
 static size_t count_by_entry(const qs_exact *b, double s1, double s2)
@@ -325,16 +326,95 @@ static bool is_leaf(const qs_exact *b, const struct node *v, size_t *events)
     return narrow || *events <= LEAF;
 }
 
-/* Few breakpoints in all: sweep them at once. */
+/* ---- few breakpoints in all ---------------------------------------------------------------------- */
+/*
+ * Groups of a few dozen values are millions, and sorting all their breakpoints is what they would cost. But no step is the best
+ * at which the outermost values are clipped so much, or so many are rounded to 0, that their error alone is more than the least
+ * known. What is left is a window of steps with a third of the breakpoints, and often empty for a zero point far off.
+ */
+#define OUTERMOST 16
+
+/* Below this step the largest (side 1) or smallest (-1) values alone lose more than `most` beyond the outermost level. */
+static double clipping_bound(const qs_exact *b, int side, double most)
+{
+    size_t n = qs_index_entries(b->ev);
+    double c = side * b->c[side > 0 ? b->n - 1 : 0], w = 0, wx = 0, wxx = 0, s = 0;
+    for (size_t k = 0; k < n && k < OUTERMOST; k++) {
+        size_t i = side > 0 ? n - 1 - k : k;
+        double x = side * (qs_index_value(b->ev, i) - b->beta), m = qs_index_weight(b->ev, i);
+        if (x <= 0) break;
+        w += m;
+        wx += m * x;
+        wxx += m * x * x;
+        if (wxx <= most) continue;
+        if (c <= 0) return INFINITY;       /* there is no level on their side */
+        double d = wx * wx - w * (wxx - most), root = d > 0 ? (wx - sqrt(d)) / (w * c) : INFINITY;
+        s = fmax(s, fmin(root, x / c));    /* all of them are clipped up to x / c */
+    }
+    return s;
+}
+
+/* Above this step what is rounded to 0 alone loses more than `most`. */
+static double zero_bound(const qs_exact *b, double most)
+{
+    size_t zero = 0, n = qs_index_entries(b->ev), up = 0, end = n;
+    while (zero < b->n && b->c[zero] != 0) zero++;
+    if (zero == b->n) return INFINITY;
+    while (up < end) {                     /* the first value above 0 */
+        size_t mid = (up + end) / 2;
+        if (qs_index_value(b->ev, mid) - b->beta > 0) end = mid;
+        else up = mid + 1;
+    }
+    double above = zero + 1 < b->n ? 1 / b->t[zero] : 0, below = zero > 0 ? 1 / b->t[zero - 1] : -0.0, lost = 0;
+    for (size_t down = up; up < n || down > 0;) {
+        double x = up < n ? qs_index_value(b->ev, up) - b->beta : INFINITY, y = down > 0 ? qs_index_value(b->ev, down - 1) - b->beta : 0;
+        double sx = up < n ? x * above : INFINITY, sy = down > 0 ? y * below : INFINITY;     /* the steps from which on they are 0 */
+        bool first = sx <= sy;
+        double v = first ? x : y;
+        lost += qs_index_weight(b->ev, first ? up : down - 1) * v * v;
+        if (lost > most) return first ? sx : sy;
+        if (first) up++;
+        else down--;
+    }
+    return INFINITY;
+}
+
+/* Where the step may be that is better than best; false: nowhere. */
+static bool window(const qs_exact *b, const qs_exact_best *best, double *lo, double *hi)
+{
+    qs_sums all = qs_index_total(b->ix);
+    double energy = all.wxx - 2 * b->beta * all.wx + b->beta * b->beta * all.w;
+    double most = fmax(energy - best->gain, 0) * (1 + 1e-9) + 1e-12 * energy;
+    *lo = fmax(clipping_bound(b, 1, most), clipping_bound(b, -1, most)) * (1 - 1e-9);
+    *hi = fmin(*hi, zero_bound(b, most) * (1 + 1e-9));
+    return *lo < *hi;
+}
+
+/* The step that clips nothing, and one a little less: so that something is known. */
+static void guess(const qs_exact *b, qs_exact_best *best)
+{
+    double x = qs_index_max(b->ix) - b->beta, y = qs_index_min(b->ix) - b->beta, c = b->c[b->n - 1], d = b->c[0];
+    double s = fmax(x > 0 && c > 0 ? x / c : 0, y < 0 && d < 0 ? y / d : 0);
+    for (int i = 0; i < 2 && s > 0; i++, s *= 0.8) {
+        struct point p = eval(b, s);
+        consider(best, p.B, p.C);
+    }
+}
+
 static bool sweep_all(const qs_exact *b, double top, const struct point *far, qs_exact_best *best)
 {
     if (qs_index_entries(b->ev) * b->n > SWEEP_ALL) return false;
-    struct node v = {.lo = {.s = 0}, .hi = *far};
+    struct node v = {.hi = *far};
     v.hi.s = 2 * top;
-    sweep(b, &v, count_events(b, 0, v.hi.s), best);
+    if (!(best->gain > 0)) guess(b, best);
+    if (!window(b, best, &v.lo.s, &v.hi.s)) return true;
+    if (v.hi.s < 2 * top) v.hi = eval(b, v.hi.s);
+    consider(best, v.hi.B, v.hi.C);
+    sweep(b, &v, count_events(b, v.lo.s, v.hi.s), best);
     return true;
 }
 
+/* ---- intervals ------------------------------------------------------------------------------------- */
 static void lefts_add(qs_exact_lefts *l, const struct node *v, double z, bool mirrored)
 {
     if (l->n == l->cap) l->a = qs_xrealloc(l->a, (l->cap = l->cap ? 2 * l->cap : 64) * sizeof *l->a);
@@ -386,8 +466,8 @@ int qs_exact_search(const qs_exact *b, const qs_ctl *ctl, qs_exact_best *best, q
     struct heap h = {0};
     struct point far = eval(b, 1e300);
     double top = last_breakpoint(b);
-    consider(best, far.B, far.C);
     if (top > 0 && sweep_all(b, top, &far, best)) return 0;
+    consider(best, far.B, far.C);
     if (top > 0) open_intervals(b, top, &h, best);
     int rc = work_off(b, &h, best, NULL, 0, false, ctl, err);
     free(h.a);

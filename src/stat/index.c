@@ -239,8 +239,49 @@ static void below_batch(const qs_index *ix, const float *v, size_t k, qs_sums *o
         out[i] = isnan(v[i]) ? (qs_sums){0, 0, 0} : ix->w ? sums_weighted(ix, rank[i]) : sums_plain(ix, rank[i]);
 }
 
+/* Of few entries: all of them, once, beside the ascending v. */
+static bool walkable(const qs_index *ix, const float *v, size_t k)
+{
+    if (ix->m > 8 * k) return false;
+    for (size_t i = 1; i < k; i++)
+        if (!(v[i] >= v[i - 1])) return false;
+    return true;
+}
+
+/* As sums_plain, bit for bit. */
+static void below_walk(const qs_index *ix, const float *v, size_t k, qs_sums *out)
+{
+    double x = 0, xx = 0;
+    size_t i = 0;
+    for (size_t j = 0; j < k; j++) {
+        for (; i < ix->m && ix->value[i] < v[j]; ) {
+            double d = ix->value[i];
+            x += d;
+            xx += d * d;
+            if (++i % QS_BLOCK == 0) x = xx = 0;
+        }
+        const double *b = ix->block + 2 * (i / QS_BLOCK);
+        const qs_sums *run = &ix->run[i / QS_RUN];
+        out[j] = (qs_sums){(double)i, run->wx + (b[0] + x), run->wxx + (b[1] + xx)};
+    }
+}
+
+void qs_index_rank_many(const qs_index *ix, const float *v, size_t k, size_t *rank)
+{
+    if (k && walkable(ix, v, k)) {
+        for (size_t i = 0, j = 0; j < k; rank[j++] = i)
+            while (i < ix->m && ix->value[i] < v[j]) i++;
+        return;
+    }
+    for (size_t j = 0; j < k; j++) rank[j] = qs_index_rank(ix, v[j]);
+}
+
 void qs_index_below_many(const qs_index *ix, const float *v, size_t k, qs_sums *out)
 {
+    if (ix->kind != QS_INDEX_BUCKETS && !ix->w && k && walkable(ix, v, k)) {
+        below_walk(ix, v, k, out);
+        return;
+    }
     if (!ix->slot) {
         for (size_t i = 0; i < k; i++) out[i] = qs_index_below(ix, v[i]);
         return;

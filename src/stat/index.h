@@ -67,6 +67,8 @@ size_t qs_index_entries(const qs_index *ix);
 float qs_index_value(const qs_index *ix, size_t i);
 double qs_index_weight(const qs_index *ix, size_t i);
 size_t qs_index_rank(const qs_index *ix, float v);   /* entries < v */
+/* The same for k values v, best ascending; faster than k calls. */
+void qs_index_rank_many(const qs_index *ix, const float *v, size_t k, size_t *rank);
 size_t qs_index_count_below(const qs_index *ix, float v);   /* values < v, whatever their weights. Buckets: rounded */
 
 /* ---- a second look, where buckets are too coarse --------------------------------------------------- */
