@@ -307,15 +307,18 @@ static void push_if(struct heap *h, const struct point *lo, const struct point *
     if (v.ub > best->gain * (1 + 1e-15)) heap_push(h, &v);
 }
 
-static void open_intervals(const qs_exact *b, double top, struct heap *h, qs_exact_best *best)
+/* The first points between lo and hi: each at 0.72 of the next, at most START. */
+static void open_intervals(const qs_exact *b, double lo, double hi, struct heap *h, qs_exact_best *best)
 {
-    struct point p[START + 2];
-    p[0] = eval(b, 0);
-    for (int i = 1; i <= START + 1; i++) {
-        p[i] = eval(b, i > START ? top * (1 + 1e-12) : top * pow(0.72, START + 1 - i));
-        consider(best, p[i].B, p[i].C);
+    struct point p = eval(b, hi);
+    consider(best, p.B, p.C);
+    for (int i = 0; p.s > lo; i++) {
+        double s = i < START && p.s * 0.72 > lo ? p.s * 0.72 : lo;
+        struct point q = eval(b, s);
+        consider(best, q.B, q.C);
+        push_if(h, &q, &p, best);
+        p = q;
     }
-    for (int i = 0; i <= START; i++) push_if(h, &p[i], &p[i + 1], best);
 }
 
 static bool is_leaf(const qs_exact *b, const struct node *v, size_t *events)
@@ -326,13 +329,14 @@ static bool is_leaf(const qs_exact *b, const struct node *v, size_t *events)
     return narrow || *events <= LEAF;
 }
 
-/* ---- few breakpoints in all ---------------------------------------------------------------------- */
+/* ---- where the step may be ------------------------------------------------------------------------ */
 /*
- * Groups of a few dozen values are millions, and sorting all their breakpoints is what they would cost. But no step is the best
- * at which the outermost values are clipped so much, or so many are rounded to 0, that their error alone is more than the least
- * known. What is left is a window of steps with a third of the breakpoints, and often empty for a zero point far off.
+ * No step is the best at which the outermost values are clipped so much, or so many are rounded to 0, that their error alone is
+ * more than the least known. What is left is a window of steps, often empty for a zero point far off. Groups of a few dozen values
+ * are millions: this spares them the sorting of most of their breakpoints.
  */
 #define OUTERMOST 16
+#define WALKED 4096          /* values up to which those near 0 are added up one by one */
 
 /* Below this step the largest (side 1) or smallest (-1) values alone lose more than `most` beyond the outermost level. */
 static double clipping_bound(const qs_exact *b, int side, double most)
@@ -359,7 +363,7 @@ static double zero_bound(const qs_exact *b, double most)
 {
     size_t zero = 0, n = qs_index_entries(b->ev), up = 0, end = n;
     while (zero < b->n && b->c[zero] != 0) zero++;
-    if (zero == b->n) return INFINITY;
+    if (zero == b->n || n > WALKED) return INFINITY;
     while (up < end) {                     /* the first value above 0 */
         size_t mid = (up + end) / 2;
         if (qs_index_value(b->ev, mid) - b->beta > 0) end = mid;
@@ -401,16 +405,13 @@ static void guess(const qs_exact *b, qs_exact_best *best)
     }
 }
 
-static bool sweep_all(const qs_exact *b, double top, const struct point *far, qs_exact_best *best)
+/* Few breakpoints in all: sweeps them at once. */
+static bool sweep_all(const qs_exact *b, double lo, double hi, qs_exact_best *best)
 {
     if (qs_index_entries(b->ev) * b->n > SWEEP_ALL) return false;
-    struct node v = {.hi = *far};
-    v.hi.s = 2 * top;
-    if (!(best->gain > 0)) guess(b, best);
-    if (!window(b, best, &v.lo.s, &v.hi.s)) return true;
-    if (v.hi.s < 2 * top) v.hi = eval(b, v.hi.s);
+    struct node v = {.lo = {.s = lo}, .hi = eval(b, hi)};
     consider(best, v.hi.B, v.hi.C);
-    sweep(b, &v, count_events(b, v.lo.s, v.hi.s), best);
+    sweep(b, &v, count_events(b, lo, hi), best);
     return true;
 }
 
@@ -464,11 +465,15 @@ static int work_off(const qs_exact *b, struct heap *h, qs_exact_best *best, qs_e
 int qs_exact_search(const qs_exact *b, const qs_ctl *ctl, qs_exact_best *best, qs_err *err)
 {
     struct heap h = {0};
-    struct point far = eval(b, 1e300);
-    double top = last_breakpoint(b);
-    if (top > 0 && sweep_all(b, top, &far, best)) return 0;
-    consider(best, far.B, far.C);
-    if (top > 0) open_intervals(b, top, &h, best);
+    double lo, top = last_breakpoint(b), hi = 2 * top;
+    if (!(top > 0)) {
+        struct point far = eval(b, 1e300);
+        consider(best, far.B, far.C);
+        return 0;
+    }
+    if (!(best->gain > 0)) guess(b, best);
+    if (!window(b, best, &lo, &hi) || sweep_all(b, lo, hi, best)) return 0;
+    open_intervals(b, lo, hi, &h, best);
     int rc = work_off(b, &h, best, NULL, 0, false, ctl, err);
     free(h.a);
     return rc;
@@ -479,10 +484,11 @@ int qs_exact_rough(qs_exact *b, const qs_ctl *ctl, qs_exact_best *best, qs_exact
 {
     struct heap h = {0};
     b->rough = true;
+    if (!(best->gain > 0)) guess(b, best);
     struct point far = eval(b, 1e300);
     double top = last_breakpoint(b);
     consider(best, far.B, far.C);
-    if (top > 0) open_intervals(b, top, &h, best);
+    if (top > 0) open_intervals(b, 0, top * (1 + 1e-12), &h, best);
     int rc = work_off(b, &h, best, left, z, mirrored, ctl, err);
     free(h.a);
     return rc;

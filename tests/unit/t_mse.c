@@ -399,7 +399,7 @@ static void second_look(size_t n, size_t most)
             bool bad = !qs_index_refinable(few) || qs_init_index("mse", all, f, NULL, NULL, &want, NULL) || qs_init_index("mse", few, f, NULL, NULL, &got, NULL);
             cases++;
             errors += bad;
-            steps += bad || fabs(want.step - got.step) > 1e-6 * want.step || fabs(want.offset - got.offset) > 1e-6 * fabs(want.offset);
+            steps += bad || fabs(want.step - got.step) > 1e-6 * fabs(want.step) || fabs(want.offset - got.offset) > 1e-6 * fabs(want.offset);
             bool said = strstr(got.note, "bucket") != NULL;
             inexact += said;
             qs_grid g;
