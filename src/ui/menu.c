@@ -34,15 +34,21 @@ static void open_menu(qs_ui *u, const char *title, const char *hint, void (*chos
     u->pop = QS_POP_MENU;
 }
 
-static void add(qs_ui *u, const char *item, const char *note)
+/* One that is not there yet: thousands of channels are not each looked for among the others. */
+static void append(qs_ui *u, const char *item, const char *note)
 {
     qs_menu *m = &u->menu;
-    for (size_t i = 0; i < m->n; i++)
-        if (!strcmp(m->item[i], item)) return;
     m->item = qs_xrealloc(m->item, (m->n + 1) * sizeof *m->item);
     m->note = qs_xrealloc(m->note, (m->n + 1) * sizeof *m->note);
     m->item[m->n] = qs_xstrdup(item);
     m->note[m->n++] = qs_xstrdup(note ? note : "");
+}
+
+static void add(qs_ui *u, const char *item, const char *note)
+{
+    for (size_t i = 0; i < u->menu.n; i++)
+        if (!strcmp(u->menu.item[i], item)) return;
+    append(u, item, note);
 }
 
 static bool fits(const qs_menu *m, size_t i) { return !strncmp(m->item[i], m->typed, strlen(m->typed)); }
@@ -222,10 +228,11 @@ void qs_menu_channels(qs_ui *u)
     open_menu(u, _("Granularity and channel"), _("type a number to look at that channel"), channel_chosen);
     for (size_t i = 0; i < sizeof gran / sizeof *gran; i++) add(u, gran[i].name, _(gran[i].note));
     size_t parts = u->s ? u->s->sel.parts : 0;
+    const char *show = _("show this channel");
     if (parts > 1) add(u, "all", _("show all channels together"));
     for (size_t i = 0; parts > 1 && i < parts && i < 4096; i++) {
         snprintf(name, sizeof name, "%zu", i);
-        add(u, name, _("show this channel"));
+        append(u, name, show);
     }
     const char *cur = qs_cur_format(u), *at = strchr(cur, '@');
     point(&u->menu, at ? at : "@tensor");
