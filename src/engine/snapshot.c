@@ -40,6 +40,12 @@ qs_snapshot *qs_snapshot_ref(qs_snapshot *s)
     return s;
 }
 
+qs_snap_list *qs_snap_list_ref(qs_snap_list *l)
+{
+    atomic_fetch_add(&l->refs, 1);
+    return l;
+}
+
 void qs_snap_list_unref(qs_snap_list *l)
 {
     if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;

@@ -343,6 +343,7 @@ typedef struct qs_snapshot {
 qs_snapshot *qs_snapshot_new(void);
 qs_snapshot *qs_snapshot_ref(qs_snapshot *s);
 void qs_snapshot_unref(qs_snapshot *s);
+qs_snap_list *qs_snap_list_ref(qs_snap_list *l);
 void qs_snap_list_unref(qs_snap_list *l);
 qs_snap_train *qs_snap_train_new(void);   /* as qs_snapshot_new */
 void qs_snap_train_unref(qs_snap_train *t);

@@ -118,6 +118,7 @@ int qs_char_width(wchar_t ch)
 int qs_text_width(const char *s)
 {
     int w = 0;
+    for (; *s >= ' ' && *s <= '~'; s++) w++;                       /* most names are nothing else */
     for (wchar_t c; (c = qs_utf8_next(&s));) w += qs_char_width(c);
     return w;
 }

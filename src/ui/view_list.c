@@ -75,7 +75,7 @@ static void arrange(qs_ui *u)
     for (size_t i = 0; i < n; i++)
         if (matches(l->row[i].name, u->list.filter)) u->list.order[u->list.n++] = i;
     sorting = u;
-    qsort(u->list.order, u->list.n, sizeof *u->list.order, by_sort);
+    if (u->list.sort != SORT_MODEL) qsort(u->list.order, u->list.n, sizeof *u->list.order, by_sort);
     const char *cur = qs_cur_tensor(u);
     for (size_t i = 0; i < u->list.n; i++)
         if (!strcmp(l->row[u->list.order[i]].name, cur)) u->list.cur = i;

@@ -26,6 +26,8 @@ static const struct { const char *name; double worst, best; bool log; enum qs_nu
 
 typedef struct qs_map_table {
     uint64_t key;                      /* of all names and how many columns the fallback has */
+    qs_snap_list *of;                  /* the list it was last found to be of, a reference; */
+    size_t fallback_cols;              /* and with how many columns */
     size_t rows, cols;
     char (*layer)[64], (*role)[24];
     size_t *at;                        /* (rows, cols) row of the list + 1; 0: empty */
@@ -55,6 +57,7 @@ static size_t set_find(set *t, const char *name, bool *fresh)
 static void free_table(table *t)
 {
     if (!t) return;
+    qs_snap_list_unref(t->of);
     free(t->layer);
     free(t->role);
     free(t->at);
@@ -138,12 +141,23 @@ static table *by_names(const qs_snap_list *l, const size_t *w, size_t n)
     return NULL;
 }
 
+static const table *now_of(table *t, qs_snap_list *l, size_t fallback_cols)
+{
+    qs_snap_list *had = t->of;
+    t->of = qs_snap_list_ref(l);
+    t->fallback_cols = fallback_cols;
+    qs_snap_list_unref(had);
+    return t;
+}
+
 static const table *the_table(qs_ui *u, size_t fallback_cols)
 {
-    const qs_snap_list *l = u->s->list;
+    qs_snap_list *l = u->s->list;
+    table *old = u->map.table;
+    if (old && old->of == l && old->fallback_cols == fallback_cols) return old;
     uint64_t key = 14695981039346656037u + fallback_cols;
     for (size_t i = 0; i < l->n; i++) key = hash(key, l->row[i].name);
-    if (u->map.table && u->map.table->key == key) return u->map.table;
+    if (old && old->key == key) return now_of(old, l, fallback_cols);
     size_t *w = qs_xmalloc((l->n + 1) * sizeof *w), n = 0;
     for (size_t i = 0; i < l->n; i++)
         if (!l->row[i].reason) w[n++] = i;
@@ -152,7 +166,7 @@ static const table *the_table(qs_ui *u, size_t fallback_cols)
     if (!u->map.table) u->map.table = plain(l, w, n, fallback_cols);
     u->map.table->key = key;
     free(w);
-    return u->map.table;
+    return now_of(u->map.table, l, fallback_cols);
 }
 
 /* ---- colours and numbers ------------------------------------------------------------------------- */
