@@ -21,7 +21,7 @@ struct qs_model_names {
     size_t cap;           /* a power of two */
     struct slot {
         size_t i, hash;   /* number of the tensor + 1, 0: free; of its name, so that names that differ are not looked at */
-    } *slot;              /* (cap) */
+    } *slot, first[32];   /* (cap); what it begins with */
 };
 
 static size_t hash(const char *s) /* FNV-1a */
@@ -46,18 +46,28 @@ static void put_name(qs_model *m, const char *name, size_t i)
     *find_slot(m, name, h) = (struct slot){i, h};
 }
 
-static void names_grow(qs_model *m)
+/* Free slots, in huge pages where they are many; NULL: no memory. */
+static struct slot *new_slots(size_t cap)
+{
+    struct slot *s = qs_big_alloc(cap * sizeof *s);
+    return s ? memset(s, 0, cap * sizeof *s) : NULL;
+}
+
+static int names_grow(qs_model *m, qs_err *err)
 {
     struct qs_model_names *t = m->names, old = *t;
-    t->cap *= 2;
-    t->slot = qs_xcalloc(t->cap, sizeof *t->slot);
+    struct slot *more = new_slots(2 * old.cap);
+    if (!more) return qs_fail(err, QS_ENOMEM, _("no memory for the names of %zu tensors"), m->n);
+    t->cap = 2 * old.cap;
+    t->slot = more;
     for (size_t k = 0; k < old.cap; k++) {
         if (!old.slot[k].i) continue;
         size_t i = old.slot[k].hash & (t->cap - 1);
         while (t->slot[i].i) i = (i + 1) & (t->cap - 1);
         t->slot[i] = old.slot[k];
     }
-    free(old.slot);
+    if (old.slot != t->first) qs_big_free(old.slot);
+    return 0;
 }
 
 qs_tensor *qs_model_find(const qs_model *m, const char *name)
@@ -74,8 +84,8 @@ qs_model *qs_model_new(const char *path, const char *format)
     m->path = qs_xstrdup(path ? path : "");
     m->format = format;
     m->names = qs_xcalloc(1, sizeof *m->names);
-    m->names->cap = 32;
-    m->names->slot = qs_xcalloc(m->names->cap, sizeof *m->names->slot);
+    m->names->cap = sizeof m->names->first / sizeof *m->names->first;
+    m->names->slot = m->names->first;
     return m;
 }
 
@@ -106,10 +116,14 @@ int qs_model_add(qs_model *m, qs_tensor *t, qs_err *err)
         qs_tensor_unref(t);
         return -QS_EFORMAT;
     }
+    int rc = 2 * (m->n + 1) > m->names->cap ? names_grow(m, err) : 0;
+    if (rc) {
+        qs_tensor_unref(t);
+        return rc;
+    }
     if ((m->n & (m->n - 1)) == 0) /* capacity: the powers of two */
         m->tensors = qs_xrealloc(m->tensors, (m->n ? 2 * m->n : 1) * sizeof(qs_tensor *));
     m->tensors[m->n++] = t;
-    if (2 * m->n > m->names->cap) names_grow(m);
     put_name(m, t->name, m->n);
     count(m, t);
     return 0;
@@ -128,7 +142,7 @@ void qs_model_unref(qs_model *m)
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
     for (size_t i = 0; i < m->n; i++) qs_tensor_unref(m->tensors[i]);
     free(m->tensors);
-    free(m->names->slot);
+    if (m->names->slot != m->names->first) qs_big_free(m->names->slot);
     free(m->names);
     free(m->note);
     qs_hints_free(m->hints);

@@ -197,6 +197,19 @@ static int read_metadata(qs_model *m, qs_json_walk *w, qs_err *err)
 /* The entries of a header, in its order. */
 typedef struct entries { entry *e; size_t n, cap; } entries;
 
+/* Room for one more: in huge pages, since a hundred thousand are touched once. */
+static int grow(entries *x, qs_err *err)
+{
+    size_t cap = 2 * x->cap + 16;
+    entry *e = qs_big_alloc(cap * sizeof *e);
+    if (!e) return qs_fail(err, QS_ENOMEM, _("no memory for %zu tensors"), cap);
+    if (x->n) memcpy(e, x->e, x->n * sizeof *e);
+    qs_big_free(x->e);
+    x->e = e;
+    x->cap = cap;
+    return 0;
+}
+
 static int read_entry(qs_model *m, entries *x, qs_json_walk *w, bool *meta, size_t size, qs_err *err)
 {
     const char *name = qs_json_key(w, err);
@@ -206,7 +219,8 @@ static int read_entry(qs_model *m, entries *x, qs_json_walk *w, bool *meta, size
         *meta = true;
         return read_metadata(m, w, err);
     }
-    if (x->n == x->cap) x->e = qs_xrealloc(x->e, (x->cap = 2 * x->cap + 16) * sizeof *x->e);
+    int rc = x->n == x->cap ? grow(x, err) : 0;
+    if (rc) return rc;
     entry *e = &x->e[x->n];
     *e = (entry){.name = name, .order = x->n++};
     return read_fields(e, w, size, err) ? fail_entry(e, err) : 0;
@@ -240,7 +254,7 @@ static int read_header(qs_model *m, qs_json_walk *w, qs_blob *blob, size_t data,
     if (!rc) rc = check_cover(x.e, x.n, blob->size - data, err);
     for (size_t i = 0; i < x.n && !rc; i++)
         if (make_tensor(m, &x.e[i], blob, blob->data + data, err)) rc = fail_entry(&x.e[i], err);
-    free(x.e);
+    qs_big_free(x.e);
     return rc;
 }
 
