@@ -42,6 +42,7 @@ void qs_exact_init(qs_exact *b, const qs_index *ix, const qs_format *f, double z
         b->c[mirrored ? f->n - 1 - k : k] = mirrored ? -c : c;
     }
     for (size_t k = 0; k + 1 < f->n; k++) b->t[k] = (b->c[k] + b->c[k + 1]) / 2;
+    b->density = f->n > 1 ? (double)(f->n - 1) / (b->c[f->n - 1] - b->c[0]) : 0;
     b->v = qs_xmalloc(f->n * sizeof *b->v);
     b->at = qs_xmalloc(f->n * sizeof *b->at);
     b->r = qs_xmalloc(2 * f->n * sizeof *b->r);
@@ -66,9 +67,17 @@ float qs_exact_cut(const qs_exact *b, double t, double s)
     return (double)v < d ? nextafterf(v, INFINITY) : v;
 }
 
+/* The level of x. Where it would be if levels were evenly spread is tried first: of integers it is there. */
 static size_t rank_of(const qs_exact *b, float x, double s)
 {
     size_t lo = 0, hi = b->n - 1;
+    double g = rint(((x - b->beta) / s - b->c[0]) * b->density);
+    if (g > 0 && g < (double)hi) {
+        size_t k = (size_t)g;
+        if (x < qs_exact_cut(b, b->t[k - 1], s)) hi = k - 1;
+        else if (x < qs_exact_cut(b, b->t[k], s)) return k;
+        else lo = k + 1;
+    }
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         if (x >= qs_exact_cut(b, b->t[mid], s)) lo = mid + 1;

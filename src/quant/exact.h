@@ -14,6 +14,7 @@ typedef struct qs_exact {
     bool rough;            /* buckets go as a whole, F is a lower bound */
     size_t n;
     double *c, *t;         /* (n) levels, (n-1) thresholds, units of the step */
+    double density;        /* levels in a unit of the step, if they were evenly spread */
     double beta;           /* values are x - beta */
     bool ranked;           /* every entry weighs 1: sums count entries */
     bool by_entry;         /* fewer entries than levels: go value by value */
