@@ -74,7 +74,7 @@ static int put_row(void *ctx, const qs_quantized *r, qs_err *err)
     else if (r->e.skipped && j->o.codes) snprintf(note, sizeof note, _("%zu values are NaN or infinite: codes cannot say so"), r->e.skipped);
     else if (r->q->note) snprintf(note, sizeof note, "%s", r->q->note);
     if (r->q) {
-        v[FORMAT] = qs_out_text(r->q->f->text);
+        v[FORMAT] = qs_out_text(j->out.kind == QS_OUT_TABLE ? qs_format_name(r->q->f->text) : r->q->f->text);
         v[INIT] = qs_out_text(r->q->init);
         if (r->q->parts == 1) v[STEP] = qs_out_real(r->q->step[0]);
         v[MSE] = qs_out_real(r->e.mse);

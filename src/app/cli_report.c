@@ -242,6 +242,13 @@ static int print_table(const qs_args *a, const qs_model *m, const qs_survey *s, 
 }
 
 /* ---- what was asked for -------------------------------------------------------------------------- */
+static void name_it(char **format)
+{
+    char *name = qs_xstrdup(qs_format_name(*format));
+    free(*format);
+    *format = name;
+}
+
 static int run(qs_asked *j, const qs_args *a)
 {
     qs_err err = {0};
@@ -253,6 +260,7 @@ static int run(qs_asked *j, const qs_args *a)
     size_t good = 0;
     for (size_t k = 0; k < j->nf; k++) {
         format[k] = qs_format_print(j->f[k]);
+        if (!a->json && !a->csv) name_it(&format[k]);
         if (!rc) good += s.total[k].tensors;
     }
     qs_progress_clear();

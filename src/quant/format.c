@@ -352,6 +352,13 @@ static const char *spelled_out(const char *text)
     return text;
 }
 
+const char *qs_format_name(const char *text)
+{
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (!strcmp(text, aliases[i].text)) return aliases[i].name;
+    return text;
+}
+
 qs_format *qs_format_parse(const char *text, qs_err *err)
 {
     text = spelled_out(text);

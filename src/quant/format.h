@@ -56,6 +56,8 @@ qs_format *qs_format_copy(const qs_format *f);
 void qs_format_free(qs_format *f);
 /* The whole canonical string, malloc'd. parse(print(f)) is f. */
 char *qs_format_print(const qs_format *f);
+/* The name that a canonical text goes by elsewhere (q4_0), else the text itself. For tables that people read. */
+const char *qs_format_name(const char *text);
 /* The split this format asks for on t. */
 int qs_format_split(const qs_format *f, const qs_tensor *t, qs_split *out, qs_err *err);
 /* Bits a weight with scales (steps and offsets of 32 bits or as scale= has it, b-bit zero points), for a tensor; without

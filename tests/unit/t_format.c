@@ -86,6 +86,8 @@ static void canonical(void)
         free(s);
         qs_format_free(f);
     }
+    same(qs_format_name("fp4:scale=e4m3@group16"), "nvfp4", "tables say the name of a block format");
+    same(qs_format_name("int4@group32"), "int4@group32", "and of others the text");
 }
 
 static void refused(void)
