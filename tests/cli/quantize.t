@@ -115,7 +115,7 @@ assert old["importance"] == "old.dat" and plain["importance"] is None
 steps = [s["tensors"][0]["steps"] for s in (old, new, plain)]
 assert steps[0] == steps[1] and steps[0] != steps[2], steps
 P
-run list old.dat; has out '^fc\.weight +F32 +\[20\]' "an imatrix can be looked at"
+run list old.dat; has out '^fc\.weight +F32 +32 +\[20\]' "an imatrix can be looked at"
 run quantize small.safetensors --tensor 'conv*' --importance old.dat -o q.safetensors; has out 'has no importance of it' "a tensor without importance is said"
 run compare small.safetensors --tensor fc.weight --importance new.gguf --json; exits 0 "compare --importance"
 py "mse is the least of the weighted errors" <<'P'
