@@ -156,12 +156,20 @@ static void put_params(const qs_session *s, qs_selected *o)
     o->offset = !q->offset ? 0 : one ? q->offset[c] : median_of(q->offset, q->parts);
 }
 
+static const char *next_model(const qs_session *s)
+{
+    for (size_t i = 0; i < s->nmodel; i++)
+        if (s->model[i] == s->sel.m && s->nmodel > 1) return s->model[(i + 1) % s->nmodel]->path;
+    return "";
+}
+
 const qs_selected *qs_session_selected(const qs_session *s)
 {
     static _Thread_local qs_selected o;
     const struct sel *n = &s->sel;
     memset(&o, 0, sizeof o);
     snprintf(o.model, sizeof o.model, "%s", n->m ? n->m->path : "");
+    snprintf(o.next, sizeof o.next, "%s", next_model(s));
     snprintf(o.tensor, sizeof o.tensor, "%s", n->t ? n->t->name : "");
     snprintf(o.format, sizeof o.format, "%s", n->f->f->text);
     snprintf(o.init, sizeof o.init, "%s", n->hand ? "by hand" : n->init);

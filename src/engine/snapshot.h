@@ -31,6 +31,7 @@ typedef struct qs_results_at {
 /* ---- what the user looks at (also inside a snapshot) ------------------------------ */
 typedef struct qs_selected {
     char model[256];          /* path */
+    char next[256];           /* path of the model that was opened after it, round and round; "": there is no other */
     char tensor[256];
     char format[128];         /* canonical */
     char init[64];            /* "by hand" when the step was moved */

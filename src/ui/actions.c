@@ -57,6 +57,20 @@ void qs_act_tensor(qs_ui *u, const char *name)
     send(u, &p);
 }
 
+void qs_act_next_model(qs_ui *u)
+{
+    qs_pick p = {.set = QS_PICK_MODEL};
+    if (!u->s || !*u->s->sel.next) {
+        qs_ui_say(u, true, _("no other model is open; qs.load \"FILE\" opens one"));
+        return;
+    }
+    copy(p.model, sizeof p.model, u->s->sel.next);
+    u->want.set &= ~(unsigned)(QS_PICK_TENSOR | QS_PICK_STEP);
+    u->hist.lo = u->hist.hi = NAN;
+    u->curve.lo = u->curve.hi = 0;
+    send(u, &p);
+}
+
 void qs_act_format(qs_ui *u, const char *format)
 {
     qs_pick p = {.set = QS_PICK_FORMAT};

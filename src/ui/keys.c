@@ -111,6 +111,7 @@ static void format(qs_ui *u, int key) { (void)key; qs_menu_formats(u); }
 static void init(qs_ui *u, int key) { (void)key; qs_menu_inits(u); }
 static void channel(qs_ui *u, int key) { (void)key; qs_menu_channels(u); }
 static void undo(qs_ui *u, int key) { (void)key; qs_act_undo(u); }
+static void model(qs_ui *u, int key) { (void)key; qs_act_next_model(u); }
 static void pin(qs_ui *u, int key) { (void)key; qs_act_pin(u); }
 
 static void next_channel(qs_ui *u, int key)
@@ -187,6 +188,7 @@ static const qs_key keys[] = {
     {{'{', '}'}, "{ }", NULL, N_("the channel before or after"), next_channel, QS_KEY_WEIGHTS},
     {{'u'}, "u", N_("undo"), N_("takes the last choice back"), undo, QS_KEY_WEIGHTS},
     {{' '}, N_("Space"), N_("pin B"), N_("pins the quantizer as B to compare with (again: lets go)"), pin, QS_KEY_WEIGHTS},
+    {{'M'}, "M", NULL, N_("the next model that is open, at the same tensor"), model, QS_KEY_WEIGHTS},
     {{'m'}, "m", N_("map"), N_("the whole model at a glance, and back"), map, QS_KEY_FITS},
     {{'t', 'T'}, "t", N_("train"), N_("training, and back (T: trains the bundled network at 2 bits)"), train, QS_KEY_FITS},
     {{'r', 'V'}, "r", N_("race"), N_("races from several starts, and back (V: starts one of the bundled network)"), race, QS_KEY_FITS},

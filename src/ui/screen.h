@@ -139,6 +139,7 @@ size_t qs_ui_row_bytes(const char *s, int w);
 
 /* ---- actions.c ---- */
 void qs_act_tensor(qs_ui *u, const char *name);
+void qs_act_next_model(qs_ui *u);
 void qs_act_format(qs_ui *u, const char *format);
 void qs_act_init(qs_ui *u, const char *init);
 void qs_act_step(qs_ui *u, double step);

@@ -109,8 +109,10 @@ type qs.select{tensor="fc.weight", channel=1}
 key Enter
 wait idle
 capture other
-key q
 key Escape
+key M
+wait idle
+capture next
 key q
 S
 more='' drive 130x44 codes.safetensors; exits 0 "a quantized tensor is looked at"
@@ -120,6 +122,7 @@ has screen 'line: conv\.weight in small\.safetensors' "whose histogram is the li
 has why 'SQNR against the float model +conv\.weight' "? explains the number"; has why 'x: conv\.weight in small\.safetensors' "and says what it is against"
 hasnt alone ' bits · mse' "the bits of a format are not said of what is left as it is"
 has other 'line: fc\.weight in small' "the next tensor is measured too"
+has next '^ quantscope +small\.safetensors ' "M goes to the other model"; has next 'Weights +fc(\.weight)? .* F32' "at the same tensor"
 
 cat >script.txt <<'S'
 wait idle
