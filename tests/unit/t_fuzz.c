@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "files.h"
 
-enum { MUTATIONS = TAP_SANITIZED ? 100 : 300, CUTS = 1200 };
+enum { MUTATIONS = TAP_SANITIZED ? 40 : 300, CUTS = 1200 };
 
 typedef struct tally { size_t files, runs, opened; bool bad; } tally;
 

@@ -315,7 +315,7 @@ static double worst(ref *r, double *v, size_t n, const float *grad)
 {
     double top = 1e-3, bad = 0;
     for (size_t i = 0; i < n; i++) top = fabs((double)grad[i]) > top ? fabs((double)grad[i]) : top;
-    size_t stride = n / (TAP_SANITIZED ? 1 : 12) + 1;
+    size_t stride = n / (TAP_SANITIZED ? 1 : 6) + 1;
     for (size_t i = n % stride / 2; i < n; i += stride) {
         double was = v[i], h = 1e-6;
         v[i] = was + h;

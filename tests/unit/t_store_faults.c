@@ -398,7 +398,7 @@ static void test_damaged(void)
         wrong += !named(rc, &err);
     }
     ok(!wrong && found == tried, "cut short at %d places: %d are noticed, %d without a name", tried, found, wrong);
-    const int flips = TAP_THREADS_ONLY ? 30 : 300;
+    const int flips = TAP_THREADS_ONLY ? 30 : TAP_SANITIZED ? 100 : 300;
     for (int k = found = wrong = 0; k < flips; k++) {
         char *bad = memcpy(qs_xmalloc(n), good, n);
         size_t at = (size_t)(qs_rng_uniform(&r) * (double)n);
