@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libqsmodel.a
 libqsmodel_a_SOURCES = src/model/bits.c src/model/blob.c src/model/imatrix.c src/model/importance.c src/model/importance.h \
-                        src/model/join.c src/model/joined.c src/model/joined.h src/model/match.c src/model/match.h \
+                        src/model/join.c src/model/join_in.h src/model/join_schemes.c src/model/joined.c src/model/joined.h src/model/match.c src/model/match.h \
                         src/model/model.c src/model/model.h src/model/npy.c src/model/npz.c src/model/folder.c \
                         src/model/json.c src/model/json.h \
                         src/model/onnx.c src/model/onnx.h \
